@@ -1,0 +1,67 @@
+// runink.toml: the few settings a project has.
+//
+//   name = "flights"                 # default: the folder's name
+//   herd = "default"
+//   context = ""                     # "" is this machine; else the name of a cluster known to `runi context`
+//   namespace = "runink://flights"   # of jobs and datasets in lineage; default "runink://" + herd
+//
+//   [engine]
+//   memory_budget = "256Mi"          # for sort, join, group, unique, deduplicate together; at least 16Mi
+//   threads = 0                      # 0: as many as this process may use
+//
+//   [keep]                           # what `runi gc` keeps; see docs/internals/ledger.md
+//   runs = "30d"                     # how long
+//   runs_size = "1GiB"               # how much
+//   dead_letters = "90d"
+//   dead_letters_size = "4GiB"
+//
+//   [roles]                          # access roles that this project's user holds on this machine
+//   held = ["compliance"]
+//
+// An unknown key is an error that names the nearest known one, with file, line and column.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/diagnostic.h"
+#include "base/status.h"
+
+namespace runink::config {
+
+struct ProjectConfig {
+  std::string root;  // folder of runink.toml, absolute
+  std::string file;  // path of runink.toml; empty where there is none and all are defaults
+
+  std::string name;
+  std::string herd = "default";
+  std::string context;      // "": this machine
+  std::string lineage_namespace;  // never empty after loading
+
+  uint64_t memory_budget_bytes = 256u << 20;
+  int threads = 0;  // 0: os::usable_cpu_count()
+
+  int64_t keep_runs_micros = int64_t{30} * 24 * 3600 * 1'000'000;
+  uint64_t keep_runs_bytes = uint64_t{1} << 30;
+  int64_t keep_dead_letters_micros = int64_t{90} * 24 * 3600 * 1'000'000;
+  uint64_t keep_dead_letters_bytes = uint64_t{4} << 30;
+
+  std::vector<std::string> held_roles;
+};
+
+inline constexpr const char* kProjectFile = "runink.toml";
+
+// The text of a runink.toml. `root` becomes ProjectConfig::root and gives the default name. Problems go to
+// `diagnostics`; where it has errors the value returned holds defaults for the keys in question.
+ProjectConfig parse_project_config(const SourceText& text, const std::string& root, Diagnostics* diagnostics);
+
+// Reads <root>/runink.toml; without that file all settings are defaults. Errors of the text are one
+// kInvalidArgument with every diagnostic as a detail.
+Result<ProjectConfig> load_project_config(const std::string& root);
+
+// The nearest folder with a runink.toml, from `start` (a file or a folder; it need not exist) upwards, as an absolute
+// path. kNotFound, kind "project.not_found", with a hint where there is none.
+Result<std::string> find_project_root(const std::string& start);
+
+}  // namespace runink::config
