@@ -1,0 +1,57 @@
+// Locators: what a person writes in @source(…) and @sink(…), understood.
+//
+//   "data/x.ndjson"       a path from the project root (or absolute); a source may have glob characters
+//   "file:///srv/x.csv"   an absolute path; `file://host/…` is refused and names the host
+//   "-"                   standard input or output
+//   exec="dpkg-query …"   a program whose standard output is the source, or whose standard input is the sink
+//
+// Format and compression follow from the extension (.ndjson .jsonl .json .csv .tsv .arrow .arrows .ipc, then .gz .zst)
+// unless they are given. No file is touched by parsing; expand() does.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace runink::connectors {
+
+enum class DataFormat : uint8_t { kNdjson, kCsv, kArrow };
+enum class Compression : uint8_t { kNone, kGzip, kZstd };
+
+std::string_view format_name(DataFormat format);            // "ndjson", "csv", "arrow"
+std::string_view compression_name(Compression compression);  // "none", "gzip", "zstd"
+
+enum class LocatorKind : uint8_t { kPath, kStandard, kProgram };
+
+struct Locator {
+  LocatorKind kind = LocatorKind::kPath;
+  std::string text;                  // as written; for a program its command line
+  std::string path;                  // kPath: joined with the project root, may hold glob characters
+  bool is_glob = false;              // sources only
+  std::vector<std::string> command;  // kProgram: the words
+  std::string working_directory;     // kProgram: the project root
+  DataFormat format = DataFormat::kNdjson;
+  Compression compression = Compression::kNone;
+  char delimiter = ',';              // kCsv: tab for .tsv or format="tsv"
+};
+
+struct LocatorOptions {
+  std::string project_root = ".";
+  std::string exec;         // command line; then the locator's own text must be empty
+  std::string format;       // "ndjson" ("jsonl", "json"), "csv", "tsv", "arrow" ("arrows", "ipc"); empty: by extension
+  std::string compression;  // "none", "gzip" ("gz"), "zstd" ("zst"); empty: by extension
+};
+
+// Errors are kInvalidArgument with a hint: unknown scheme (names it), host in a file URL, unknown format (names the
+// nearest), no way to know the format, empty text, NUL in a path, a command that cannot be split into words.
+Result<Locator> parse_source_locator(std::string_view text, const LocatorOptions& options);
+Result<Locator> parse_sink_locator(std::string_view text, const LocatorOptions& options);
+
+// The files of a path locator, sorted by bytes; the path itself where there is no glob. kNotFound where a glob matches
+// nothing. Standard input and programs give one empty name.
+Result<std::vector<std::string>> expand(const Locator& locator);
+
+}  // namespace runink::connectors
