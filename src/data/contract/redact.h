@@ -1,0 +1,96 @@
+// Masking: how the value of a protected field is shown to who may not see it.
+//
+// The promise is that a pii field never appears unmasked outside the dead-letter store. Whatever shows values (sinks,
+// previews, logs, diffs, messages) asks `mask_of(field)` and, if there is one, shows only what these functions return.
+// A mask never shows more than half of the code points of a value, whatever it was asked for. Nulls stay null.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "data/columnar/batch.h"
+#include "data/contract/contract.h"
+
+namespace runink::contract {
+
+enum class MaskMethod {
+  kAll,    // "all": ***
+  kNull,   // "null": null
+  kFirst,  // "first3": the first n code points, then ***
+  kLast,   // "last4": ***, then the last n code points
+  kEmail,  // "email": first character and domain: a***@example.org; anything else as all
+  kHash,   // "hash": 32 hexadecimal digits of HMAC-SHA-256 under the project's key: equal values stay equal
+  kYear,   // "year": of a date, timestamp or text that starts with one: 1980; anything else as all
+};
+
+struct Mask {
+  MaskMethod method = MaskMethod::kAll;
+  uint32_t count = 0;  // for kFirst and kLast
+  bool operator==(const Mask&) const = default;
+};
+
+// "last4", "first2", "hash", "null", "email", "year", "all"; an unknown word names the nearest.
+Result<Mask> parse_mask(std::string_view text);
+const std::vector<std::string>& mask_words();
+std::string mask_name(const Mask& mask);
+
+// How this field must be shown to a reader without its access roles: nullopt means as it is.
+std::optional<Mask> mask_of(const ContractField& field);
+// The same for a reader that holds `roles`: a role named by access() lifts the mask. `reveal` lifts all.
+struct Reader {
+  std::vector<std::string> roles;
+  bool reveal = false;
+};
+std::optional<Mask> mask_for(const ContractField& field, const Reader& reader);
+
+// Key for kHash. Empty is refused by nobody but makes hashes guessable: callers pass the project's key.
+struct MaskKey {
+  std::string bytes;
+};
+
+std::string mask_text(const Mask& mask, std::string_view text, const MaskKey& key);  // kNull gives ""
+
+// A whole column: string for every method but kNull, which keeps the type and makes every row null. Values are first
+// written as text formats write them.
+columnar::Column mask_column(const columnar::Column& column, const columnar::Field& field, const Mask& mask,
+                             const MaskKey& key);
+columnar::DataType masked_type(const columnar::DataType& type, const Mask& mask);
+
+// A batch whose first columns are the contract's, each masked as the reader must see it. Schema and origin change with
+// it: a masked batch has no origin, since raw bytes would show what was masked.
+struct Redaction {
+  std::vector<std::pair<int, Mask>> columns;  // what is masked, ascending
+  columnar::SchemaPtr schema;                 // after masking
+};
+Redaction redaction_for(const Contract& contract, const Reader& reader);
+columnar::Batch redact_batch(const columnar::Batch& batch, const Redaction& redaction, const MaskKey& key);
+
+// A record of NDJSON or one CSV row with the values of protected fields masked, the rest byte for byte as it came.
+// Fields are found by name, nested objects too; text that cannot be read as a record is masked wholly.
+class RecordRedactor {
+ public:
+  RecordRedactor(const Contract& contract, const Reader& reader, MaskKey key);
+  std::string json(std::string_view record) const;
+  // `names`: the header row. Cells that are masked are quoted.
+  std::string csv(std::string_view record, const std::vector<std::string>& names, char separator = ',') const;
+  bool masks_anything() const { return !masks_.empty(); }
+
+ private:
+  struct ColumnMask {
+    std::string name;
+    Mask mask;
+  };
+  const Mask* find(std::string_view name) const;
+  std::vector<ColumnMask> masks_;
+  MaskKey key_;
+};
+
+// `runi contract redact`: reads a plain NDJSON, CSV or TSV file and writes it with protected fields masked.
+Status redact_file(const Contract& contract, const std::string& in_path, const std::string& out_path,
+                   const Reader& reader, const MaskKey& key, uint64_t* records);
+
+}  // namespace runink::contract
