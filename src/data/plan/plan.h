@@ -24,15 +24,14 @@
 
 #include "base/diagnostic.h"
 #include "data/columnar/type.h"
-
-namespace runink::contract { struct Contract; }
-namespace runink::expr { class TypedExpr; struct AggregateSpec; }
+#include "data/contract/contract.h"
+#include "data/expr/aggregate.h"
+#include "data/expr/check.h"
 
 namespace runink::plan {
 
-using ContractPtr = std::shared_ptr<const contract::Contract>;
-using TypedExprPtr = std::shared_ptr<const expr::TypedExpr>;
-using AggregatePtr = std::shared_ptr<const expr::AggregateSpec>;
+using ContractPtr = contract::ContractPtr;
+using expr::TypedExpr;
 using OperatorId = uint32_t;  // index into ScenarioPlan::operators
 
 // A pii field that a column still reveals, with what it takes to see it.
@@ -89,9 +88,9 @@ struct ScenarioInput {                 // the output of another scenario of the 
 
 struct Check { ContractPtr contract; };              // row rules and checks; rejects
 struct Unique { std::vector<std::string> columns; std::string rule; };   // keeps the first in input order; rejects the rest
-struct Filter { TypedExprPtr condition; std::string reason; };   // keeps only true; drops, named by `reason`
+struct Filter { TypedExpr condition; std::string reason; };   // keeps only true; drops, named by `reason`
 struct Derive {                                       // sets or adds columns; an expression error rejects the row
-  struct Item { std::string name; TypedExprPtr value; };
+  struct Item { std::string name; TypedExpr value; };
   std::vector<Item> items;                            // evaluated in order, each sees those before it
 };
 struct Project {                                      // select, drop, rename, reorder
@@ -108,7 +107,7 @@ struct Limit { uint64_t rows = 0; };
 struct Sample { double fraction = 1; uint64_t seed = 0; };   // by hash of seed and row number: the same rows every time
 struct Union {};                                      // rows of each input in the order of inputs; same schema
 struct Split {                                        // one output port per branch, in order
-  struct Branch { std::string name; TypedExprPtr condition; };   // a null condition: "otherwise" (what matched none)
+  struct Branch { std::string name; TypedExpr condition; };   // an invalid condition: "otherwise" (what matched none)
   std::vector<Branch> branches;
   bool first_match_only = true;                       // false: a row goes to every branch whose condition holds
 };
@@ -116,14 +115,16 @@ enum class JoinKind { kInner, kLeft, kSemi, kAnti };
 struct Join {                                         // input 0 is probed in order, input 1 is built first
   JoinKind kind = JoinKind::kInner;
   std::string name;                                   // of the built side: its columns appear as name.column
-  std::vector<TypedExprPtr> probe_keys, build_keys;   // pairwise equal types; null never joins
+  std::vector<TypedExpr> probe_keys, build_keys;   // pairwise equal types; null never joins
   std::vector<uint32_t> build_columns;                // of the build schema, appended to the output (inner, left)
 };
 struct Group {
-  struct Key { std::string name; TypedExprPtr value; };
-  struct Item { std::string name; AggregatePtr aggregate; };
-  std::vector<Key> keys;                              // may be empty: one group
-  std::vector<Item> items;                            // output: keys then items, groups in order of first appearance
+  struct Key { std::string name; TypedExpr value; };
+  struct Item { std::string name; TypedExpr value; };
+  std::vector<Key> keys;                              // may be empty: one group (also of no rows at all)
+  std::vector<expr::AggregateSpec> aggregates;        // equal ones once
+  std::vector<Item> items;                            // each over a row of keys, then aggregates, in their orders
+  // Output columns: keys then items; groups in order of first appearance.
 };
 struct Program {                                      // a custom step in a process of its own
   std::string name;                                   // for messages
@@ -194,7 +195,7 @@ struct Assertion {
   Kind kind = Kind::kMinProcessed;
   double number = 0;
   bool inclusive = true;         // "at most", "at least"; false: "fewer than", "more than"
-  TypedExprPtr expression;       // kExpression: aggregates over the valid branch
+  expr::AggregateExpr expression; // kExpression: aggregates over the valid branch
   std::string text;              // the user's words
   Location location;
 };
@@ -202,7 +203,7 @@ struct Assertion {
 struct Quality {                 // a data-set rule of a contract, over the rows that pass its check
   OperatorId after = 0;          // the Check operator
   std::string name;
-  TypedExprPtr expression;       // boolean over aggregates
+  expr::AggregateExpr expression; // boolean over aggregates
   bool warn_only = false;
   std::string text;
   Location location;
