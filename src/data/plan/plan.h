@@ -66,6 +66,7 @@ struct Dialect {
   bool header = true;
   bool trim = false;
   std::string null_text;  // an unquoted cell with this text is null, beside the empty cell
+  bool crlf = false;      // a sink ends records with CR LF
   bool operator==(const Dialect&) const = default;
 };
 
@@ -224,6 +225,7 @@ struct ScenarioPlan {
   std::vector<Assertion> assertions;
   std::vector<Quality> qualities;
   std::vector<Notification> notifications;
+  std::vector<std::string> golden_cases;      // folders from the project root, as GoldenTest names them; may be empty
   std::vector<Unenforced> unenforced;
   std::map<std::string, std::string> metadata;
 };
