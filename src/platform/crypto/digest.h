@@ -36,6 +36,9 @@ Digest256 hmac_sha256(std::string_view key, std::string_view message);
 class HmacSha256 {
  public:
   explicit HmacSha256(std::string_view key);
+  ~HmacSha256();  // wipes the key
+  HmacSha256(HmacSha256&&) = default;
+  HmacSha256& operator=(HmacSha256&&) = default;
   Digest256 sign(std::string_view message);
 
  private:

@@ -60,22 +60,26 @@ class Child {
   int pid_descriptor() const { return pidfd_.get(); }  // readable once the child has ended: for poll
 
   // Waits at most timeout_micros (-1: for ever; 0: only looks). nullopt: still running. Again after the end: the same.
+  // The ended child stays a zombie until kill_tree or the destructor, so that its pid and group cannot be reused.
   Result<std::optional<ExitStatus>> wait(int64_t timeout_micros = -1);
 
-  Status kill_group(int signal) const;  // to the process group; a group that is gone is OK
+  Status kill_group(int signal) const;  // to the process group; a group that is gone is OK; nothing once reaped
   // SIGTERM to the group, up to grace_micros for the child to end, then kill_tree. Reaps. Returns its status.
   Result<ExitStatus> terminate(int64_t grace_micros);
   // SIGKILL to the group and to every descendant, also those that left the group or whose parent has gone (see
-  // become_subreaper); repeats until none is left. Returns how many processes outside the child itself it found: a step
-  // that leaves a child behind is known by that.
+  // become_subreaper); repeats until none is left, then reaps. Returns how many processes besides the child itself it
+  // found: a step that leaves a child behind is known by that. Afterwards wait() still tells the child's status.
   Result<int> kill_tree();
   // Processes besides the child itself that descend from it and still run.
   std::vector<pid_t> descendants() const;
 
  private:
+  void reap();
+
   pid_t pid_ = -1;
   uint64_t start_ticks_ = 0;
-  std::string marker_;
+  std::string marker_;  // RUNINK_SPAWN=… in its environment: how an orphan in a session of its own is recognised
+  bool own_group_ = false, reaped_ = false;
   Fd pidfd_;
   std::optional<ExitStatus> status_;
 };

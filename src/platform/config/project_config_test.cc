@@ -1,0 +1,118 @@
+#include "platform/config/project_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "platform/os/file.h"
+#include "platform/os/temp.h"
+
+namespace runink::config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+ProjectConfig parse(const std::string& toml, Diagnostics* diagnostics) {
+  return parse_project_config(SourceText("runink.toml", toml), "/home/a/flights", diagnostics);
+}
+
+TEST(ProjectConfigTest, ReadsEverySetting) {
+  Diagnostics d;
+  const ProjectConfig c = parse(R"(name = "f1"
+herd = "ops"
+context = "prod"
+namespace = "x://y"
+[engine]
+memory_budget = "64Mi"
+threads = 3
+[keep]
+runs = "2d"
+runs_size = 1000
+dead_letters = "1h"
+dead_letters_size = "5MB"
+[roles]
+held = ["compliance", "audit"]
+)",
+                                &d);
+  EXPECT_TRUE(d.empty()) << d.render();
+  EXPECT_EQ(c.name, "f1");
+  EXPECT_EQ(c.herd, "ops");
+  EXPECT_EQ(c.context, "prod");
+  EXPECT_EQ(c.lineage_namespace, "x://y");
+  EXPECT_EQ(c.memory_budget_bytes, 64u << 20);
+  EXPECT_EQ(c.threads, 3);
+  EXPECT_EQ(c.keep_runs_micros, int64_t{2} * 86'400'000'000);
+  EXPECT_EQ(c.keep_runs_bytes, 1000u);
+  EXPECT_EQ(c.keep_dead_letters_micros, int64_t{3'600'000'000});
+  EXPECT_EQ(c.keep_dead_letters_bytes, 5'000'000u);
+  EXPECT_THAT(c.held_roles, ElementsAre("compliance", "audit"));
+}
+
+TEST(ProjectConfigTest, DefaultsComeFromTheFolder) {
+  Diagnostics d;
+  const ProjectConfig c = parse("", &d);
+  EXPECT_TRUE(d.empty());
+  EXPECT_EQ(c.name, "flights");
+  EXPECT_EQ(c.herd, "default");
+  EXPECT_EQ(c.lineage_namespace, "runink://default");
+  EXPECT_EQ(c.memory_budget_bytes, 256u << 20);
+}
+
+TEST(ProjectConfigTest, UnknownKeyNamesTheNearest) {
+  Diagnostics d;
+  (void)parse("name = \"ü\"\n[engine]\n  memory_buget = \"64Mi\"\n", &d);
+  ASSERT_EQ(d.error_count(), 2u) << d.render();
+  EXPECT_EQ(d.list()[0].location.to_string(), "runink.toml:1:8");
+  EXPECT_EQ(d.list()[1].location.to_string(), "runink.toml:3:3");
+  EXPECT_EQ(d.list()[1].line_text, "  memory_buget = \"64Mi\"");
+  EXPECT_EQ(d.list()[1].underline, 12u);
+  EXPECT_THAT(d.list()[1].help, ElementsAre("did you mean \"memory_budget\"?"));
+}
+
+TEST(ProjectConfigTest, WrongValuesAreErrorsAtTheirPlace) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"name = 3", "runink.toml:1:8"},
+      {"herd = \"Ops Team\"", "runink.toml:1:8"},
+      {"engine = 1", "runink.toml:1:10"},
+      {"[engine]\nmemory_budget = \"1Mi\"", "runink.toml:2:17"},
+      {"[engine]\nmemory_budget = -1", "runink.toml:2:17"},
+      {"[engine]\nthreads = 2000", "runink.toml:2:11"},
+      {"[keep]\nruns = \"soon\"", "runink.toml:2:8"},
+      {"[roles]\nheld = [1]", "runink.toml:2:9"},
+      {"name = ", "runink.toml:1:8"},
+      {"name = \"a\"\nname = \"b\"", "runink.toml:2:1"},
+  };
+  for (const auto& [toml, place] : cases) {
+    Diagnostics d;
+    (void)parse(toml, &d);
+    ASSERT_EQ(d.error_count(), 1u) << toml << "\n" << d.render();
+    EXPECT_EQ(d.list()[0].location.to_string(), place) << toml << "\n" << d.render();
+  }
+}
+
+TEST(ProjectConfigTest, FindsTheRootUpwardsAndLoads) {
+  auto folder = os::TempFolder::create("");
+  ASSERT_TRUE(folder.ok());
+  ASSERT_TRUE(os::make_directories(folder->file("p/features/deep")).ok());
+  EXPECT_EQ(find_project_root(folder->file("p/features")).status().kind(), "project.not_found");
+  ASSERT_TRUE(os::write_file_atomic(folder->file("p/runink.toml"), "herd = \"ops\"\n").ok());
+  const std::string root = *os::canonical_path(folder->file("p"));
+  for (const char* start : {"p", "p/features/deep", "p/features/not-there.dsl", "p/runink.toml"}) {
+    const auto found = find_project_root(folder->file(start));
+    ASSERT_TRUE(found.ok()) << found.status().to_string();
+    EXPECT_EQ(*found, root);
+  }
+  const auto config = load_project_config(root);
+  ASSERT_TRUE(config.ok()) << config.status().to_string();
+  EXPECT_EQ(config->herd, "ops");
+  EXPECT_EQ(config->name, "p");
+  ASSERT_TRUE(os::write_file_atomic(folder->file("p/runink.toml"), "hard = \"ops\"\n").ok());
+  const Status wrong = load_project_config(root).status();
+  EXPECT_EQ(wrong.code(), Code::kInvalidArgument);
+  EXPECT_THAT(wrong.message(), HasSubstr("runink.toml:1:1"));
+  ASSERT_EQ(wrong.details().size(), 1u);
+  EXPECT_THAT(wrong.details()[0], HasSubstr("did you mean \"herd\"?"));
+}
+
+}  // namespace
+}  // namespace runink::config
