@@ -20,6 +20,7 @@
 
 #include "base/status.h"
 #include "client/cli/console.h"
+#include "client/cli/text_width.h"
 
 namespace runink::cli {
 
@@ -106,13 +107,5 @@ struct Field {
 };
 std::string render_fields_text(const std::vector<Field>& fields, OutputForm form, int width, bool colour);
 Status render_fields(const std::vector<Field>& fields, OutputForm form, Console& console);
-
-// Columns that text takes on a terminal (wide characters count two, combining marks none).
-int display_width(std::string_view text);
-// Cut to at most `width` columns, the last one then being "…".
-std::string cut_to_width(std::string_view text, int width);
-std::string pad_to_width(std::string_view text, int width, bool right = false);
-// Wrapped at spaces; each line indented. Existing line breaks start a new line.
-std::string wrap_text(std::string_view text, int width, int indent);
 
 }  // namespace runink::cli
