@@ -39,6 +39,7 @@ struct Expr {
   std::string name;            // kField, kCall
   Span name_span;              // kField, kCall: where the name or sign stands
   bool lenient = false;        // kCast
+  int depth = 1;               // of the tree below and including this node
   std::vector<ExprPtr> args;   // kCall, kCast
 };
 

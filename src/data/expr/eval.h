@@ -29,7 +29,7 @@ struct RowError {
   std::string message;
 };
 
-// One per thread. Reuses its memory from batch to batch.
+// One per thread.
 class Evaluator {
  public:
   explicit Evaluator(TypedExpr expr);
@@ -49,9 +49,7 @@ class Evaluator {
                                     const EvalContext& context, std::vector<RowError>& errors);
 
  private:
-  struct Scratch;
   TypedExpr expr_;
-  std::unique_ptr<Scratch> scratch_;
 };
 
 // A bool expression as a selection: keep[i] is 1 where the value is true, else 0 (false, null, error).
