@@ -6,12 +6,12 @@
 //
 // Pattern language:
 //   word              that word, ASCII case ignored               word,      a word with punctuation is one word
-//   [words]           optional                                   (a|b c|d)  one of these
-//   {name:kind}       a slot, see SlotKind; {records} and {source} are free nouns that mean nothing
+//   [a|b c]           one of these, or nothing                   (a|b c|d)  one of these
+//   {name:kind}       a slot, see SlotKind; `{records}` is short for {records:noun}
 // White space between words is any amount. A colon at the very end of a step's text is ignored.
 //
 // A slot of free text ends at the next fixed words of the pattern that stand outside quotes and brackets; the last such
-// place is taken, so an expression may itself hold the word "on" or "to" in quotes or brackets.
+// place is taken, so an expression may itself hold the word "on" or "to", and in quotes or brackets whatever it likes.
 //
 // Everything here is immutable after first use and safe from any thread. Binding takes time linear in the length of the
 // text for each pattern tried; texts above kMaxSentenceBytes never match.
@@ -30,7 +30,7 @@ inline constexpr size_t kMaxSentenceBytes = 16384;
 
 enum class SlotKind {
   kNoun,        // one to four bare words: "records", "the late flights"
-  kRest,        // anything, meaningless: "from the feed"
+  kRest,        // words without quotes that mean nothing: "the feed"
   kField,       // route, billing.city, "route", `First name`
   kFields,      // route, "delay" and origin
   kExpression,  // text of an expression; parsed by the compiler
@@ -42,6 +42,7 @@ enum class SlotKind {
   kPercent,     // 10%, 2.5 %
   kType,        // a type as in a contract: decimal(12,2)
   kKeys,        // delay descending, date (sort keys)
+  kTerms,       // route and hour(date) as hour (expressions with names; a boolean `and` needs brackets)
   kPairs,       // a to b, c as d (renames)
 };
 
@@ -75,9 +76,10 @@ struct Capture {
   std::string slot;
   SlotKind kind = SlotKind::kRest;
   std::string text;                // unquoted for kString, kField, kName; else as written, trimmed
+  bool quoted = false;             // kField, kName: it was written in quotes
   size_t offset = 0, length = 0;   // of what was written, in the step's text, quotes included
   struct Item {
-    std::string text, second;      // kFields, kStrings; kPairs (from, to); kKeys: second is "desc" or ""
+    std::string text, second;      // kFields, kStrings; kPairs (from, to); kKeys: second is "desc" or ""; kTerms: (expression, name or "")
     size_t offset = 0, length = 0;
   };
   std::vector<Item> items;
@@ -88,7 +90,7 @@ struct Capture {
 struct BoundSentence {
   const Sentence* sentence = nullptr;
   size_t pattern = 0;
-  std::vector<Capture> captures;   // {records}, {source} and kRest slots are left out
+  std::vector<Capture> captures;
   const Capture* find(std::string_view slot) const;  // nullptr when the pattern has none
 };
 
@@ -98,7 +100,8 @@ std::optional<BoundSentence> bind_sentence(std::string_view text);
 // All that match, for the registry's own test.
 std::vector<BoundSentence> bind_all(std::string_view text);
 
-// Patterns in the form that people read: "{records} are joined with {file} on {condition}", nearest first.
+// What the text may have been meant to be, nearest first: the text with its words corrected and {slots} where something
+// is missing, e.g. `records are checked against the contract`, `field "x" is set to {value}`.
 std::vector<std::string> nearest_sentences(std::string_view text, size_t count = 3);
 
 // The items that Assertions may hold, in the same pattern language.
@@ -111,6 +114,7 @@ const std::vector<AssertionSentence>& assertion_sentences();
 struct BoundAssertion {
   const AssertionSentence* sentence = nullptr;
   std::vector<Capture> captures;
+  const Capture* find(std::string_view slot) const;
 };
 std::optional<BoundAssertion> bind_assertion(std::string_view text);
 std::vector<std::string> nearest_assertions(std::string_view text, size_t count = 3);
