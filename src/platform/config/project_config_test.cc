@@ -80,7 +80,7 @@ TEST(ProjectConfigTest, WrongValuesAreErrorsAtTheirPlace) {
       {"[keep]\nruns = \"soon\"", "runink.toml:2:8"},
       {"[roles]\nheld = [1]", "runink.toml:2:9"},
       {"name = ", "runink.toml:1:8"},
-      {"name = \"a\"\nname = \"b\"", "runink.toml:2:1"},
+      {"name = \"a\"\nname = \"b\"", "runink.toml:2:8"},
   };
   for (const auto& [toml, place] : cases) {
     Diagnostics d;

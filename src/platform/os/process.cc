@@ -289,9 +289,7 @@ Status Child::kill_group(int signal) const {
   return {};
 }
 
-std::vector<pid_t> Child::descendants() const {
-  std::vector<pid_t> found;
-  if (pid_ <= 0 || reaped_) return found;
+void Child::survey(std::vector<pid_t>* running, std::vector<pid_t>* ended) const {
   const std::vector<ProcessStat> table = read_process_table();
   std::set<pid_t> family = {pid_};
   // Parents may stand behind their children in the table (pids wrap around), hence until nothing is added.
@@ -307,11 +305,14 @@ std::vector<pid_t> Child::descendants() const {
     }
   }
   for (const ProcessStat& p : table) {
-    if (p.pid == pid_ || !family.contains(p.pid)) continue;
-    if (!p.ended()) found.push_back(p.pid);
-    else if (p.parent == ::getpid()) (void)::waitpid(p.pid, nullptr, WNOHANG);  // an orphan that came to us
+    if (p.pid != pid_ && family.contains(p.pid)) (p.ended() ? ended : running)->push_back(p.pid);
   }
-  return found;
+}
+
+std::vector<pid_t> Child::descendants() const {
+  std::vector<pid_t> running, ended;
+  if (pid_ > 0 && !reaped_) survey(&running, &ended);
+  return running;
 }
 
 void Child::reap() {
@@ -322,26 +323,44 @@ void Child::reap() {
   reaped_ = true;
 }
 
+namespace {
+
+// Waits until a killed process is gone, or is a zombie that is somebody else's to reap.
+void bury(pid_t pid) {
+  for (int tries = 0; tries < 1000; ++tries) {
+    const auto stat = read_process_stat(pid);
+    if (!stat) return;
+    if (stat->parent == ::getpid()) {
+      if (::waitpid(pid, nullptr, WNOHANG) != 0) return;
+    } else if (stat->ended()) {
+      return;
+    }
+    (void)::poll(nullptr, 0, 1);
+  }
+}
+
+}  // namespace
+
 Result<int> Child::kill_tree() {
   if (pid_ <= 0 || reaped_) return 0;
-  std::set<pid_t> seen;
+  std::set<pid_t> found, family;
   // A process may fork while the table is read, so until a reading finds none; the family cannot outrun this for long,
   // since each pass kills all it saw.
   for (int pass = 0; pass < 1000; ++pass) {
-    RUNINK_RETURN_IF_ERROR(pass == 0 && status_ ? Status() : kill_group(SIGKILL));
-    const std::vector<pid_t> rest = descendants();
-    if (rest.empty()) break;
-    for (const pid_t pid : rest) {
-      // A pidfd would close the race with reuse of the pid; it cannot be reused while its entry was read an instant ago
-      // unless all pids have been gone through.
-      (void)::kill(pid, SIGKILL);
-      seen.insert(pid);
-    }
-    if (pass > 0) (void)::poll(nullptr, 0, 1);  // the kernel needs a moment to end them
+    std::vector<pid_t> running, ended;
+    survey(&running, &ended);
+    RUNINK_RETURN_IF_ERROR(kill_group(SIGKILL));
+    // A pid cannot be another process's an instant after its entry was read, unless all pids were gone through.
+    for (const pid_t pid : running) (void)::kill(pid, SIGKILL);
+    found.insert(running.begin(), running.end());
+    family.insert(running.begin(), running.end());
+    family.insert(ended.begin(), ended.end());
+    if (running.empty()) break;
+    (void)::poll(nullptr, 0, 1);  // the kernel needs a moment to end them
   }
-  if (!status_) RUNINK_RETURN_IF_ERROR(kill_group(SIGKILL));
   reap();
-  return static_cast<int>(seen.size());
+  for (const pid_t pid : family) bury(pid);
+  return static_cast<int>(found.size());
 }
 
 Result<ExitStatus> Child::terminate(int64_t grace_micros) {

@@ -74,6 +74,7 @@ class Child {
   std::vector<pid_t> descendants() const;
 
  private:
+  void survey(std::vector<pid_t>* running, std::vector<pid_t>* ended) const;
   void reap();
 
   pid_t pid_ = -1;
