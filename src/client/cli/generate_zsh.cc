@@ -35,7 +35,7 @@ std::string function_name(const CommandPath& path) {
 
 std::string action(Completion completion, const std::vector<std::string>& choices, const Command& root) {
   if (!choices.empty()) return "(" + join(choices, " ") + ")";
-  if (!dynamic_kind(completion).empty()) return fmt::format("_runi_ask {}", dynamic_kind(completion));
+  if (!dynamic_kind(completion).empty()) return fmt::format(" _runi_ask {}", dynamic_kind(completion));  // with a space: no options put in
   switch (completion) {
     case Completion::kFile: return "_files";
     case Completion::kFolder: return "_files -/";
