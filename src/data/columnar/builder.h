@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "data/columnar/batch.h"
-#include "data/columnar/column.h"
 #include "data/columnar/value.h"
 
 namespace runink::columnar {
@@ -84,7 +83,7 @@ class ColumnBuilder {
   // Text types: writes in place. reserve_text(n) gives room for n bytes; commit_text(m), m <= n, ends the value there.
   char* reserve_text(size_t bytes);
   void commit_text(size_t bytes);
-  size_t text_room() const { return values_ ? kMaxTextBytes - values_->size() : 0; }
+  size_t text_room() const { return values_ ? kMaxTextBytes - values_->size() : kMaxTextBytes; }
 
   // Lists: append elements to child(), then close_list() makes those appended since the last close one row.
   // Structs: append one value to each child(i), then close_struct() makes them one row.
@@ -92,8 +91,10 @@ class ColumnBuilder {
   void close_list();
   void close_struct();
 
-  // Takes back the last row (a reader that finds the record broken after some of its fields). Length must be above 0.
-  void drop_last();
+  // Takes back all rows from `rows` on, and elements of a list not yet closed (a reader that finds a record broken after
+  // some of its fields). At most length().
+  void truncate(int64_t rows);
+  void drop_last() { truncate(length_ - 1); }
 
   Column finish();
 

@@ -22,8 +22,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "data/columnar/builder.h"
@@ -96,28 +98,37 @@ class FieldText {
   const TimeZone* zone() const { return zone_.get(); }        // null: UTC
 
   // Appends the value of the text to a builder of this type. On error nothing is appended. Empty text is not null
-  // here: an empty string is a string, and for other types it is kMalformed.
+  // here: an empty string is a string, and for other types it is kMalformed. Text of strings must be UTF-8 (readers have
+  // checked it); a list or struct is read as JSON; a label that an enum lacks is kOutOfRange.
   [[nodiscard]] TextError append_parsed(std::string_view text, ColumnBuilder& out) const;
   // The same for one value; the error names the text and the type.
   Result<Value> parse(std::string_view text) const;
+  // The same from the JSON text of the value (see parse_json_value), null included.
+  [[nodiscard]] TextError append_json_parsed(std::string_view json, ColumnBuilder& out) const;
+  [[nodiscard]] TextError parse_json(std::string_view json, Value* out) const;
 
   // `row` of a column of this type.
   void append_plain(const Column& column, int64_t row, std::string& out) const;
   void append_json(const Column& column, int64_t row, std::string& out) const;
 
  private:
+  friend class JsonReader;
+  TextError parse_scalar(std::string_view text, Value* out) const;
+  void append_scalar(const Column& column, int64_t row, std::string& out) const;
+
   DataType type_;
   std::shared_ptr<const TimeFormat> format_;
   std::shared_ptr<const TimeZone> zone_;
+  std::vector<FieldText> children_;  // of a list or struct; elements have the format of the list's field
 };
 
 // One field's value for people, in the field's format; "null" for null; control bytes are not escaped. For messages and
 // previews: it compiles the format each time.
 void append_value_text(const Column& column, int64_t row, const Field& field, std::string& out);
 
-// JSON text of one value of a type: numbers, booleans, strings as the parsers above read them, arrays for lists, objects
-// for structs (a member that is absent is null; one that is unknown, or twice there, is kMalformed). Depth is bounded by
-// the type; for json columns by kJsonDepthMax.
+// JSON text of one value of a type: null, true and false, numbers (also for decimals), strings as the parsers above read
+// them, arrays for lists, objects for structs (a member that is absent is null; one that is unknown, or twice there, is
+// kMalformed). The text of a json column is kept as it is, without white space around it.
 inline constexpr int kJsonDepthMax = 512;
 [[nodiscard]] TextError parse_json_value(std::string_view json, const DataType& type, Value* out);
 // Whether the text is one JSON value (RFC 8259), not nested deeper than kJsonDepthMax, valid UTF-8.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <climits>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -37,7 +38,7 @@ class TimeZone {
   static Result<std::shared_ptr<const TimeZone>> find(std::string_view name);
 
   const std::string& name() const { return name_; }
-  bool is_utc() const { return transitions_.size() == 1 && transitions_[0].offset_seconds == 0; }
+  bool is_utc() const { return spans_.size() == 1 && spans_[0].offset_seconds == 0; }
   int64_t to_utc_micros(int64_t local_micros) const;
   // Seconds east of UTC at an instant.
   int32_t offset_at(int64_t utc_micros) const;
@@ -45,18 +46,25 @@ class TimeZone {
   std::string_view abbreviation_at(int64_t utc_micros) const;
 
  private:
-  struct Transition {
-    int64_t utc_seconds;  // from here on (the first entry: since ever)
-    int64_t local_until;  // local times (seconds) before this, in the next entry's terms, still belong to this entry
+  // One stretch of time with one offset. The first entry holds since ever.
+  struct Span {
+    int64_t utc_begin;    // seconds
+    int64_t local_begin;  // local seconds from which texts belong to this entry, by the rule above
     int32_t offset_seconds;
     uint32_t abbreviation;  // index
   };
   friend class TimeZoneLoader;
-  size_t index_at(int64_t utc_seconds) const;
+  const Span& span_at(int64_t seconds, int64_t Span::*begin) const;
+
   std::string name_;
-  std::vector<Transition> transitions_;
+  std::vector<Span> spans_;
   std::vector<std::string> abbreviations_;
-  bool repeats_ = false;  // the last 400 years of the table repeat for ever
+  // spans_ from the rule at the file's end are written out for 400 years, after which the calendar repeats.
+  int64_t repeats_after_ = INT64_MAX;  // seconds
+  // For each stretch of 2^24 seconds from the second span on: the index of the span at its beginning, by utc_begin and
+  // by local_begin whichever is less.
+  int64_t bucket_base_ = 0;
+  std::vector<uint32_t> buckets_;
 };
 using TimeZonePtr = std::shared_ptr<const TimeZone>;
 
@@ -96,20 +104,21 @@ class TimeFormat {
   TextError parse_general(std::string_view text, int64_t* out) const;
   TextError parse_fixed(const char* text, int64_t* out) const;
   TextError assemble(const Parts& parts, int64_t* out) const;
+  void compile_fixed();
 
   std::string format_;
   TypeId type_ = TypeId::kTimestamp;
-  TimeZonePtr zone_;
+  TimeZonePtr zone_;  // null for UTC
   std::vector<Op> ops_;
   size_t max_width_ = 0;
 
-  // Fixed layout: the text's bytes (at most 32, as the first 16 and the last 16, or the first 8 and the last 8) are
-  // shuffled to YYYYMMDDHHMMSS.
-  size_t fixed_width_ = 0;  // 0: not fixed
-  alignas(16) std::array<uint8_t, 32> shuffle_{};       // two times 16 indices into the loaded bytes
-  alignas(16) std::array<uint8_t, 16> absent_{};        // digits of parts that the format lacks ('0', or '1' for days)
-  alignas(16) std::array<uint8_t, 32> literal_{}, literal_mask_{};
-  std::array<int8_t, 7> part_at_{};                     // where each part's digits begin, -1 when absent (plain path)
+  // Fixed layout of 8 to 32 bytes: the first and the last 16 bytes of the text (for less than 16: the first and the last
+  // 8, as one 16) are compared with the literals and shuffled to the digits YYYYMMDDHHMMSS00.
+  size_t fixed_width_ = 0;  // 0: the format has no such layout
+  bool short_year_ = false;
+  std::array<int8_t, 14> digit_at_{};  // place in the text of each of those digits; -1: the format lacks it
+  alignas(16) std::array<uint8_t, 16> absent_{};  // what stands for digits that the format lacks
+  alignas(16) std::array<uint8_t, 32> shuffle_{}, literal_{}, literal_mask_{};
 };
 
 }  // namespace runink::columnar
