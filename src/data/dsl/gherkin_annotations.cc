@@ -255,11 +255,11 @@ std::string_view annotation_name_of(std::string_view text) {
 
 class TagLineReader {
  public:
-  TagLineReader(const SourceText& source, const Line& first, LineReader* reader)
-      : source_(source), text_(source.text()), first_(first), line_(first), reader_(reader) {}
+  TagLineReader(const SourceText& source, const Dialect& dialect, const Line& first, LineReader* reader)
+      : source_(source), text_(source.text()), dialect_(dialect), line_(first), reader_(reader) {}
 
   TagLine read() {
-    size_t at = first_.trimmed_offset();
+    size_t at = line_.trimmed_offset();
     bool only_annotations = true;
     while (at < line_end()) {
       const std::string_view name = annotation_name_of(text_.substr(at + 1, line_end() - at - 1));
@@ -269,7 +269,7 @@ class TagLineReader {
         at = read_plain_tag(at, &only_annotations);
       }
     }
-    out_.only_annotations = only_annotations && !out_.annotations.empty();
+    out_.only_annotations = refused_ || (only_annotations && !out_.annotations.empty());
     return std::move(out_);
   }
 
@@ -282,6 +282,7 @@ class TagLineReader {
   }
 
   void problem(Severity severity, Span span, std::string code, std::string message, std::string help) {
+    if (severity == Severity::kError) refused_ = true;
     out_.problems.push_back({severity, span, std::move(code), std::move(message), std::move(help)});
   }
 
@@ -343,21 +344,21 @@ class TagLineReader {
     ArgumentReader arguments(source_, at + name.size() + 2);
     if (!arguments.read(&annotation.arguments)) return malformed(name, at, arguments.at(), arguments.problem());
     const size_t end = arguments.at();
+    if (end < text_.size() && text_[end] != '@' && space_length(text_.substr(end)) == 0) {
+      return malformed(name, at, end, "must be followed by white space or another tag");
+    }
     annotation.place = {line_.number, column(at), {at, end - at}};
     out_.annotations.push_back(std::move(annotation));
     if (end > line_end()) {
       line_ = reader_->skip_to(end - 1);
       skew_ = 0;
     }
-    return after_annotation(name, at, end);
+    return after_annotation(end);
   }
 
-  // What may follow a ')': the next '@', white space and then an '@' or a comment, or nothing.
-  size_t after_annotation(std::string_view name, size_t at, size_t end) {
+  // After a ')' come other tags, a comment, or nothing.
+  size_t after_annotation(size_t end) {
     std::string_view rest = text_.substr(end, line_end() - end);
-    if (!rest.empty() && rest[0] != '@' && space_length(rest) == 0) {
-      return malformed(name, at, end, "must be followed by white space or another tag");
-    }
     rest = trim_left(rest);
     if (rest.empty() || rest[0] == '#') return line_end();
     const auto next = static_cast<size_t>(rest.data() - text_.data());
@@ -368,40 +369,66 @@ class TagLineReader {
   }
 
   // An annotation that is refused is refused where the official parser refuses the text: at its first line if that has
-  // white space in a "tag", else at the line after it, which the parser does not expect among tags.
-  size_t malformed(std::string_view name, size_t at, size_t where, const std::string& problem_text) {
-    const Line start_line = line_;
-    where = std::min(where, text_.size());
-    Span span{where, 1};
+  // white space in a "tag", else at the line after it, which the parser does not expect among tags. (Where that parser
+  // accepts the text, as with a scenario after an unclosed annotation, it is the first line.)
+  size_t malformed(std::string_view name, size_t at, size_t where, std::string problem_text) {
+    const uint32_t first = line_.number;
+    uint32_t problem_line = source_.position(where).line;
+    bool keyword_inside = false;
+    uint32_t next_line = 0;  // the first one after `first` that is not blank
+    for (uint32_t number = first + 1; number <= problem_line; ++number) {
+      const std::string_view text = trim_left(source_.line(number));
+      if (text.empty()) continue;
+      if (next_line == 0) next_line = number;
+      if (!starts_with_keyword(dialect_, text)) continue;
+      problem_line = number;
+      where = source_.line_start(number) + (source_.line(number).size() - text.size());
+      problem_text = "is not closed";
+      keyword_inside = true;
+      break;
+    }
+    uint32_t report_line = problem_line;
+    if (problem_line != first) {
+      const bool refused_at_first = !is_plain_tag_line(text_, line_);
+      const bool accepted_after = next_line == 0 || (next_line == problem_line && is_title(next_line));
+      report_line = refused_at_first || accepted_after ? first : next_line;
+    }
+
     std::string message = fmt::format("annotation @{} {}", name, problem_text);
-    const auto position = source_.position(where);
-    if (where > line_end()) {
-      line_ = reader_->skip_to(where);
-      uint32_t report_line = start_line.number;
-      if (where < text_.size() && is_plain_tag_line(text_, start_line)) {
-        for (report_line = start_line.number + 1; report_line < position.line; ++report_line) {
-          if (!trim_left(source_.line(report_line)).empty()) break;
-        }
-      }
-      if (report_line == start_line.number) {
-        span = {at, name.size() + 1};
-      } else if (report_line != position.line) {
-        const size_t indent = source_.line(report_line).size() - trim_left(source_.line(report_line)).size();
-        span = {source_.line_start(report_line) + indent, 1};
-      }
-      if (report_line != position.line) message += fmt::format(" (line {}, column {})", position.line, position.column);
+    Span span{where, 1};
+    if (report_line != problem_line) {
+      const auto position = source_.position(where);
+      message += fmt::format(" (line {}, column {})", position.line, position.column);
+      span = report_line == first ? Span{at, name.size() + 1} : Span{first_text_of(report_line), 1};
     }
     problem(Severity::kError, span, "dsl.annotation", std::move(message),
             fmt::format("write @{}(value, key=value), with text in \"quotes\"", name));
+
+    // Go on after the line where it went wrong, or with it if it starts something new.
+    if (problem_line != first && !keyword_inside) {
+      line_ = reader_->skip_to(std::min(where, text_.size()));
+    } else if (problem_line > first + 1) {
+      line_ = reader_->skip_to(source_.line_start(problem_line) - 1);
+    }
     return line_end();
+  }
+
+  size_t first_text_of(uint32_t line) const {
+    return source_.line_start(line) + (source_.line(line).size() - trim_left(source_.line(line)).size());
+  }
+
+  bool is_title(uint32_t line) const {
+    const std::string_view text = trim_left(source_.line(line));
+    return starts_with_keyword(dialect_, text) && find_step_keyword(dialect_, text) == nullptr;
   }
 
   const SourceText& source_;
   std::string_view text_;
-  const Line first_;
+  const Dialect& dialect_;
   Line line_;  // the one being read: a later one after an annotation over several lines
   LineReader* reader_;
   uint32_t skew_ = 0;
+  bool refused_ = false;
   TagLine out_;
 };
 
@@ -414,8 +441,8 @@ const std::vector<std::string>& annotation_names() {
   return names;
 }
 
-TagLine read_tag_line(const SourceText& source, const Line& first, LineReader* reader) {
-  return TagLineReader(source, first, reader).read();
+TagLine read_tag_line(const SourceText& source, const Dialect& dialect, const Line& first, LineReader* reader) {
+  return TagLineReader(source, dialect, first, reader).read();
 }
 
 }  // namespace runink::dsl

@@ -126,7 +126,7 @@ class Parser {
     Token token;
     token.line = reader_.next();
     if (!token.line.eof && token.line.starts_with("@")) {
-      token.tags = std::make_unique<TagLine>(read_tag_line(source_, token.line, &reader_));
+      token.tags = std::make_unique<TagLine>(read_tag_line(source_, *dialect_, token.line, &reader_));
       for (const auto& problem : token.tags->problems) report(problem);
     }
     return token;
@@ -623,7 +623,7 @@ class Parser {
       case State::kScenarioTags:
       case State::kExamplesTags:
       case State::kRuleTags:
-        return "what these tags belong to: a scenario, examples or a rule";
+        return "the scenario, examples or rule that these tags belong to";
       case State::kExamplesTable: return "a table row, examples, a scenario or a rule";
       case State::kStepLine:
       case State::kTable: return "a step, a table, a doc string or the next scenario";
@@ -658,7 +658,9 @@ class Parser {
       return near.empty() ? std::string() : fmt::format("did you mean `{}`?", near[0]);
     }
     if (!document_.feature) return fmt::format("a feature file begins with `{}: name`", dialect_->feature[0]);
-    for (const auto& keyword : dialect_->steps) words.emplace_back(trim_right(keyword.text));
+    for (const auto& keyword : dialect_->steps) {
+      if (keyword.text != "* ") words.emplace_back(trim_right(keyword.text));
+    }
     const std::string head(text.substr(0, text.find(' ')));
     const auto near = nearest(head, words);
     if (!near.empty()) return fmt::format("did you mean `{}`?", near[0]);

@@ -1,0 +1,4 @@
+# language: xx
+Scenario: without a feature
+  Given x
+  When y

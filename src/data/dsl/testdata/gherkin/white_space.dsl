@@ -1,0 +1,10 @@
+﻿Feature: odd white space
+
+	Scenario: no-break
+lonecr
+　 Given  x 
+    | a|	 b\ |
+   """ media 
+  text
+		"""
+   
