@@ -16,10 +16,7 @@
 #include "data/columnar/batch.h"
 #include "data/contract/contract.h"
 #include "data/contract/redact.h"
-
-namespace runink::expr {
-struct EvalContext;
-}
+#include "data/expr/eval.h"
 
 namespace runink::contract {
 
@@ -29,10 +26,17 @@ struct Failure {
   bool operator==(const Failure&) const = default;
 };
 
+// A check whose expression could not be computed on a row ("delay * 1000: overflow of int32"): it counts as broken.
+struct CheckError {
+  int32_t row, rule;
+  std::string text;
+};
+
 struct CheckResult {
   std::vector<uint8_t> failed;     // one byte per row: 1 when any rule is broken
   int64_t failed_rows = 0;
   std::vector<Failure> failures;   // by row, then by rule: every rule broken
+  std::vector<CheckError> errors;  // by rule, then by row
 };
 
 // Memory that check() reuses from batch to batch.
@@ -56,12 +60,14 @@ class ContractChecker {
   Status check(const columnar::Batch& batch, const expr::EvalContext& context, CheckScratch& scratch,
                CheckResult& result) const;
 
-  // What to tell about one failure: "delay is 99999: delay must lie between -1440 and 4320", the value masked unless
-  // `reader` may see it, long values cut.
-  std::string message(const columnar::Batch& batch, const Failure& failure, const Reader& reader) const;
+  // What to tell about one failure: "delay must lie between -1440 and 4320; it is 99999", values masked unless `reader`
+  // may see them, long ones cut, control bytes escaped. With `result`, also why a check could not be computed.
+  std::string message(const columnar::Batch& batch, const Failure& failure, const Reader& reader,
+                      const CheckResult* result = nullptr) const;
+
+  struct Impl;  // internal
 
  private:
-  struct Impl;
   explicit ContractChecker(ContractPtr contract);
   ContractPtr contract_;
   std::unique_ptr<const Impl> impl_;

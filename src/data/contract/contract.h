@@ -18,17 +18,14 @@
 #include "base/diagnostic.h"
 #include "data/columnar/type.h"
 #include "data/columnar/value.h"
-
-namespace runink::expr {
-struct TypedExpr;
-}
+#include "data/expr/aggregate.h"
+#include "data/expr/check.h"
 
 namespace runink::contract {
 
 using columnar::DataType;
 using columnar::SchemaPtr;
 using columnar::Value;
-using TypedExprPtr = std::shared_ptr<const expr::TypedExpr>;
 
 // MAJOR.MINOR.PATCH (semver 2.0 without pre-release parts).
 struct Version {
@@ -84,8 +81,7 @@ struct RowCheck {
   std::string name;
   std::string text;       // as written, trimmed
   std::string canonical;  // printed from the parsed form: stable spelling
-  TypedExprPtr expression;
-  std::vector<int> columns;  // that it reads, ascending
+  expr::TypedExpr expression;  // over the columns of Contract::schema
   std::string description;
   Location location;
 };
@@ -94,7 +90,7 @@ struct RowCheck {
 struct QualityRule {
   std::string name;
   std::string text, canonical;
-  TypedExprPtr expression;
+  expr::AggregateExpr expression;  // without group keys: all records are one group
   QualitySeverity severity = QualitySeverity::kError;
   std::string description;
   Location location;

@@ -22,6 +22,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/diagnostic.h"
@@ -40,12 +41,12 @@ TextLoader file_loader(std::string root = {});
 TextLoader map_loader(std::vector<std::pair<std::string, std::string>> texts);
 
 struct ParsedFile {
-  std::vector<ContractPtr> contracts;  // those without errors
+  std::vector<ContractPtr> contracts;  // empty when there was any error
   std::vector<std::string> files;      // every file read: this one first
   std::vector<std::string> structs;    // names declared in this file itself
 };
 
-// Goes on after an error and reports them all. Contracts that have errors are not in the result.
+// Goes on after an error and reports them all (up to about a hundred).
 ParsedFile parse_contracts(const SourceTextPtr& text, const TextLoader& loader, Diagnostics& diagnostics);
 
 // A reference as written in `@contract("contracts/flight.contract")`: a path, then `#Name` if the file declares more

@@ -2,10 +2,11 @@
 //
 // The promise is that a pii field never appears unmasked outside the dead-letter store. Whatever shows values (sinks,
 // previews, logs, diffs, messages) asks `mask_of(field)` and, if there is one, shows only what these functions return.
-// A mask never shows more than half of the code points of a value, whatever it was asked for. Nulls stay null.
+// The methods are those of mask() in expressions (data/expr/mask.h), and two more. Nulls stay null.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,22 +19,24 @@
 namespace runink::contract {
 
 enum class MaskMethod {
-  kAll,    // "all": ***
-  kNull,   // "null": null
-  kFirst,  // "first3": the first n code points, then ***
-  kLast,   // "last4": ***, then the last n code points
-  kEmail,  // "email": first character and domain: a***@example.org; anything else as all
-  kHash,   // "hash": 32 hexadecimal digits of HMAC-SHA-256 under the project's key: equal values stay equal
-  kYear,   // "year": of a date, timestamp or text that starts with one: 1980; anything else as all
+  kAll,       // "all": ****
+  kFirst,     // "first3": the first n code points, one * for each other; a value no longer than n is wholly masked
+  kLast,      // "last4": the same at the end
+  kEmail,     // "email": first letter and domain
+  kLength,    // "length": one * per code point
+  kHash,      // "hash": hexadecimal digits of HMAC-SHA-256 under the project's key: equal values stay equal
+  kTokenise,  // "tokenise": the same as a short token
+  kNull,      // "null": the value becomes null
+  kYear,      // "year": of a date or timestamp (or text that begins with one): 1980; anything else as all
 };
 
 struct Mask {
   MaskMethod method = MaskMethod::kAll;
-  uint32_t count = 0;  // for kFirst and kLast
+  uint32_t count = 0;  // kFirst and kLast: 1 to 64
   bool operator==(const Mask&) const = default;
 };
 
-// "last4", "first2", "hash", "null", "email", "year", "all"; an unknown word names the nearest.
+// "last4", "first2", "hash", "tokenise", "null", "email", "length", "year", "all"; an unknown word names the nearest.
 Result<Mask> parse_mask(std::string_view text);
 const std::vector<std::string>& mask_words();
 std::string mask_name(const Mask& mask);
@@ -47,7 +50,8 @@ struct Reader {
 };
 std::optional<Mask> mask_for(const ContractField& field, const Reader& reader);
 
-// Key for kHash. Empty is refused by nobody but makes hashes guessable: callers pass the project's key.
+// Key for kHash and kTokenise: the project's. While it is empty those two mask wholly, since a hash without a secret can
+// be guessed.
 struct MaskKey {
   std::string bytes;
 };
@@ -89,7 +93,11 @@ class RecordRedactor {
   MaskKey key_;
 };
 
-// `runi contract redact`: reads a plain NDJSON, CSV or TSV file and writes it with protected fields masked.
+// `runi contract redact`: reads a plain NDJSON, CSV or TSV file (by the end of its name) and writes it with protected
+// fields masked, record by record.
+Status redact_records(const Contract& contract, const std::string& in_path, const Reader& reader, const MaskKey& key,
+                      const std::function<Status(std::string_view)>& write, uint64_t* records);
+// The same into a file that is replaced atomically.
 Status redact_file(const Contract& contract, const std::string& in_path, const std::string& out_path,
                    const Reader& reader, const MaskKey& key, uint64_t* records);
 
