@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# build runi and run both examples, end to end
+. dev.d/common.sh
+
+bash dev.d/setup.sh
+build release runi
+[[ -d apps/runi-slice && -f apps/runi-slice/CMakeLists.txt ]] && build release runi-slice
+export PATH="$PWD/build/release/apps/runi:$PATH"
+
+# The examples are run in a copy, so that the repository stays as it is.
+place=build/demo
+rm -rf $place
+mkdir -p $place
+cp -r examples/. $place
+
+show() {
+  printf '\n\033[1m$ %s\033[0m\n' "$*"
+  "$@"
+}
+
+cd $place/flights
+say "flights: check records against a contract, set bad ones aside, join with airports"
+show runi contract check contracts/flight.contract
+show runi plan features/punctuality.dsl
+show runi run features/punctuality.dsl
+echo
+echo "What was written (out/punctuality.csv, first lines):"
+head -5 out/punctuality.csv
+show runi dlq list
+show runi test
+
+cd ../packages
+say "packages: what is installed on this machine, from a program source"
+show runi run features/packages.dsl
+head -5 out/by_section.csv
+
+cat <<TEXT
+
+Where to look next, in $place/flights (put build/release/apps/runi on your PATH):
+  features/punctuality.dsl     what you just ran
+  contracts/flight.contract    what its records must look like
+  out/                         what was written
+  runi runs                    the runs; runi status RUN, runi lineage RUN, runi dlq show RUN
+  README.md                    "a first pipeline in five minutes"
+TEXT

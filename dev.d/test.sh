@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# test [FILTER]: build and run all tests, then a subset under sanitizers; FILTER (a regular expression) runs matching tests of the release build only
+. dev.d/common.sh
+
+filter=${1:-}
+results=build/test-results
+mkdir -p $results
+rm -f $results/*.xml
+
+# Which modules are tested once more under sanitizers: those that read what users and files say, and those with threads.
+asan_targets=(base_test columnar_test expr_test contract_test dsl_test connectors_test ledger_test cli_test fuzz_targets)
+tsan_targets=(engine_test os_test)
+
+# run PRESET NAME [CTEST ARGUMENTS]: never stops the script; what failed is told by the summary.
+run() {
+  local preset=$1 name=$2
+  shift 2
+  say "tests: $name"
+  ctest --test-dir "build/$preset" -j "$(jobs_wanted)" --output-on-failure --no-tests=error \
+    --output-junit "$PWD/$results/$name.xml" "$@" >"$results/$name.log" 2>&1 || true
+  grep -E '^(The following tests FAILED|[0-9]+% tests passed)' -A 40 "$results/$name.log" >&2 || tail -20 "$results/$name.log" >&2
+}
+
+# Targets of the list that this tree has.
+existing() {
+  local preset=$1 target
+  shift
+  configure "$preset"
+  for target in "$@"; do
+    ninja -C "build/$preset" -t query "$target" >/dev/null 2>&1 && echo "$target"
+  done
+}
+
+# sanitized PRESET TARGET...: builds them and runs the unit tests and fuzz targets that they hold.
+sanitized() {
+  local preset=$1 targets
+  shift
+  mapfile -t targets < <(existing "$preset" "$@")
+  ((${#targets[@]})) || return 0
+  build "$preset" "${targets[@]}"
+  local pattern="" target
+  for target in "${targets[@]}"; do
+    [[ $target == fuzz_targets ]] && pattern+="|^fuzz\\." || pattern+="|^${target%_test}\\."
+  done
+  run "$preset" "$preset" -R "${pattern#|}"
+}
+
+bash dev.d/setup.sh
+build release
+if [[ -n $filter ]]; then
+  run release filtered -R "$filter"
+else
+  run release release
+  export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+  sanitized asan "${asan_targets[@]}"
+  sanitized tsan "${tsan_targets[@]}"
+fi
+exec python3 dev.d/lint/summary.py $results
