@@ -1,0 +1,37 @@
+// CsvWriter: RFC 4180 or a dialect. See record_writer.h.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/connectors/record_writer.h"
+#include "data/connectors/text_writer.h"
+
+namespace runink::connectors {
+
+class CsvWriter : public RecordWriter {
+ public:
+  static Result<std::unique_ptr<CsvWriter>> make(const WriterOptions& options);
+
+  Status begin(columnar::Buffer& out) override;
+  Status append(const columnar::Batch& batch, columnar::Buffer& out) override;
+  Status end(columnar::Buffer&) override { return Status(); }
+
+ private:
+  bool needs_quotes(std::string_view text, bool first_cell) const;
+  Status write_text(std::string_view text, size_t cell, OutCursor& out);  // with quotes where needed
+  Status write_value(size_t cell, int64_t row, OutCursor& out);
+  void line_break(OutCursor& out) {
+    if (csv_.crlf) out.put('\r');
+    out.put('\n');
+  }
+
+  std::vector<WriteField> fields_;
+  CsvDialect csv_;
+  size_t verbatim_prefix_ = 0;
+  bool special_[256] = {};
+  std::string scratch_;
+};
+
+}  // namespace runink::connectors

@@ -1,0 +1,72 @@
+// OutCursor: writes at the end of a columnar::Buffer through a plain pointer, asking for room once per value instead of
+// once per byte.
+#pragma once
+
+#include <emmintrin.h>
+
+#include <cstring>
+#include <string_view>
+
+#include "data/columnar/buffer.h"
+
+namespace runink::connectors {
+
+class OutCursor {
+ public:
+  explicit OutCursor(columnar::Buffer& buffer) : buffer_(buffer) {
+    const size_t used = buffer.size();
+    if (buffer.capacity() < used + 4096) buffer.reserve(used + 4096);
+    attach(used);
+  }
+  OutCursor(const OutCursor&) = delete;
+  OutCursor& operator=(const OutCursor&) = delete;
+  ~OutCursor() { buffer_.resize(static_cast<size_t>(at_ - begin())); }
+
+  // Room for `size` bytes and 64 more, so that copies may end with whole vectors.
+  void ensure(size_t size) {
+    if (__builtin_expect(static_cast<size_t>(limit_ - at_) < size + 64, 0)) grow(size + 64);
+  }
+  // The rest needs room ensured before.
+  char* at() { return at_; }
+  void move_to(char* at) { at_ = at; }
+  void put(char c) { *at_++ = c; }
+  void put_small(std::string_view text) {  // text followed by 16 readable bytes, at most 16 long
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(at_), _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data())));
+    at_ += text.size();
+  }
+  void put(std::string_view text) {
+    if (!text.empty()) std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+  // `text` is followed by at least 64 readable bytes.
+  void put_padded(std::string_view text) {
+    const char* from = text.data();
+    char* to = at_;
+    for (size_t i = 0; i < text.size(); i += 32) {
+      const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
+      const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i + 16));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), a);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i + 16), b);
+    }
+    at_ += text.size();
+  }
+
+ private:
+  char* begin() { return reinterpret_cast<char*>(buffer_.data()); }
+  void attach(size_t used) {
+    at_ = begin() + used;
+    limit_ = begin() + buffer_.capacity();
+  }
+  void grow(size_t size) {
+    const auto used = static_cast<size_t>(at_ - begin());
+    buffer_.resize(used);  // what reserve() keeps
+    buffer_.reserve(used + size);
+    attach(used);
+  }
+
+  columnar::Buffer& buffer_;
+  char* at_ = nullptr;
+  char* limit_ = nullptr;
+};
+
+}  // namespace runink::connectors
