@@ -116,7 +116,8 @@ enum class JoinKind { kInner, kLeft, kSemi, kAnti };
 struct Join {                                         // input 0 is probed in order, input 1 is built first
   JoinKind kind = JoinKind::kInner;
   std::string name;                                   // of the built side: its columns appear as name.column
-  std::vector<TypedExpr> probe_keys, build_keys;   // pairwise equal types; null never joins
+  std::vector<TypedExpr> probe_keys, build_keys;      // pairwise equal types; null never joins; build_keys read the built side alone
+  TypedExpr residual;                                 // may be invalid; reads probe columns then all build columns
   std::vector<uint32_t> build_columns;                // of the build schema, appended to the output (inner, left)
 };
 struct Group {

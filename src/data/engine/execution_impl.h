@@ -1,0 +1,108 @@
+// The inside of an Execution, for its nodes.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "data/engine/execution.h"
+#include "data/engine/node.h"
+
+namespace runink::engine {
+
+// Line numbers of chunks. Workers publish how many lines a chunk had as soon as it is parsed; resolve(n), which is only
+// called in morsel order, turns them into first lines up to morsel n.
+class LineNumbers {
+ public:
+  void publish(uint64_t sequence, std::shared_ptr<const columnar::InputChunk> chunk);
+  void resolve(uint64_t sequence);
+  void reset();
+
+ private:
+  std::mutex mutex_;
+  std::map<uint64_t, std::shared_ptr<const columnar::InputChunk>> waiting_;
+  uint32_t source_ = UINT32_MAX;
+  uint64_t next_line_ = 1;
+};
+
+struct PipelineState {
+  Node* root = nullptr;
+  BatchSource* source = nullptr;
+  std::vector<uint32_t> expected_ends;  // per operator: its inputs that belong to this pipeline; 0: not in it
+  std::vector<Node*> order;             // nodes behind the root, each after those before it
+  std::mutex source_mutex;
+  uint64_t base_sequence = 0;           // morsels of earlier pipelines
+  uint64_t next_sequence = 0;
+  bool ended = false;
+  LineNumbers lines;
+  Turnstile dead_letters;
+};
+
+// The first few rows of an operator's output, by morsel order.
+class Sample {
+ public:
+  void offer(const plan::Operator& op, const Batch& batch, uint64_t sequence, const std::vector<bool>& live,
+             uint64_t rows_max, bool reveal);
+  std::vector<std::string> rows(uint64_t rows_max) const;
+
+ private:
+  std::mutex mutex_;
+  std::map<uint64_t, std::vector<std::string>> by_sequence_;
+  std::atomic<uint64_t> last_needed_{UINT64_MAX};
+};
+
+struct Execution::Impl {
+  const plan::ScenarioPlan* scenario = nullptr;
+  ExecutionOptions options;
+  IoFactory* factory = nullptr;
+  DeadLetterSink* dead_letters = nullptr;
+  expr::EvalContext eval;
+  uint64_t memory_share = 0;  // of each operator that holds rows
+
+  std::vector<std::unique_ptr<Node>> nodes;             // by operator id
+  std::vector<std::vector<bool>> needed;                // per operator: which output columns anything reads
+  std::vector<Sample> samples;
+  std::vector<Counts> totals;
+  ExecutionReport report;
+  Progress progress;
+  std::string output_path;
+  std::atomic<bool> fault_pending{false};
+
+  std::mutex failure_mutex;
+  Status failure;
+  uint64_t failure_sequence = UINT64_MAX;
+  std::atomic<bool> failed{false};
+  PipelineState* running = nullptr;
+  uint64_t next_base_sequence = 0;
+
+  Status run_pipeline(Node& root, BatchSource& source);
+  Status work(PipelineState& pipeline, MorselContext& m);
+  Status process(PipelineState& pipeline, const Morsel& morsel, MorselReader& reader, MorselContext& m);
+  Status write_rejects(PipelineState& pipeline, MorselContext& m);
+  void fail(uint64_t sequence, Status status);
+  Status complete_node(Node& node);
+  Status evaluate_rules();
+  void make_report();
+  Node* choose_root();
+
+  // Whether anything behind this operator can still reject a row or copy its text: then rows that it holds keep theirs.
+  std::vector<bool> keeps_origin;
+  void count_spill(const plan::Operator& op, uint64_t bytes);
+  std::mutex spill_mutex;
+  std::map<plan::OperatorId, uint64_t> spilled;
+
+  // Data-set rules and assertions that watch an operator's rows.
+  struct Observer;
+  std::vector<std::vector<Observer*>> observers;  // per operator (port 0)
+  std::vector<std::unique_ptr<Observer>> all_observers;
+};
+
+// Row as JSON text with pii columns masked unless `reveal`; columns that are not live are left out.
+std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, const std::vector<bool>* live, bool reveal);
+
+// Which output columns of each operator something reads.
+std::vector<std::vector<bool>> needed_columns(const plan::ScenarioPlan& scenario);
+
+}  // namespace runink::engine

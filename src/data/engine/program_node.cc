@@ -1,0 +1,160 @@
+// A custom step in a process of its own: rows go to it in order, its answers are a new stream of rows.
+//
+// A thread of this node reads the answers while workers send, so that neither side waits for the other for ever; answers
+// wait in a queue (in memory, then on disk) until all rows have been sent. Rows sent are kept the same way, because the
+// step may refuse one by its number and its original bytes then go to the dead letters.
+
+#include <algorithm>
+#include <thread>
+
+#include "data/columnar/kernels.h"
+#include "data/engine/execution_impl.h"
+#include "data/engine/held_rows.h"
+#include "data/engine/node.h"
+#include "data/engine/partitions.h"
+
+namespace runink::engine {
+
+namespace {
+
+class ProgramNode final : public Node {
+ public:
+  ProgramNode(const plan::Operator& op, Execution& x)
+      : Node(op, x), input_schema_(x.impl().scenario->operators[op.inputs[0].from].schema),
+        sent_(x.impl().options.temp_folder, input_schema_, x.impl().memory_share / 4),
+        answers_(x.impl().options.temp_folder, op.schema, x.impl().memory_share / 4) {}
+  ~ProgramNode() override {
+    if (process_) process_->kill();
+    if (receiver_.joinable()) receiver_.join();
+  }
+  bool streams(uint32_t) const override { return false; }
+
+  Status receive(Batch batch, uint32_t input, MorselContext& m) override {
+    m.held[op_.id].emplace_back(std::move(batch), input);
+    return {};
+  }
+  Status end_of_morsel(MorselContext& m) override {
+    RUNINK_RETURN_IF_ERROR(enter(m));
+    Status status = start();
+    for (auto& [batch, input] : m.held[op_.id]) {
+      if (!status.ok()) break;
+      counts(m).written += static_cast<uint64_t>(batch.rows);
+      Batch kept = columnar::materialise_origin(batch);
+      if (status = sent_.add(std::move(kept)); status.ok()) status = process_->send(batch);
+    }
+    leave();
+    return status.ok() ? std::move(status) : explain(std::move(status));
+  }
+
+  Result<std::unique_ptr<BatchSource>> tail() override {
+    RUNINK_RETURN_IF_ERROR(start());
+    if (Status status = process_->close_input(); !status.ok()) return explain(std::move(status));
+    receiver_.join();
+    RUNINK_RETURN_IF_ERROR(std::move(receive_status_));
+    RUNINK_RETURN_IF_ERROR(answers_.finish());
+    RUNINK_RETURN_IF_ERROR(sent_.finish());
+    if (answers_.spilled_bytes() + sent_.spilled_bytes() > 0) {
+      execution_.impl().count_spill(op_, answers_.spilled_bytes() + sent_.spilled_bytes());
+    }
+    refusals_ = process_->refusals();
+    std::sort(refusals_.begin(), refusals_.end(), [](const auto& a, const auto& b) { return a.record < b.record; });
+    for (size_t i = 1; i < refusals_.size(); ++i) {
+      if (refusals_[i].record == refusals_[i - 1].record) {
+        return failed_precondition("the step said twice what became of record {}", refusals_[i].record);
+      }
+    }
+    process_.reset();
+    // First the refused rows, found among those sent, then the answers.
+    return std::unique_ptr<BatchSource>(std::make_unique<BatchList>(
+        [this, sent = sent_.read(), answers = answers_.read()]() mutable -> Result<std::optional<Batch>> {
+          while (next_refusal_ < refusals_.size()) {
+            auto batch = RUNINK_TRY(sent());
+            if (!batch) {
+              return failed_precondition("the step refused record {}, but only {} were sent to it",
+                                         refusals_[next_refusal_].record, sent_seen_);
+            }
+            std::vector<int32_t> rows;
+            std::vector<uint64_t> numbers;  // of the refusals
+            while (next_refusal_ + rows.size() < refusals_.size() &&
+                   refusals_[next_refusal_ + rows.size()].record < sent_seen_ + static_cast<uint64_t>(batch->rows)) {
+              numbers.push_back(next_refusal_ + rows.size());
+              rows.push_back(static_cast<int32_t>(refusals_[numbers.back()].record - sent_seen_));
+            }
+            sent_seen_ += static_cast<uint64_t>(batch->rows);
+            if (rows.empty()) continue;
+            next_refusal_ += rows.size();
+            return std::optional<Batch>(add_ordinals(columnar::gather(*batch, rows), refused_schema_, numbers));
+          }
+          return answers();
+        }));
+  }
+  // Batches of refused rows come first: the input's columns and the number of the refusal.
+  Status emit_tail(Batch batch, MorselContext& m) override {
+    if (batch.schema != refused_schema_) {
+      counts(m).matched += static_cast<uint64_t>(batch.rows);
+      return emit(std::move(batch), 0, m);
+    }
+    const columnar::Column numbers = batch.columns.back();
+    batch = remove_ordinals(std::move(batch), input_schema_);
+    for (int64_t r = 0; r < batch.rows; ++r) {
+      const auto& refusal = refusals_[numbers.data<uint64_t>()[r]];
+      if (refusal.dropped) {
+        ++counts(m).dropped[refusal.reason.empty() ? "dropped by the step" : refusal.reason];
+      } else {
+        reject(batch, r, {{"step", "", refusal.reason.empty() ? "refused by the step" : refusal.reason}}, m);
+      }
+    }
+    return {};
+  }
+  void balance(const Counts& c, BalanceSheet& sheet) const override {
+    sheet.equal("rows in = records sent", c.total_in(), c.written);
+    sheet.equal("records sent = answered + rejected + dropped", c.written, c.matched + c.rejected + c.total_dropped());
+    sheet.equal("answered = rows out", c.matched, c.total_out());
+  }
+  bool satisfied() const override { return false; }
+
+ private:
+  Status start() {
+    if (process_) return {};
+    process_ = RUNINK_TRY(execution_.impl().factory->start_step(op_, input_schema_));
+    receiver_ = std::thread([this] {
+      for (;;) {
+        auto batch = process_->receive();
+        if (!batch.ok()) {
+          receive_status_ = std::move(batch).status();
+          return;
+        }
+        if (!batch->has_value()) return;
+        if (Status status = answers_.add(std::move(**batch)); !status.ok()) {
+          receive_status_ = std::move(status);
+          process_->kill();
+          return;
+        }
+      }
+    });
+    return {};
+  }
+  // Sending failed: what the reader knows (how the process ended, its last words) says more.
+  Status explain(Status sending) {
+    if (process_) process_->kill();
+    if (receiver_.joinable()) receiver_.join();
+    return receive_status_.ok() ? std::move(sending) : std::move(receive_status_);
+  }
+
+  SchemaPtr input_schema_, refused_schema_ = with_ordinal(input_schema_);
+  RowQueue sent_, answers_;
+  std::unique_ptr<StepProcess> process_;
+  std::thread receiver_;
+  Status receive_status_;
+  std::vector<StepProcess::Refusal> refusals_;
+  size_t next_refusal_ = 0;
+  uint64_t sent_seen_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> make_program_node(const plan::Operator& op, Execution& x) {
+  return std::unique_ptr<Node>(std::make_unique<ProgramNode>(op, x));
+}
+
+}  // namespace runink::engine
