@@ -60,6 +60,7 @@ class SinkNode final : public Node {
   }
   Status end_of_morsel(MorselContext& m) override {
     auto& local = this->local<Local>(m, [] { return Local{}; });
+    if (local.bytes.size() > 0) RUNINK_RETURN_IF_ERROR(local.formatter->end_of_morsel(local.bytes));
     RUNINK_RETURN_IF_ERROR(enter(m));
     Status status = local.bytes.size() > 0 ? sink_->write(local.bytes.view()) : Status();
     leave();
@@ -99,11 +100,13 @@ class OutputNode final : public Node {
   using Node::Node;
   Status receive(Batch batch, uint32_t input, MorselContext& m) override {
     counts(m).written += static_cast<uint64_t>(batch.rows);
+    if (!std::get<plan::Output>(op_.parameters).spool) return {};
     batch.origin.reset();
     m.held[op_.id].emplace_back(std::move(batch), input);
     return {};
   }
   Status end_of_morsel(MorselContext& m) override {
+    if (!std::get<plan::Output>(op_.parameters).spool) return {};
     RUNINK_RETURN_IF_ERROR(enter(m));
     Status status = open();
     for (auto& [batch, input] : m.held[op_.id]) {
@@ -113,9 +116,10 @@ class OutputNode final : public Node {
     return status;
   }
   Status complete() override {
+    if (!std::get<plan::Output>(op_.parameters).spool) return {};
     RUNINK_RETURN_IF_ERROR(open());
     RUNINK_RETURN_IF_ERROR(writer_->flush());
-    execution_.impl().output_path = file_.path();
+    execution_.impl().outputs[std::get<plan::Output>(op_.parameters).name] = file_.path();
     return {};
   }
   void balance(const Counts& c, BalanceSheet& sheet) const override {
@@ -127,7 +131,7 @@ class OutputNode final : public Node {
   Status open() {
     if (writer_) return {};
     auto& x = execution_.impl();
-    file_ = RUNINK_TRY(os::open_file(x.options.temp_folder + "/output.rows", os::OpenMode::kTruncate, 0600));
+    file_ = RUNINK_TRY(os::open_file(x.options.temp_folder + fmt::format("/output-{}.rows", op_.id), os::OpenMode::kTruncate, 0600));
     writer_.emplace(file_.get(), x.scenario->operators[op_.inputs[0].from].schema);
     return {};
   }

@@ -44,7 +44,7 @@ Execution::Execution() : impl_(std::make_unique<Impl>()) {}
 Execution::~Execution() = default;
 const ExecutionReport& Execution::report() const { return impl_->report; }
 const Progress& Execution::progress() const { return impl_->progress; }
-const std::string& Execution::output_path() const { return impl_->output_path; }
+const std::map<std::string, std::string>& Execution::outputs() const { return impl_->outputs; }
 
 bool ExecutionReport::rules_hold() const {
   return std::all_of(rules.begin(), rules.end(), [](const RuleResult& r) { return r.passed || r.warn_only; });

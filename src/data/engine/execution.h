@@ -98,9 +98,9 @@ class Execution {
 
   const ExecutionReport& report() const;  // after run(), also when it failed
   const Progress& progress() const;       // any thread, while it runs
-  // The valid branch as typed rows, if the plan asked for it with an Output operator: a spill file, to be read with
-  // columnar::SpillReader. Empty if there is none. The file stays in temp_folder.
-  const std::string& output_path() const;
+  // Rows kept for other scenarios, by the name of their Output operator: spill files in temp_folder, to be read with
+  // columnar::SpillReader and the schema of the operator's input. Complete after run().
+  const std::map<std::string, std::string>& outputs() const;
 
   struct Impl;
   Impl& impl() { return *impl_; }

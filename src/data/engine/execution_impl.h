@@ -67,7 +67,7 @@ struct Execution::Impl {
   std::vector<Counts> totals;
   ExecutionReport report;
   Progress progress;
-  std::string output_path;
+  std::map<std::string, std::string> outputs;
   std::atomic<bool> fault_pending{false};
 
   std::mutex failure_mutex;

@@ -58,6 +58,8 @@ class SinkFormatter {
  public:
   virtual ~SinkFormatter() = default;
   virtual Status append(const columnar::Batch& batch, columnar::Buffer& out) = 0;
+  // All batches of a morsel are in `out`: the last chance to change the bytes (compression).
+  virtual Status end_of_morsel(columnar::Buffer& out) { return {}; }
 };
 
 // One output. write() and finish() are called in order, by one thread at a time.

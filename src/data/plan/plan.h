@@ -152,7 +152,10 @@ struct Sink {
   // the same format may copy records verbatim and append the rest. 0: never.
   uint32_t verbatim_columns = 0;
 };
-struct Output {};                                     // the scenario's valid branch, when no sink names it
+struct Output {                                       // typed rows kept for other scenarios
+  std::string name;                                   // "": the valid branch; else the sink whose rows these are too
+  bool spool = true;                                  // false: nobody reads them, they are only counted
+};
 
 using Parameters = std::variant<Source, ScenarioInput, Check, Unique, Filter, Derive, Project, Deduplicate, Sort, Limit,
                                 Sample, Union, Split, Join, Group, Program, Sink, Output>;
