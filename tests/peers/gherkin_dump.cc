@@ -1,0 +1,51 @@
+// Parses many feature texts and prints one line of JSON for each, for a comparison with the official parser.
+//
+// Standard input is a sequence of `<bytes>\n<that many bytes>`. An answer is {"tree":…}, or
+// {"error":{"line":L,"message":"…"},"lines":[…]} with the first error and the lines of all. With --fmt it also formats
+// each accepted text and says in "fmt" whether that is stable and keeps the tree.
+#include <fmt/format.h>
+
+#include <cstring>
+#include <iostream>
+#include <string>
+
+#include "base/text.h"
+#include "data/dsl/gherkin.h"
+#include "data/dsl/gherkin_dump.h"
+
+namespace {
+
+using runink::Diagnostics;
+using runink::Severity;
+using runink::SourceText;
+
+std::string answer(std::string text) {
+  Diagnostics diagnostics;
+  const auto document =
+      runink::dsl::parse_feature(std::make_shared<const SourceText>("x.dsl", std::move(text)), &diagnostics);
+  if (document) return "{\"tree\":" + runink::dsl::dump_json(*document) + "}";
+  std::string first, lines;
+  for (const auto& d : diagnostics.list()) {
+    if (d.severity != Severity::kError) continue;
+    if (first.empty()) {
+      first = fmt::format("{{\"line\":{},\"message\":{}}}", d.location.line, runink::json_quote(d.message));
+    } else {
+      lines += ',';
+    }
+    lines += std::to_string(d.location.line);
+  }
+  return fmt::format("{{\"error\":{},\"lines\":[{}]}}", first, lines);
+}
+
+}  // namespace
+
+int main() {
+  std::ios::sync_with_stdio(false);
+  std::string length;
+  while (std::getline(std::cin, length)) {
+    std::string text(std::stoul(length), '\0');
+    if (!std::cin.read(text.data(), static_cast<std::streamsize>(text.size()))) return 1;
+    std::cout << answer(std::move(text)) << '\n';
+  }
+  return 0;
+}
