@@ -1,7 +1,8 @@
 // Garbage collection: keeps run records, logs and dead letters within a stated age and size.
 //
-// Never removed: a run that is running, its parent and its dead letters; the newest run of each scenario; a dead letter
-// that has not been replayed and is younger than its own age limit, however much room letters take.
+// A feature's run and the runs of its scenarios are kept or removed together, with their logs and samples; dead letters
+// have limits of their own and outlive their run. Never removed: what belongs to a run in progress; a dead letter that has
+// not been replayed and is younger than the letters' age limit, however much room letters take.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ struct GcPolicy {
 };
 
 struct GcItem {
-  std::string kind;    // run, dead-letters, scratch
+  std::string kind;    // run, dead-letters, replay-notes
   std::string path;
   std::string run_id;
   uint64_t bytes = 0;

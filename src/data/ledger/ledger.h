@@ -3,10 +3,12 @@
 //   .runink/                     mode 0700
 //     FORMAT                     the layout's version
 //     run.lock                   held by the run in progress (os::FileLock)
+//     running/<run id>           marks a run that is not over: what sweep_killed_runs looks at
 //     runs/<run id>/             run.json, lineage.ndjson, log.ndjson, and samples/ and checkpoints/ of its stages
 //     dead-letters/<run id>/…    see dead_letters.h
 //     publish/                   intents and publish records, see publish_record.h
-//     tmp/                       spill and scratch of runs
+//     tmp/<run id>…/             spill and scratch of a run; removed by a later command when it was killed
+//     sweep.lock                 held while killed runs are settled
 //
 // Several processes may use one ledger at a time: each run's folder has one writer, whole files are replaced
 // atomically, and what must happen once is done under a lock. A Ledger object is immutable and may be shared.
@@ -72,8 +74,10 @@ class Ledger {
 
   // Runs recorded as running whose process is gone: each gets its ABORT event (exactly once, whatever happens in
   // between and however many commands do this at a time) and state aborted; one that had already written its terminal
-  // event gets the state that event says. Also removes scratch folders under tmp/ of processes that are gone. Returns
-  // the records it changed.
+  // event gets the state that event says. Also removes what lies under tmp/ and is named after a run that is not
+  // running (callers name their scratch "<run id>…"). Returns the records it changed. The job's namespace of a run killed
+  // before its START event is taken from its label "lineage_namespace". A damaged record is an error, told after all
+  // others have been settled.
   struct SweepOptions {
     int64_t now_micros = 0;  // 0: the system clock
     // For tests: who is alive.
@@ -84,7 +88,9 @@ class Ledger {
 
  private:
   Ledger(std::string project_root, std::string root) : project_root_(std::move(project_root)), root_(std::move(root)) {}
+  std::string marker_file(const std::string& run_id) const { return root_ + "/running/" + run_id; }
   Status settle_killed_run(RunRecord* record, int64_t now_micros) const;
+  Result<std::vector<RunRecord>> killed_runs(const SweepOptions& options, Status* problem) const;
   std::string project_root_, root_;
 };
 

@@ -26,6 +26,7 @@ struct LineageEdge {
   size_t from = 0, to = 0;  // nodes; data flows from → to
   std::string note;         // "IDENTITY", "origin + \"-\" + destination", "FILTER delay > 15", masked
   bool direct = true;
+  size_t job = SIZE_MAX;    // of an edge between columns: the job that makes it
 };
 
 enum class LineageDirection { kUpstream, kDownstream, kBoth };
@@ -47,7 +48,8 @@ class LineageGraph {
   // scenario; a column as "data set:field". kNotFound with the nearest names; more than one is kInvalidArgument.
   Result<size_t> find(std::string_view words) const;
 
-  // The part that can be reached from `node` (including it), columns only when asked or when `node` is one.
+  // The part that can be reached from `node` (including it), columns only when asked or when `node` is one. From a column,
+  // a filter, join or sort that decides about a whole data set leads on to all of that data set's columns.
   LineageGraph slice(size_t node, LineageDirection direction, bool with_columns) const;
   LineageGraph without_columns() const;
 
@@ -59,14 +61,20 @@ class LineageGraph {
   std::string to_json() const;  // {"format":1,"nodes":[…],"edges":[…]}
 
  private:
+  friend class LineageRenderer;
   size_t node(LineageNodeKind kind, const std::string& name_space, const std::string& name, const std::string& field);
-  void edge(size_t from, size_t to, const std::string& note, bool direct);
-  std::vector<size_t> sorted_nodes() const;
+  size_t find_node(LineageNodeKind kind, const std::string& name_space, const std::string& name,
+                   const std::string& field) const;  // SIZE_MAX if there is none
+  void edge(size_t from, size_t to, const std::string& note, bool direct, size_t job);
+  void rebuild_edge_index();
+  std::vector<size_t> reachable(size_t from, LineageDirection direction) const;
+  LineageGraph induced(const std::vector<bool>& keep) const;
 
   std::vector<LineageNode> nodes_;
   std::vector<LineageEdge> edges_;
   std::map<std::string, size_t> index_;
   std::set<std::string> edge_index_;
+  std::map<std::string, std::string> column_lineage_;  // job and output → what was said last
   std::string display_root_;
 };
 

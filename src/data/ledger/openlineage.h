@@ -1,5 +1,10 @@
 // OpenLineage 2.0.2 run events, built from plain values.
 //
+// Facets: parent, errorMessage, nominalTime, processing_engine (run); jobType, documentation, sourceCodeLocation (job);
+// schema, documentation, version, columnLineage (data set); inputStatistics, dataQualityAssertions (input);
+// outputStatistics (output); and one of our own, runink_contract, whose schema is docs/internals/runink_contract.json.
+// OpenLineage knows dataQualityAssertions for inputs only; an output's are in its plain facets, under the same name.
+//
 // A run emits START and exactly one of COMPLETE, FAIL, ABORT, each a line of <run folder>/lineage.ndjson, valid against
 // https://openlineage.io/spec/2-0-2/OpenLineage.json and the schemas of its facets. No value of a record is ever in one.
 #pragma once
@@ -94,5 +99,9 @@ Result<std::vector<std::string>> read_event_lines(const std::string& path);
 
 // Appends one line durably (fsync), under a lock of the file; a torn last line (a write cut short by a kill) is cut off.
 Status append_event_line(const std::string& path, std::string_view line);
+
+// The same for a terminal event, unless the file has one already (looked up under the same lock, so that two processes
+// cannot both append). Returns the type of the one terminal event that is in the file now.
+Result<EventType> append_terminal_line(const std::string& path, std::string_view line);
 
 }  // namespace runink::ledger

@@ -30,13 +30,17 @@ enum class PublishMode {
 // The outputs of one run. One thread at a time, except that each OutputFile is written by its own.
 class OutputSet {
  public:
+  // For tests: called with the name of each point reached: "begun", "noted:0" (in the intent), "opened:0", "synced:0",
+  // "recorded", "done:0", "settled" (folders synced), "record removed", "intent removed".
+  using Probe = std::function<void(const std::string& point)>;
+
   // Destroyed without publish(), everything is discarded.
-  static Result<OutputSet> begin(const std::string& ledger_root, const std::string& run_id);
+  static Result<OutputSet> begin(const std::string& ledger_root, const std::string& run_id, Probe probe = {});
   OutputSet(OutputSet&&) noexcept;
   OutputSet& operator=(OutputSet&&) noexcept;
   ~OutputSet();
 
-  // Begins an output; the pointer is good as long as the set. Two outputs of one target are kInvalidArgument, an existing
+  // Begins an output; the pointer is good until publish or discard. Two outputs of one target are kInvalidArgument, an existing
   // target under kFail kAlreadyExists.
   Result<os::AtomicFile*> open(const std::string& target, PublishMode mode = PublishMode::kReplace,
                                unsigned permissions = 0644);
@@ -47,9 +51,6 @@ class OutputSet {
   void discard();
   size_t size() const;
 
-  // For tests: called with the name of each point reached ("synced:0", "recorded", "renamed:0", …).
-  using Probe = std::function<void(const std::string& point)>;
-  void set_probe(Probe probe);
 
  private:
   struct State;

@@ -111,7 +111,9 @@ struct RunRecord {
   std::string error_kind;  // Status::kind of that
   int exit_code = -1;      // -1 while running
 
-  std::string plan_json;   // the plan as JSON; must be valid JSON or empty
+  // The plan as JSON, or empty. Kept in a file of its own, plan.json, so that listing runs stays cheap: to_json leaves it
+  // out, Ledger::create_run and update_run write it, load_run reads it, list_runs leaves it empty.
+  std::string plan_json;
   std::string project_hash;
   std::vector<ContractUse> contracts;
   std::vector<InputIdentity> inputs;
