@@ -69,6 +69,7 @@ class LineageGraph {
   void rebuild_edge_index();
   std::vector<size_t> reachable(size_t from, LineageDirection direction) const;
   LineageGraph induced(const std::vector<bool>& keep) const;
+  std::vector<size_t> sorted_nodes() const;  // by name
 
   std::vector<LineageNode> nodes_;
   std::vector<LineageEdge> edges_;

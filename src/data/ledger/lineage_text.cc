@@ -1,6 +1,6 @@
 // The lineage graph as text, DOT and JSON.
 #include <algorithm>
-#include <functional>
+#include <tuple>
 
 #include "base/text.h"
 #include "data/ledger/json_access.h"
@@ -54,19 +54,13 @@ std::string LineageGraph::to_text_tree(size_t root, LineageDirection direction) 
       next[upstream ? e.to : e.from].emplace_back(upstream ? e.from : e.to, std::move(note));
     }
     if (columns) {
-      // A data set that a column decides about stands for all its columns.
+      // What decides about a data set's rows stands upstream of each of its columns, and leads down to each.
       for (size_t i = 0; i < nodes_.size(); ++i) {
         if (nodes_[i].kind != LineageNodeKind::kColumn) continue;
         const size_t dataset = find_node(LineageNodeKind::kDataset, nodes_[i].name_space, nodes_[i].name, "");
         if (dataset == SIZE_MAX) continue;
         if (upstream) next[i].insert(next[i].end(), next[dataset].begin(), next[dataset].end());
-      }
-      if (!upstream) {
-        for (size_t i = 0; i < nodes_.size(); ++i) {
-          if (nodes_[i].kind != LineageNodeKind::kColumn) continue;
-          const size_t dataset = find_node(LineageNodeKind::kDataset, nodes_[i].name_space, nodes_[i].name, "");
-          if (dataset != SIZE_MAX) next[dataset].emplace_back(i, "");
-        }
+        else next[dataset].emplace_back(i, "");
       }
     }
     for (auto& list : next) {
