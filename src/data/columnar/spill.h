@@ -25,9 +25,9 @@ class SpillWriter {
   SpillWriter& operator=(SpillWriter&&) noexcept;
 
   Status write(const Batch& batch, bool lines_known = true);
-  // Writes what is still buffered. Needed before reading.
+  // Writes what is still buffered (and the file's head, if there was no batch). Needed before reading.
   Status flush();
-  uint64_t bytes_written() const;
+  uint64_t bytes_written() const;  // the head included
   uint64_t rows_written() const;
 
  private:
@@ -37,13 +37,14 @@ class SpillWriter {
 
 class SpillReader {
  public:
-  // Reads from `position` of the descriptor with pread, so several readers may share one; the caller owns it.
-  SpillReader(int fd, SchemaPtr schema, uint64_t position = 0);
+  // Reads what one writer wrote, from `position` where it began up to `end` or the end of the file, with pread, so that
+  // several readers may share a descriptor and several writers' runs may lie in one file. The caller owns it.
+  SpillReader(int fd, SchemaPtr schema, uint64_t position = 0, uint64_t end = UINT64_MAX);
   ~SpillReader();
   SpillReader(SpillReader&&) noexcept;
   SpillReader& operator=(SpillReader&&) noexcept;
 
-  // The next batch as it was written, or nothing at the end of the file.
+  // The next batch as it was written, or nothing at the end.
   Result<std::optional<Batch>> next();
 
  private:
