@@ -4,6 +4,8 @@
 // Part one, plain Gherkin: both accept and give the same tree, or both refuse and the first error names the same line.
 // Part two, with Runink's additions: the same, the official parser reading the text with the additions blanked out (or,
 // where an annotation is no addition but a tag, with a plain tag in its place).
+//
+// Every accepted text is also formatted: the result must parse to the same tree, and stay as it is when formatted again.
 import { spawnSync } from 'node:child_process';
 import { AstBuilder, GherkinClassicTokenMatcher, Parser } from '@cucumber/gherkin';
 import { IdGenerator } from '@cucumber/messages';
@@ -61,13 +63,13 @@ function official(text) {
   }
 }
 
-function ours(texts, ...flags) {
+function ours(texts) {
   const input = [];
   for (const text of texts) {
     const bytes = Buffer.from(text, 'utf8');
     input.push(Buffer.from(`${bytes.length}\n`), bytes);
   }
-  const run = spawnSync(program, flags, { input: Buffer.concat(input), maxBuffer: 1 << 30 });
+  const run = spawnSync(program, [], { input: Buffer.concat(input), maxBuffer: 1 << 30 });
   if (run.status !== 0) throw new Error(`${program} ended with ${run.status ?? run.signal} ${run.stderr}`);
   return run.stdout.toString('utf8').trimEnd().split('\n').map((line) => JSON.parse(line));
 }
@@ -92,6 +94,7 @@ function compare(part, seed, text, expected, answer, counts) {
     if (!answer.tree) return differ(part, seed, text, expected, answer);
     const tree = without_additions(answer.tree, counts);
     if (tree !== expected.tree) return differ(part, seed, text, expected.tree, tree);
+    if (answer.fmt !== 'good') return differ(part, seed, text, 'a formatted text that is stable and keeps the tree', answer.fmt);
     ++counts.accepted;
   } else {
     if (!answer.error || answer.error.line !== expected.line) return differ(part, seed, text, expected, answer);
@@ -108,7 +111,7 @@ for (const [part, make] of [['plain', (seed) => ({ source: plain_document(seed) 
   documents.forEach((document, i) => {
     compare(part, seeds[i], document.source, official(document.stripped ?? document.source), answers[i], counts);
   });
-  console.log(`${part}: ${count} documents, ${counts.accepted} accepted with the same tree, ${counts.refused} refused at the same line` +
+  console.log(`${part}: ${count} documents, ${counts.accepted} accepted with the same tree and formatted, ${counts.refused} refused at the same line` +
     (part === 'plain' ? '' : `; ${counts.annotations} annotations and ${counts.sections} sections read`));
   // A generator that makes only one kind of text would compare nothing.
   if (counts.accepted < count / 10 || counts.refused < count / 10) ++differences;
