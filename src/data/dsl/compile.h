@@ -64,6 +64,10 @@ std::optional<plan::Plan> compile(const Document& document, const CompileEnviron
 Result<plan::Plan> compile_feature(SourceTextPtr source, const CompileEnvironment& environment,
                                    Diagnostics* diagnostics);
 
+// Where a scenario's golden cases are, from the project root: "golden/<stem of the feature's file>/<scenario's name in
+// small letters, anything else than letters and digits as _>".
+std::string golden_folder(std::string_view feature_path, std::string_view scenario);
+
 // Names of the annotations with their arguments and a line of help, for `runi steps`, completion and the guide.
 struct AnnotationHelp {
   std::string name, use, help;

@@ -1,0 +1,173 @@
+#include "data/dsl/columns.h"
+
+#include <algorithm>
+
+#include "data/contract/redact.h"
+
+namespace runink::dsl {
+
+using plan::ColumnInfo;
+using plan::PiiSource;
+
+columnar::SchemaPtr schema_of(const Columns& columns) {
+  std::vector<columnar::Field> fields;
+  fields.reserve(columns.size());
+  for (const auto& c : columns) fields.push_back(c.field);
+  return std::make_shared<const columnar::Schema>(std::move(fields));
+}
+
+int index_of(const Columns& columns, std::string_view name) {
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i].field.name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+std::vector<std::string> names_of(const Columns& columns) {
+  std::vector<std::string> out;
+  for (const auto& c : columns) out.push_back(c.field.name);
+  return out;
+}
+
+std::vector<PiiSource> pii_of(const contract::Contract& contract, const contract::ContractField& field) {
+  if (!contract::mask_of(field) && !field.holds_pii()) return {};
+  return {{contract.name, field.name, field.mask, field.access}};
+}
+
+Columns source_columns(plan::OperatorId source, const contract::Contract& contract) {
+  Columns out;
+  for (size_t i = 0; i < contract.fields.size(); ++i) {
+    const auto& field = contract.fields[i];
+    ColumnInfo c;
+    c.field = contract.schema->field(i);
+    c.field.nullable = !field.default_value.has_value();  // `required` holds only once it is checked
+    // A default or a coerced value is not what the record's text says.
+    if (!field.default_value && !field.coerce) c.unchanged_from = {source, static_cast<uint32_t>(i)};
+    c.pii = pii_of(contract, field);
+    c.lineage = {{source, field.name, "IDENTITY", false}};
+    out.push_back(std::move(c));
+  }
+  return out;
+}
+
+Columns source_columns(plan::OperatorId source, const columnar::Schema& schema) {
+  Columns out;
+  for (size_t i = 0; i < schema.size(); ++i) {
+    ColumnInfo c;
+    c.field = schema.field(i);
+    c.field.nullable = true;  // the head of a file says nothing of the rest
+    c.unchanged_from = {source, static_cast<uint32_t>(i)};
+    c.lineage = {{source, c.field.name, "IDENTITY", false}};
+    out.push_back(std::move(c));
+  }
+  return out;
+}
+
+void add_pii(const std::vector<PiiSource>& from, std::vector<PiiSource>* to) {
+  for (const auto& p : from) {
+    if (std::find(to->begin(), to->end(), p) == to->end()) to->push_back(p);
+  }
+}
+
+void add_origins(const std::vector<ColumnInfo::Origin>& from, const char* how, bool masked,
+                 std::vector<ColumnInfo::Origin>* to) {
+  const auto strength = [](std::string_view h) { return h == "AGGREGATION" ? 2 : h == "TRANSFORMATION" ? 1 : 0; };
+  for (ColumnInfo::Origin origin : from) {
+    if (how != nullptr && strength(how) > strength(origin.how)) origin.how = how;
+    origin.masked = origin.masked || masked;
+    const auto same = std::find_if(to->begin(), to->end(), [&](const auto& o) {
+      return o.source == origin.source && o.column == origin.column;
+    });
+    if (same == to->end()) {
+      to->push_back(std::move(origin));
+    } else {
+      if (strength(origin.how) > strength(same->how)) same->how = origin.how;
+      same->masked = same->masked && origin.masked;
+    }
+  }
+  std::sort(to->begin(), to->end());
+}
+
+namespace {
+
+// Adds what the columns read give to the result, those not revealed as masked ones.
+void follow(const Columns& in, const std::vector<int>& read, const std::vector<int>& revealed, const char* how,
+            ColumnInfo* out) {
+  for (const int c : read) {
+    const auto& column = in[static_cast<size_t>(c)];
+    const bool shown = std::find(revealed.begin(), revealed.end(), c) != revealed.end();
+    if (shown) add_pii(column.pii, &out->pii);
+    add_origins(column.lineage, how, !shown, &out->lineage);
+  }
+}
+
+}  // namespace
+
+ColumnInfo column_of(const Columns& in, const expr::TypedExpr& value, std::string name) {
+  const int plain = value.column_if_plain();
+  if (plain >= 0) {
+    ColumnInfo out = in[static_cast<size_t>(plain)];
+    out.field.name = std::move(name);
+    return out;
+  }
+  ColumnInfo out;
+  out.field.name = std::move(name);
+  out.field.type = value.type();
+  out.field.nullable = value.nullable();
+  follow(in, value.columns(), expr::taint(value, value.columns()), "TRANSFORMATION", &out);
+  return out;
+}
+
+ColumnInfo column_of(const Columns& in, const expr::AggregateExpr& value, const Columns& keys,
+                     const std::vector<expr::TypedExpr>& key_values, std::string name) {
+  ColumnInfo out;
+  out.field.name = std::move(name);
+  out.field.type = value.result.type();
+  out.field.nullable = value.result.nullable();
+  std::vector<int> read;
+  for (const auto& a : value.aggregates) {
+    if (!a.argument.valid()) continue;
+    for (const int c : a.argument.columns()) {
+      if (std::find(read.begin(), read.end(), c) == read.end()) read.push_back(c);
+    }
+  }
+  std::vector<std::vector<int>> key_taint;
+  for (const auto& k : key_values) key_taint.push_back(expr::taint(k, k.columns()));
+  std::vector<int> all = read;
+  for (const auto& k : key_values) {
+    for (const int c : k.columns()) {
+      if (std::find(all.begin(), all.end(), c) == all.end()) all.push_back(c);
+    }
+  }
+  std::sort(all.begin(), all.end());
+  follow(in, read, expr::taint(value, all, key_taint), "AGGREGATION", &out);
+  for (const int c : value.result.columns()) {
+    if (static_cast<size_t>(c) >= keys.size()) continue;  // an aggregate
+    add_pii(keys[static_cast<size_t>(c)].pii, &out.pii);
+    add_origins(keys[static_cast<size_t>(c)].lineage, "TRANSFORMATION", false, &out.lineage);
+  }
+  return out;
+}
+
+std::string sink_mask(const ColumnInfo& column, bool* derived) {
+  *derived = false;
+  if (column.pii.empty()) return "";
+  const bool identity = std::all_of(column.lineage.begin(), column.lineage.end(),
+                                    [](const auto& o) { return o.how == "IDENTITY"; });
+  const bool same_mask = std::all_of(column.pii.begin(), column.pii.end(),
+                                     [&](const auto& p) { return p.mask == column.pii[0].mask; });
+  *derived = !identity;
+  if (!identity || !same_mask || column.pii[0].mask.empty()) return "all";
+  return column.pii[0].mask;
+}
+
+std::string quote_field(std::string_view name) {
+  std::string out = "`";
+  for (const char c : name) {
+    if (c == '`') out += '`';
+    out += c;
+  }
+  return out + "`";
+}
+
+}  // namespace runink::dsl

@@ -1,0 +1,42 @@
+// What the compiler knows of columns, and how it follows them through expressions. Internal to the compiler.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/expr/aggregate.h"
+#include "data/plan/plan.h"
+
+namespace runink::dsl {
+
+using Columns = std::vector<plan::ColumnInfo>;
+
+columnar::SchemaPtr schema_of(const Columns& columns);
+int index_of(const Columns& columns, std::string_view name);  // -1 when absent
+std::vector<std::string> names_of(const Columns& columns);
+
+// Columns of a source: of its contract, before it was checked, or of an inferred schema.
+Columns source_columns(plan::OperatorId source, const contract::Contract& contract);
+Columns source_columns(plan::OperatorId source, const columnar::Schema& schema);
+
+// The pii that a contract says is in its field; empty when it says none.
+std::vector<plan::PiiSource> pii_of(const contract::Contract& contract, const contract::ContractField& field);
+
+// The column that an expression over `in` gives.
+plan::ColumnInfo column_of(const Columns& in, const expr::TypedExpr& value, std::string name);
+// The same for an expression with aggregates; `keys` are the columns of the group's keys.
+plan::ColumnInfo column_of(const Columns& in, const expr::AggregateExpr& value, const Columns& keys,
+                           const std::vector<expr::TypedExpr>& key_values, std::string name);
+
+void add_pii(const std::vector<plan::PiiSource>& from, std::vector<plan::PiiSource>* to);
+// Adds origins, joined with those already there: the stronger `how` wins, masked only where both are.
+void add_origins(const std::vector<plan::ColumnInfo::Origin>& from, const char* how, bool masked,
+                 std::vector<plan::ColumnInfo::Origin>* to);
+
+// How a column must be masked at a sink: "" not at all. `derived` says that the value was computed from pii.
+std::string sink_mask(const plan::ColumnInfo& column, bool* derived);
+
+// A field's name as an expression can name it, in back quotes.
+std::string quote_field(std::string_view name);
+
+}  // namespace runink::dsl

@@ -1,0 +1,424 @@
+#include "data/dsl/scenario_compiler.h"
+
+#include <algorithm>
+
+#include "base/nearest.h"
+#include "base/text.h"
+
+namespace runink::dsl {
+
+using plan::Input;
+
+ScenarioCompiler::ScenarioCompiler(CompileContext& context, const BoundScenario& scenario)
+    : context_(context), scenario_(scenario) {
+  plan_.name = scenario.expanded.name;
+  plan_.rule = scenario.expanded.rule;
+  plan_.tags = scenario.expanded.tags;
+  plan_.location = context.location(scenario.expanded.span);
+}
+
+std::optional<plan::ScenarioPlan> ScenarioCompiler::run() {
+  if (scenario_.steps.empty()) {
+    error(scenario_.expanded.span, "dsl.empty", fmt::format("scenario \"{}\" has no steps", plan_.name));
+    return std::nullopt;
+  }
+  for (const BoundStep& s : scenario_.steps) {
+    if (context_.give_up()) return std::nullopt;
+    step(s);
+  }
+  step_ = nullptr;
+  finish();
+  sections();
+  if (failed_ || context_.give_up()) return std::nullopt;
+  return std::move(plan_);
+}
+
+Diagnostic& ScenarioCompiler::error(Span span, std::string code, std::string message) {
+  failed_ = true;
+  return context_.error(span, std::move(code), std::move(message));
+}
+
+// ---- one step -------------------------------------------------------------------------------------------------------
+
+void ScenarioCompiler::step(const BoundStep& s) {
+  step_ = &s;
+  const ExpandedStep& expanded = *s.step;
+  if (!s.bound && !s.by_annotation) {
+    auto& d = error(expanded.text.span, "dsl.unknown_sentence", fmt::format("no sentence matches \"{}\"", expanded.text.text));
+    const auto near = nearest_sentences(expanded.text.text);
+    for (size_t i = 0; i < near.size(); ++i) {
+      d.help.push_back((i == 0 ? "did you mean `" : "or `") + near[i] + "`?");
+    }
+    d.help.push_back("`runi steps` lists all sentences");
+    flow_.unknown = true;
+    flow_.started = true;
+    return;
+  }
+  settings_ = settings_for(*expanded.annotations);
+  check_annotations();
+  check_attachments();
+  const size_t before = plan_.operators.size();
+  dispatch(s);
+  if (plan_.operators.size() > before) plan_.operators.back().tap = true;
+}
+
+void ScenarioCompiler::dispatch(const BoundStep& s) {
+  if (s.by_annotation) return custom(own("exec") != nullptr);
+  switch (s.bound->sentence->meaning) {
+    case Meaning::kSource: return source();
+    case Meaning::kScenarioOutput:
+      return scenario_output(capture("scenario")->text, "", span_of(*capture("scenario")));
+    case Meaning::kSinkOutput: {
+      const Capture* scenario = capture("scenario");
+      return scenario_output(scenario != nullptr ? scenario->text : "", capture("sink")->text, span_of(*capture("sink")));
+    }
+    case Meaning::kCheck: return check_step();
+    case Meaning::kKeep: return filter(true);
+    case Meaning::kDropWhere: return filter(false);
+    case Meaning::kSet: return set_one();
+    case Meaning::kSetMany: return set_many();
+    case Meaning::kSelect: return select();
+    case Meaning::kDropFields: return drop_fields();
+    case Meaning::kRename: return rename();
+    case Meaning::kCast: return cast();
+    case Meaning::kMask:
+    case Meaning::kHash:
+    case Meaning::kTokenise: return protect(s.bound->sentence->meaning);
+    case Meaning::kDeduplicate: return deduplicate();
+    case Meaning::kSort: return sort();
+    case Meaning::kLimit: return limit();
+    case Meaning::kSample: return sample();
+    case Meaning::kUnion:
+    case Meaning::kUnionScenario: return unite();
+    case Meaning::kSplit: return split_step();
+    case Meaning::kSplitRejected: return split_rejected();
+    case Meaning::kBranch: return take_branch();
+    case Meaning::kJoinInner: return join_step(plan::JoinKind::kInner);
+    case Meaning::kJoinLeft: return join_step(plan::JoinKind::kLeft);
+    case Meaning::kJoinSemi: return join_step(plan::JoinKind::kSemi);
+    case Meaning::kJoinAnti: return join_step(plan::JoinKind::kAnti);
+    case Meaning::kGroup:
+    case Meaning::kAggregate: return group(true);
+    case Meaning::kCount: return group(false);
+    case Meaning::kStep: return custom(false);
+    case Meaning::kProgram: return custom(true);
+    case Meaning::kWriteValid: return write_flow();
+    case Meaning::kWriteBranch: return write_branch();
+    case Meaning::kWriteRejected:
+    case Meaning::kWriteRejectedByRule:
+    case Meaning::kWriteRejectedBranch: return write_rejected(s.bound->sentence->meaning);
+    case Meaning::kPassOn:
+      if (have_records()) {
+        passed_on_ = true;
+        pass_on_span_ = step_span();
+      }
+      return;
+  }
+}
+
+void ScenarioCompiler::check_attachments() {
+  const ExpandedStep& s = *step_->step;
+  const std::string what = step_->bound ? "`" + step_->bound->sentence->patterns[0] + "`" : "a custom step";
+  if (s.has_doc_string) {
+    error(s.step->doc_string->place.span, "dsl.doc_string", "this sentence takes no doc string")
+        .help.push_back("nothing would read it; a comment begins with #");
+  }
+  const Attachment wanted = step_->bound ? step_->bound->sentence->table : Attachment::kNone;
+  const bool slots_say_it = wanted == Attachment::kOptionalTable && !step_->bound->captures.empty();
+  if (!s.table.empty() && (wanted == Attachment::kNone || slots_say_it)) {
+    error(s.step->table->place.span, "dsl.table", "this sentence takes no table").help.push_back("it is " + what);
+  } else if (s.table.empty() && wanted != Attachment::kNone && !slots_say_it) {
+    error(s.text.span, "dsl.table", "this sentence needs a table below it")
+        .help.push_back("one row each: " + step_->bound->sentence->table_help);
+  }
+}
+
+// Annotations that name a place or a program must stand on a sentence that uses them.
+void ScenarioCompiler::check_annotations() {
+  for (const ReadAnnotation& a : step_->step->annotations->list) {
+    static const std::set<std::string_view> kBound = {"source", "sink", "contract", "step", "exec"};
+    if (a.name == "schedule") {
+      error(a.span, "dsl.annotation_misplaced", "@schedule is for a scenario, not for a step")
+          .help.push_back("write it above the line with Scenario:");
+    } else if (kBound.count(a.name) != 0 && step_->bound) {
+      const auto& wanted = step_->bound->sentence->annotations;
+      if (std::find(wanted.begin(), wanted.end(), a.name) != wanted.end()) continue;
+      auto& d = error(a.span, "dsl.annotation_misplaced",
+                      fmt::format("@{} has no meaning on `{}`", a.name, step_->bound->sentence->patterns[0]));
+      if (a.name == "source") d.help.push_back("it belongs to a sentence such as `records arrive from the feed`");
+      else if (a.name == "sink") d.help.push_back("it belongs to a sentence such as `valid records are written`");
+      else if (a.name == "contract") d.help.push_back("it belongs to a source, a join, a check or a custom step");
+      else d.help.push_back("word the step freely, or as `records are processed by the step`");
+    } else if ((a.name == "source" || a.name == "sink") && step_->by_annotation) {
+      error(a.span, "dsl.annotation_misplaced", fmt::format("@{} has no meaning on a custom step", a.name));
+    }
+    enforce(a);
+  }
+}
+
+ScenarioCompiler::Settings ScenarioCompiler::settings_for(const AnnotationSet& own_set) {
+  Settings out;
+  std::vector<const AnnotationSet*> chain = {&own_set};
+  for (const auto& d : scenario_.expanded.defaults) chain.push_back(d.get());
+  bool has_cpu = false, has_memory = false, has_gpu = false, has_label = false, has_affinity = false;
+  bool has_timeout = false, has_retry = false;
+  for (const AnnotationSet* set : chain) {
+    bool affinity_here = false;
+    for (const ReadAnnotation& a : set->list) {
+      if (a.name == "requires") {
+        const auto take = [&](const char* key, bool* has) {
+          const AnnotationValue* v = *has ? nullptr : a.find(key);
+          *has = *has || v != nullptr;
+          return v;
+        };
+        if (const auto* v = take("cpu", &has_cpu)) out.needs.cpu = v->number;
+        if (const auto* v = take("memory", &has_memory)) out.needs.memory_bytes = v->bytes;
+        if (const auto* v = take("gpu", &has_gpu)) out.needs.gpu = static_cast<uint32_t>(v->integer);
+        if (const auto* v = take("label", &has_label)) out.needs.label = v->text;
+      } else if (a.name == "affinity" && !has_affinity) {
+        affinity_here = true;
+        out.affinity.push_back(a.written);
+      } else if (a.name == "timeout" && !has_timeout) {
+        has_timeout = true;
+        out.timeout_micros = a.find("after")->micros;
+      } else if (a.name == "retry" && !has_retry) {
+        has_retry = true;
+        out.retries = static_cast<uint32_t>(a.find("times")->integer);
+      } else if (a.name == "checkpoint") {
+        out.checkpoint = true;
+      }
+    }
+    has_affinity = has_affinity || affinity_here;
+  }
+  return out;
+}
+
+// Says once per annotation what has no effect on this machine.
+void ScenarioCompiler::enforce(const ReadAnnotation& a) {
+  const CompileEnvironment& env = context_.environment();
+  if (env.cluster || !enforced_.insert(&a).second) return;
+  std::string why;
+  bool refused = false;
+  if (a.name == "affinity") why = "placement has no meaning on one machine";
+  if (a.name == "schedule") why = "nothing on one machine starts runs by the clock";
+  if (a.name == "partition") why = "one machine does not spread records over nodes";
+  if (a.name == "requires" && a.find("gpu") != nullptr && a.find("gpu")->integer > 0) why = "a GPU cannot be granted or withheld here";
+  if (a.name == "requires" && a.find("label") != nullptr) {
+    why += std::string(why.empty() ? "" : "; ") + "labels are of nodes, and there is one machine";
+  }
+  if (a.name == "secret" || a.name == "network") {
+    refused = !env.allow_unenforced;
+    why = a.name == "secret" ? "no secret store holds it on one machine, so the step runs without it"
+                             : "a step on one machine is not kept from other endpoints";
+  }
+  if (why.empty()) return;
+  if (refused) {
+    error(a.span, "dsl.unenforced", fmt::format("@{} cannot be enforced here: {}", a.name, why))
+        .help.push_back("--allow-unenforced runs it all the same");
+  } else if (env.strict) {
+    error(a.span, "dsl.unenforced", fmt::format("{} has no effect here: {}", a.written, why))
+        .help.push_back("--strict makes that an error");
+  } else {
+    plan_.unenforced.push_back({a.written, why, context_.location(a.span)});
+  }
+}
+
+// ---- looking things up ------------------------------------------------------------------------------------------------
+
+const ReadAnnotation* ScenarioCompiler::own(std::string_view name) const { return step_->step->annotations->find(name); }
+
+const ReadAnnotation* ScenarioCompiler::inherited(std::string_view name) {
+  for (const auto& set : scenario_.expanded.defaults) {
+    if (const ReadAnnotation* a = set->find(name)) {
+      used_defaults_.insert(a);
+      return a;
+    }
+  }
+  return nullptr;
+}
+
+const Capture* ScenarioCompiler::capture(std::string_view slot) const {
+  return step_->bound ? step_->bound->find(slot) : nullptr;
+}
+
+Span ScenarioCompiler::span_of(const Capture& c) const {
+  const TextAt& text = step_->step->text;
+  return text.exact ? Span{text.span.offset + c.offset, c.length} : text.span;
+}
+
+Span ScenarioCompiler::span_of(const Capture&, const Capture::Item& item) const {
+  const TextAt& text = step_->step->text;
+  return text.exact ? Span{text.span.offset + item.offset, item.length} : text.span;
+}
+
+TextAt ScenarioCompiler::text_at(const Capture& c) const {
+  TextAt out;
+  out.text = c.text;
+  out.span = span_of(c);
+  out.exact = step_->step->text.exact;
+  return out;
+}
+
+TextAt ScenarioCompiler::text_at(const Capture& c, const Capture::Item& item) const {
+  TextAt out;
+  out.text = item.text;
+  out.span = span_of(c, item);
+  out.exact = step_->step->text.exact;
+  return out;
+}
+
+bool ScenarioCompiler::have_records() {
+  if (flow_.at || flow_.unknown) return true;
+  if (flow_.started) {
+    std::vector<std::string> names;
+    for (const auto& [name, b] : branches_) names.push_back(name);
+    error(step_span(), "dsl.branch", "the records stand at a split: which branch is meant?")
+        .help.push_back("branches are " + join(names, ", ") + "; write `records of branch \"" + names[0] + "\" continue`");
+  } else {
+    error(step_span(), "dsl.no_records", "there are no records yet")
+        .help.push_back("a scenario begins with a source: `Given records arrive from the feed`");
+    flow_.started = true;
+  }
+  flow_.unknown = true;  // said once
+  return false;
+}
+
+int ScenarioCompiler::column_in(const Columns& columns, const std::string& name, Span span) {
+  const int index = index_of(columns, name);
+  if (index >= 0) return index;
+  failed_ = true;
+  if (lost_.count(name) != 0) return -1;
+  auto& d = error(span, "dsl.unknown_field", fmt::format("there is no field `{}` here", name));
+  const auto names = names_of(columns);
+  const auto near = nearest(name, names);
+  if (!near.empty()) {
+    d.help.push_back("did you mean `" + near[0] + "`?");
+  } else {
+    std::vector<std::string> some(names.begin(), names.begin() + static_cast<long>(std::min<size_t>(names.size(), 12)));
+    d.help.push_back("fields are " + join(some, ", ") + (names.size() > some.size() ? ", …" : ""));
+  }
+  return -1;
+}
+
+int ScenarioCompiler::column(const std::string& name, Span span) { return column_in(columns(), name, span); }
+
+// ---- expressions ----------------------------------------------------------------------------------------------------
+
+bool ScenarioCompiler::reads_lost(const expr::Expr& tree) const {
+  if (lost_.empty()) return false;
+  for (const auto& name : expr::field_names(tree)) {
+    if (lost_.count(name) != 0) return true;
+  }
+  return false;
+}
+
+expr::TypedExpr ScenarioCompiler::expression(const TextAt& text, const std::string& must_be_bool_for, bool* lost) {
+  SourceTextPtr parsed;
+  const expr::ExprPtr tree = context_.parse(text, {}, &parsed);
+  if (tree == nullptr) {
+    failed_ = true;
+    return {};
+  }
+  if (reads_lost(*tree)) {
+    failed_ = true;
+    if (lost != nullptr) *lost = true;
+    return {};
+  }
+  expr::CheckOptions options;
+  options.must_be_bool_for = must_be_bool_for;
+  options.no_aggregates_because = "this step looks at one record at a time; group or aggregate records first";
+  auto result = context_.checked(text, parsed, [&](Diagnostics& diagnostics) {
+    return expr::check(tree, parsed, expr::Scope(schema()), diagnostics, options);
+  });
+  if (!result.valid()) failed_ = true;
+  return result;
+}
+
+expr::TypedExpr ScenarioCompiler::made_expression(const std::string& text, Span span) {
+  TextAt at;
+  at.text = text;
+  at.span = span;
+  at.exact = false;
+  return expression(at);
+}
+
+// ---- operators ------------------------------------------------------------------------------------------------------
+
+std::string ScenarioCompiler::unique_name(std::string name) {
+  std::string candidate = name;
+  for (int n = 2; !names_.insert(candidate).second; ++n) candidate = fmt::format("{} {}", name, n);
+  return candidate;
+}
+
+plan::OperatorId ScenarioCompiler::add(plan::Parameters parameters, std::string name, std::vector<Input> inputs,
+                                       Columns columns) {
+  plan::Operator op;
+  op.id = static_cast<OperatorId>(plan_.operators.size());
+  op.parameters = std::move(parameters);
+  op.name = unique_name(std::move(name));
+  const Span span = step_ != nullptr ? step_span() : scenario_.expanded.span;
+  if (step_ != nullptr) op.sentence = step_->step->text.text;
+  op.location = context_.location(span);
+  op.inputs = std::move(inputs);
+  context_.count_facts(columns, span);
+  op.schema = schema_of(columns);
+  op.columns = std::move(columns);
+  op.needs = settings_.needs;
+  op.affinity = settings_.affinity;
+  op.timeout_micros = settings_.timeout_micros;
+  op.retries = settings_.retries;
+  op.checkpoint = settings_.checkpoint;
+  plan_.operators.push_back(std::move(op));
+  return plan_.operators.back().id;
+}
+
+void ScenarioCompiler::advance(plan::Parameters parameters, std::string name, Columns columns) {
+  const Input from = *flow_.at;
+  flow_.at = Input{add(std::move(parameters), std::move(name), {from}, std::move(columns)), 0};
+}
+
+// ---- the end of a scenario --------------------------------------------------------------------------------------------
+
+void ScenarioCompiler::unused_defaults() {
+  const auto& expanded = scenario_.expanded;
+  for (size_t i = 0; i < expanded.defaults.size(); ++i) {
+    for (const ReadAnnotation& a : expanded.defaults[i]->list) {
+      enforce(a);
+      static const std::set<std::string_view> kBound = {"source", "sink", "step", "exec", "contract"};
+      if (i >= expanded.own_defaults || kBound.count(a.name) == 0 || used_defaults_.count(&a) != 0 || failed_) continue;
+      error(a.span, "dsl.annotation_unused", fmt::format("no step of this scenario uses {}", a.written))
+          .help.push_back("every step that could has its own; write the annotation above the step that it is for");
+    }
+  }
+}
+
+void ScenarioCompiler::finish() {
+  if (!flow_.started) {
+    error(scenario_.expanded.span, "dsl.no_records", fmt::format("scenario \"{}\" has no source", plan_.name))
+        .help.push_back("it begins with `Given records arrive from the feed` or `Given the output of scenario \"…\"`");
+  }
+  for (const auto& [name, input] : inputs_) {
+    if (input.used || flow_.unknown) continue;
+    error(input.span, "dsl.unused_input", fmt::format("`{}` arrives, but no step uses it", name))
+        .help.push_back(fmt::format("join it (`joined with {} on …`) or unite it (`united with {}`)", name, name));
+  }
+  for (const auto& [name, b] : branches_) {
+    if (b.used || flow_.unknown) continue;
+    error(b.span, "dsl.branch", fmt::format("nothing is done with branch `{}`: its records would vanish", name))
+        .help.push_back(fmt::format("write it (`records of branch \"{}\" are written`), or filter those records out", name));
+  }
+  settings_ = settings_for(AnnotationSet{});
+  if (flow_.at && !flow_.unknown) {
+    plan_.valid = {*flow_.at};
+    const bool written = std::any_of(written_.begin(), written_.end(), [&](const Input& i) {
+      return i.from == flow_.at->from && i.port == flow_.at->port;
+    });
+    if (!written) add(plan::Output{}, "output", {*flow_.at}, Columns(columns()));
+  } else if (passed_on_ && !flow_.unknown) {
+    error(pass_on_span_, "dsl.branch", "after a split there is no one flow to pass on")
+        .help.push_back("write `records of branch \"…\" continue` at the end");
+  }
+  unused_defaults();
+}
+
+}  // namespace runink::dsl
