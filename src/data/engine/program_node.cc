@@ -35,7 +35,7 @@ class ProgramNode final : public Node {
   }
   Status end_of_morsel(MorselContext& m) override {
     RUNINK_RETURN_IF_ERROR(enter(m));
-    Status status = start();
+    Status status;
     for (auto& [batch, input] : m.held[op_.id]) {
       if (!status.ok()) break;
       counts(m).written += static_cast<uint64_t>(batch.rows);
@@ -47,7 +47,6 @@ class ProgramNode final : public Node {
   }
 
   Result<std::unique_ptr<BatchSource>> tail() override {
-    RUNINK_RETURN_IF_ERROR(start());
     if (Status status = process_->close_input(); !status.ok()) return explain(std::move(status));
     receiver_.join();
     RUNINK_RETURN_IF_ERROR(std::move(receive_status_));
@@ -113,9 +112,8 @@ class ProgramNode final : public Node {
   }
   bool satisfied() const override { return false; }
 
- private:
+  // In the thread that runs the execution: a child may be tied to the thread that started it.
   Status start() {
-    if (process_) return {};
     process_ = RUNINK_TRY(execution_.impl().factory->start_step(op_, input_schema_));
     receiver_ = std::thread([this] {
       for (;;) {
@@ -134,6 +132,8 @@ class ProgramNode final : public Node {
     });
     return {};
   }
+
+ private:
   // Sending failed: what the reader knows (how the process ended, its last words) says more.
   Status explain(Status sending) {
     if (process_) process_->kill();
@@ -154,7 +154,9 @@ class ProgramNode final : public Node {
 }  // namespace
 
 Result<std::unique_ptr<Node>> make_program_node(const plan::Operator& op, Execution& x) {
-  return std::unique_ptr<Node>(std::make_unique<ProgramNode>(op, x));
+  auto node = std::make_unique<ProgramNode>(op, x);
+  RUNINK_RETURN_IF_ERROR(node->start());
+  return std::unique_ptr<Node>(std::move(node));
 }
 
 }  // namespace runink::engine

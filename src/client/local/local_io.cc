@@ -1,0 +1,422 @@
+#include "client/local/local_io.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "client/local/step_process.h"
+#include "data/columnar/spill.h"
+#include "data/connectors/record_reader.h"
+#include "data/connectors/record_writer.h"
+#include "data/engine/held_rows.h"
+#include "platform/os/file.h"
+
+namespace runink::local {
+
+using connectors::Locator;
+
+connectors::CsvDialect csv_dialect(const plan::Dialect& d, const Locator& locator) {
+  connectors::CsvDialect out;
+  out.delimiter = d.delimiter == ',' ? locator.delimiter : d.delimiter;
+  out.quote = d.quote;
+  out.escape = d.escape;
+  out.header = d.header;
+  out.comment = d.comment;
+  out.null_text = d.null_text;
+  out.trim = d.trim;
+  return out;
+}
+
+namespace {
+connectors::LocatorOptions locator_options(const std::string& root, const std::vector<std::string>& exec,
+                                           const std::string& format, const std::string& compression) {
+  connectors::LocatorOptions options;
+  options.project_root = root;
+  options.format = format;
+  options.compression = compression;
+  if (!exec.empty()) options.exec = "exec";  // the words are set below: they are split already
+  return options;
+}
+}  // namespace
+
+Result<Locator> source_locator(const plan::Source& source, const std::string& root) {
+  const auto options = locator_options(root, source.exec, source.format, source.compression);
+  Locator locator = RUNINK_TRY(connectors::parse_source_locator(source.exec.empty() ? source.locator : "", options));
+  if (!source.exec.empty()) {
+    locator.command = source.exec;
+    locator.text = source.locator;
+  }
+  return locator;
+}
+Result<Locator> sink_locator(const plan::Sink& sink, const std::string& root) {
+  const auto options = locator_options(root, sink.exec, sink.format, sink.compression);
+  Locator locator = RUNINK_TRY(connectors::parse_sink_locator(sink.exec.empty() ? sink.locator : "", options));
+  if (!sink.exec.empty()) {
+    locator.command = sink.exec;
+    locator.text = sink.locator;
+  }
+  return locator;
+}
+
+LocalIo::LocalIo(const plan::ScenarioPlan& scenario, LocalIoOptions options)
+    : scenario_(scenario), options_(std::move(options)), files_(std::make_shared<connectors::SourceFiles>()) {}
+LocalIo::~LocalIo() = default;
+
+// ---- sources ----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+class ChunkReader final : public engine::MorselReader {
+ public:
+  ChunkReader(std::unique_ptr<connectors::RecordReader> reader, const plan::Operator& op, const plan::Source& source)
+      : reader_(std::move(reader)), op_(op), source_(source) {}
+  Result<engine::ReadReport> read(const engine::Morsel& morsel,
+                                  const std::function<Status(columnar::Batch&&)>& emit) override {
+    auto parsed = RUNINK_TRY(reader_->parse(morsel.chunk, emit));
+    engine::ReadReport report;
+    report.records = parsed.records;
+    report.drift = std::move(parsed.drift);
+    for (const auto& bad : parsed.undecodable) {
+      engine::UndecodableRow row;
+      row.offset = bad.offset;
+      row.length = bad.length;
+      row.line = bad.line;
+      const auto& schema = *reader_->output_schema();
+      const bool has_field = bad.field >= 0 && static_cast<size_t>(bad.field) < schema.size();
+      if (has_field) row.field = schema.field(static_cast<size_t>(bad.field)).name;
+      // The contract's name for the rule, where it has one: "delay.type", "record".
+      if (source_.contract) {
+        const int rule = has_field ? source_.contract->type_rule(bad.field) : contract::Contract::kRecordRule;
+        row.rule = source_.contract->rules[static_cast<size_t>(rule)].name;
+      } else {
+        row.rule = has_field ? row.field + ".type" : "record";
+      }
+      const bool hide = has_field && static_cast<size_t>(bad.field) < op_.columns.size() &&
+                        !op_.columns[static_cast<size_t>(bad.field)].pii.empty();
+      // A record whose field cannot be told may hold any of them.
+      const bool any_pii = !has_field && std::any_of(op_.columns.begin(), op_.columns.end(), [](const auto& c) { return !c.pii.empty(); });
+      row.message = connectors::describe(bad, schema, morsel.chunk->bytes.substr(bad.offset, bad.length), hide || any_pii);
+      report.undecodable.push_back(std::move(row));
+    }
+    return report;
+  }
+
+ private:
+  std::unique_ptr<connectors::RecordReader> reader_;
+  const plan::Operator& op_;
+  const plan::Source& source_;
+};
+
+class ChunkBatchSource final : public engine::BatchSource {
+ public:
+  ChunkBatchSource(std::unique_ptr<connectors::ChunkSource> chunks, connectors::ReaderOptions reader, const plan::Operator& op)
+      : chunks_(std::move(chunks)), reader_(std::move(reader)), op_(op) {}
+  Result<std::optional<engine::Morsel>> next() override {
+    auto chunk = RUNINK_TRY(chunks_->next());
+    if (!chunk) return std::optional<engine::Morsel>();
+    return std::optional<engine::Morsel>(engine::Morsel{std::move(chunk), {}});
+  }
+  Result<std::unique_ptr<engine::MorselReader>> make_reader() override {
+    auto reader = RUNINK_TRY(connectors::make_record_reader(reader_));
+    return std::unique_ptr<engine::MorselReader>(
+        std::make_unique<ChunkReader>(std::move(reader), op_, std::get<plan::Source>(op_.parameters)));
+  }
+  uint64_t bytes_read() const override { return chunks_->raw_bytes(); }
+  uint64_t bytes_total() const override { return chunks_->raw_size(); }
+
+ private:
+  std::unique_ptr<connectors::ChunkSource> chunks_;
+  connectors::ReaderOptions reader_;
+  const plan::Operator& op_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_source(const plan::Operator& op, const std::vector<bool>& needed) {
+  const auto replaced = options_.source_paths.find(op.id);
+  if (const auto* input = std::get_if<plan::ScenarioInput>(&op.parameters); input != nullptr && replaced == options_.source_paths.end()) {
+    const auto rows = options_.scenario_rows.find(input->scenario + "\n" + input->output);
+    if (rows == options_.scenario_rows.end()) {
+      return internal_error("the rows of scenario \"{}\" are not there", input->scenario);
+    }
+    auto fd = std::make_shared<os::Fd>(RUNINK_TRY(os::open_file(rows->second)));
+    auto reader = std::make_shared<columnar::SpillReader>(fd->get(), op.schema);
+    return std::unique_ptr<engine::BatchSource>(
+        std::make_unique<engine::BatchList>([fd, reader] { return reader->next(); }));
+  }
+  plan::Source source;
+  if (const auto* given = std::get_if<plan::Source>(&op.parameters)) source = *given;
+  if (replaced != options_.source_paths.end()) {
+    source.locator = "file://" + replaced->second;
+    source.exec.clear();
+    source.compression.clear();
+    if (!std::holds_alternative<plan::Source>(op.parameters)) source.format = "ndjson";
+  }
+  Locator locator = RUNINK_TRY(source_locator(source, options_.project_root));
+  connectors::ChunkOptions chunk_options;
+  chunk_options.format = locator.format;
+  chunk_options.csv = csv_dialect(source.dialect, locator);
+  chunk_options.stop = options_.stop;
+  connectors::ReaderOptions reader;
+  reader.format = locator.format;
+  reader.csv = chunk_options.csv;
+  reader.files = files_;
+  std::vector<columnar::Field> fields = op.schema->fields();
+  reader.open = source.open && !fields.empty() && fields.back().name == connectors::kOpenColumn;
+  if (reader.open) fields.pop_back();
+  reader.schema = std::make_shared<columnar::Schema>(std::move(fields));
+  for (size_t c = 0; c < reader.schema->size(); ++c) {
+    connectors::FieldOptions field;
+    field.needed = c >= needed.size() || needed[c];
+    if (source.contract && c < source.contract->fields.size()) {
+      const auto& rule = source.contract->fields[c];
+      field.required = rule.required;
+      field.coerce = rule.coerce;
+      field.default_value = rule.default_value;
+    }
+    reader.fields.push_back(std::move(field));
+  }
+  auto chunks = RUNINK_TRY(connectors::open_chunk_source(locator, chunk_options, files_));
+  return std::unique_ptr<engine::BatchSource>(std::make_unique<ChunkBatchSource>(std::move(chunks), std::move(reader), op));
+}
+
+// ---- sinks --------------------------------------------------------------------------------------------------------------
+
+class FileBatchSink final : public engine::BatchSink {
+ public:
+  FileBatchSink(LocalIo& io, size_t state, connectors::WriterOptions writer, connectors::Compression compression,
+                os::AtomicFile* file, std::unique_ptr<connectors::OutputFile> stream)
+      : io_(io), state_(state), writer_(std::move(writer)), compression_(compression), file_(file), stream_(std::move(stream)) {}
+
+  Status begin(bool with_header) {
+    edge_ = RUNINK_TRY(connectors::make_record_writer(writer_));
+    columnar::Buffer out;
+    if (with_header) RUNINK_RETURN_IF_ERROR(edge_->begin(out));
+    return write_compressed(out);
+  }
+  Result<std::unique_ptr<engine::SinkFormatter>> make_formatter() override {
+    auto formatter = std::make_unique<Formatter>();
+    formatter->compression = compression_;
+    formatter->writer = RUNINK_TRY(connectors::make_record_writer(writer_));
+    return std::unique_ptr<engine::SinkFormatter>(std::move(formatter));
+  }
+  Status write(std::string_view bytes) override {
+    if (file_ != nullptr) return file_->write(bytes);
+    return stream_->write(bytes);
+  }
+  Status finish() override {
+    columnar::Buffer out;
+    RUNINK_RETURN_IF_ERROR(edge_->end(out));
+    RUNINK_RETURN_IF_ERROR(write_compressed(out));
+    if (stream_) RUNINK_RETURN_IF_ERROR(stream_->finish());
+    io_.sinks_[state_].bytes = bytes_written();
+    return {};
+  }
+  uint64_t bytes_written() const override { return file_ != nullptr ? file_->bytes_written() : stream_->bytes_written(); }
+
+ private:
+  struct Formatter final : engine::SinkFormatter {
+    std::unique_ptr<connectors::RecordWriter> writer;
+    connectors::Compression compression = connectors::Compression::kNone;
+    columnar::Buffer compressed;
+    Status append(const columnar::Batch& batch, columnar::Buffer& out) override { return writer->append(batch, out); }
+    Status end_of_morsel(columnar::Buffer& out) override {
+      if (compression == connectors::Compression::kNone) return {};
+      compressed.resize(0);
+      RUNINK_RETURN_IF_ERROR(connectors::compress(compression, out.view(), compressed));
+      std::swap(out, compressed);
+      return {};
+    }
+  };
+  Status write_compressed(const columnar::Buffer& out) {
+    if (out.size() == 0) return {};
+    if (compression_ == connectors::Compression::kNone) return write(out.view());
+    columnar::Buffer packed;
+    RUNINK_RETURN_IF_ERROR(connectors::compress(compression_, out.view(), packed));
+    return write(packed.view());
+  }
+
+  LocalIo& io_;
+  size_t state_;
+  connectors::WriterOptions writer_;
+  connectors::Compression compression_;
+  os::AtomicFile* file_;                             // owned by the output set
+  std::unique_ptr<connectors::OutputFile> stream_;   // standard output or a program
+  std::unique_ptr<connectors::RecordWriter> edge_;   // writes what stands before and after all records
+};
+
+namespace {
+Result<ledger::PublishMode> publish_mode(const std::string& mode) {
+  if (mode == "append") return ledger::PublishMode::kAppend;
+  if (mode == "fail") return ledger::PublishMode::kFail;
+  if (mode.empty() || mode == "replace") return ledger::PublishMode::kReplace;
+  return invalid_argument("a sink's mode is replace, append or fail, not \"{}\"", mode);
+}
+}  // namespace
+
+Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) {
+  plan::Sink sink = std::get<plan::Sink>(op.parameters);
+  if (const auto replaced = options_.sink_paths.find(op.id); replaced != options_.sink_paths.end()) {
+    sink.locator = "file://" + replaced->second;
+    sink.exec.clear();
+    sink.compression.clear();
+    sink.mode = "replace";
+  }
+  Locator locator = RUNINK_TRY(sink_locator(sink, options_.project_root));
+  connectors::WriterOptions writer;
+  writer.format = locator.format;
+  writer.schema = input;
+  writer.csv = csv_dialect(sink.dialect, locator);
+  writer.verbatim_prefix_columns = sink.verbatim_columns;
+
+  SinkState state;
+  state.op = op.id;
+  state.name = sink.name;
+  state.format = std::string(connectors::format_name(locator.format));
+  os::AtomicFile* file = nullptr;
+  std::unique_ptr<connectors::OutputFile> stream;
+  bool with_header = true;
+  if (locator.kind == connectors::LocatorKind::kPath) {
+    state.target = locator.path;
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(locator.path).parent_path(), error);
+    const auto mode = RUNINK_TRY(publish_mode(sink.mode));
+    if (mode == ledger::PublishMode::kAppend) {
+      const auto size = std::filesystem::file_size(locator.path, error);
+      with_header = error || size == 0;  // records are added to those that are there, under their header
+    }
+    file = RUNINK_TRY(options_.outputs->open(locator.path, mode));
+  } else {
+    state.target = locator.kind == connectors::LocatorKind::kStandard ? "-" : locator.text;
+    state.atomic = false;
+    stream = RUNINK_TRY(connectors::open_output(locator, {}));
+  }
+  sinks_.push_back(std::move(state));
+  auto out = std::make_unique<FileBatchSink>(*this, sinks_.size() - 1, std::move(writer), locator.compression, file, std::move(stream));
+  RUNINK_RETURN_IF_ERROR(out->begin(with_header));
+  return std::unique_ptr<engine::BatchSink>(std::move(out));
+}
+
+Result<std::unique_ptr<engine::StepProcess>> LocalIo::start_step(const plan::Operator& op, const columnar::SchemaPtr& input) {
+  if (const auto recorded = options_.step_answers.find(op.id); recorded != options_.step_answers.end()) {
+    return replay_step(op, recorded->second);
+  }
+  StepOptions options;
+  options.project_root = options_.project_root;
+  options.runi_slice = options_.runi_slice;
+  options.stop = options_.stop;
+  options.temp_folder = options_.temp_folder;
+  return start_step_process(op, input, options);
+}
+
+// ---- dead letters -------------------------------------------------------------------------------------------------------
+
+struct DeadLetterChannel::RejectedSink {
+  SinkState state;
+  std::vector<std::string> rules;
+  os::AtomicFile* file = nullptr;
+  std::string buffer;
+};
+
+DeadLetterChannel::DeadLetterChannel() = default;
+DeadLetterChannel::~DeadLetterChannel() = default;
+
+Result<std::unique_ptr<DeadLetterChannel>> DeadLetterChannel::open(const plan::ScenarioPlan& scenario, Options options) {
+  std::unique_ptr<DeadLetterChannel> channel(new DeadLetterChannel());
+  channel->options_ = std::move(options);
+  auto& o = channel->options_;
+  channel->encoder_ = std::make_unique<ledger::DeadLetterEncoder>(o.origin);
+  channel->name_ = scenario.name;
+  for (const auto& op : scenario.operators) {
+    const auto* sink = std::get_if<plan::Sink>(&op.parameters);
+    if (sink == nullptr || !sink->rejected || sink->locator.empty()) continue;
+    auto out = std::make_unique<RejectedSink>();
+    out->state.op = op.id;
+    out->state.name = sink->name;
+    out->state.format = "ndjson";
+    out->state.rejected = true;
+    out->rules = sink->rules;
+    plan::Sink plain = *sink;
+    if (const auto replaced = o.sink_paths.find(op.id); replaced != o.sink_paths.end()) plain.locator = "file://" + replaced->second;
+    plain.format = "ndjson";
+    const Locator locator = RUNINK_TRY(sink_locator(plain, o.project_root));
+    if (locator.kind != connectors::LocatorKind::kPath) {
+      return invalid_argument("{}: dead letters hold original bytes; they are written to a file only, not to {}",
+                              op.location.to_string(), sink->locator);
+    }
+    out->state.target = locator.path;
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(locator.path).parent_path(), error);
+    out->file = RUNINK_TRY(o.outputs->open(locator.path, RUNINK_TRY(publish_mode(sink->mode)), 0600));
+    channel->sinks_.push_back(std::move(out));
+  }
+  return channel;
+}
+
+std::string DeadLetterChannel::source_name(uint32_t source) const {
+  if (source == engine::kNoSource || options_.files == nullptr || source >= options_.files->size()) return "";
+  std::string name = options_.files->file(source).name;
+  // Names from the project root, so that a letter means the same wherever the project lies.
+  const std::string prefix = options_.project_root + "/";
+  if (name.starts_with(prefix)) name.erase(0, prefix.size());
+  return name;
+}
+
+Status DeadLetterChannel::write(const engine::RejectedRecord& record) {
+  std::vector<ledger::BrokenRuleView> rules;
+  for (const auto& r : *record.rules) rules.push_back({r.rule, r.field, r.message});
+  const std::string source = source_name(record.source);
+  ledger::DeadLetterView letter;
+  letter.record = record.bytes;
+  letter.source = source;
+  letter.offset = record.offset;
+  letter.line = static_cast<int64_t>(record.line);
+  letter.rules = rules.data();
+  letter.rule_count = rules.size();
+  ++letters_;
+  for (const auto& r : *record.rules) {
+    auto& reason = reasons_[r.rule];
+    if (reason.records++ == 0) {
+      reason.field = r.field;
+      reason.message = source.empty() ? r.message : fmt::format("{}:{}: {}", source, record.line, r.message);
+    }
+  }
+  if (options_.tee) options_.tee(letter, record.step);
+  if (options_.store != nullptr) {
+    if (!writer_) {
+      writer_ = RUNINK_TRY(options_.store->create(options_.origin, name_));
+      store_path_ = writer_->path();
+    }
+    RUNINK_RETURN_IF_ERROR(writer_->append(letter, record.step));
+  }
+  line_.clear();
+  for (auto& sink : sinks_) {
+    const bool wanted = sink->rules.empty() || std::any_of(rules.begin(), rules.end(), [&](const auto& r) {
+                          return std::find(sink->rules.begin(), sink->rules.end(), r.rule) != sink->rules.end();
+                        });
+    if (!wanted) continue;
+    if (line_.empty()) encoder_->encode(letter, record.step, &line_);
+    sink->buffer += line_;
+    if (sink->buffer.size() > (64u << 10)) {
+      RUNINK_RETURN_IF_ERROR(sink->file->write(sink->buffer));
+      sink->buffer.clear();
+    }
+  }
+  return {};
+}
+
+Status DeadLetterChannel::finish() {
+  for (auto& sink : sinks_) {
+    if (!sink->buffer.empty()) RUNINK_RETURN_IF_ERROR(sink->file->write(sink->buffer));
+    sink->buffer.clear();
+    sink->state.bytes = sink->file->bytes_written();
+  }
+  return writer_ ? writer_->finish() : Status();
+}
+
+std::vector<SinkState> DeadLetterChannel::sinks() const {
+  std::vector<SinkState> out;
+  for (const auto& s : sinks_) out.push_back(s->state);
+  return out;
+}
+
+}  // namespace runink::local

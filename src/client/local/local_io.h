@@ -1,0 +1,103 @@
+// The engine's view of this machine: sources and sinks through data/connectors, custom steps as processes, dead letters
+// in the ledger.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/stop.h"
+#include "data/connectors/file_sink.h"
+#include "data/connectors/source.h"
+#include "data/engine/io.h"
+#include "data/ledger/dead_letters.h"
+#include "data/ledger/publish_record.h"
+#include "data/plan/plan.h"
+
+namespace runink::local {
+
+struct LocalIoOptions {
+  std::string project_root;
+  const StopFlag* stop = nullptr;
+  ledger::OutputSet* outputs = nullptr;             // where file sinks are opened; published by the caller
+  std::map<std::string, std::string> scenario_rows;  // "scenario\noutput" → spill file
+  std::map<plan::OperatorId, std::string> source_paths;  // golden cases: read this file instead
+  std::map<plan::OperatorId, std::string> sink_paths;    // golden cases: write this file instead
+  std::map<plan::OperatorId, std::string> step_answers;  // golden cases: recorded output instead of the process
+  std::string runi_slice;                            // the program that runs C++ steps; empty: beside this one
+  std::string temp_folder;
+};
+
+// What became of one sink.
+struct SinkState {
+  plan::OperatorId op = 0;
+  std::string name, target, format;  // target: absolute path, "-" or the command line
+  uint64_t bytes = 0;
+  bool rejected = false, atomic = true;
+};
+
+class LocalIo final : public engine::IoFactory {
+ public:
+  LocalIo(const plan::ScenarioPlan& scenario, LocalIoOptions options);
+  ~LocalIo() override;
+
+  Result<std::unique_ptr<engine::BatchSource>> open_source(const plan::Operator& op, const std::vector<bool>& needed) override;
+  Result<std::unique_ptr<engine::BatchSink>> open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) override;
+  Result<std::unique_ptr<engine::StepProcess>> start_step(const plan::Operator& op, const columnar::SchemaPtr& input) override;
+
+  const std::shared_ptr<connectors::SourceFiles>& files() const { return files_; }
+  const std::vector<SinkState>& sinks() const { return sinks_; }
+
+ private:
+  friend class FileBatchSink;
+  const plan::ScenarioPlan& scenario_;
+  LocalIoOptions options_;
+  std::shared_ptr<connectors::SourceFiles> files_;
+  std::vector<SinkState> sinks_;
+};
+
+// Source and sink operators as locators.
+Result<connectors::Locator> source_locator(const plan::Source& source, const std::string& project_root);
+Result<connectors::Locator> sink_locator(const plan::Sink& sink, const std::string& project_root);
+connectors::CsvDialect csv_dialect(const plan::Dialect& dialect, const connectors::Locator& locator);
+
+// Writes every letter to the ledger's store and to the sinks for rejected records whose rules name it.
+class DeadLetterChannel final : public engine::DeadLetterSink {
+ public:
+  struct Options {
+    ledger::DeadLetterOrigin origin;
+    const ledger::DeadLetterStore* store = nullptr;  // null: not kept (golden cases)
+    ledger::OutputSet* outputs = nullptr;
+    std::string project_root;
+    std::map<plan::OperatorId, std::string> sink_paths;
+    std::shared_ptr<connectors::SourceFiles> files;
+    std::function<void(const ledger::DeadLetterView&, std::string_view step)> tee;  // golden cases; may be empty
+  };
+  static Result<std::unique_ptr<DeadLetterChannel>> open(const plan::ScenarioPlan& scenario, Options options);
+  Status write(const engine::RejectedRecord& record) override;
+  Status finish();
+
+  uint64_t letters() const { return letters_; }
+  const std::string& store_path() const { return store_path_; }  // empty while there are no letters
+  std::vector<SinkState> sinks() const;
+  struct Reason { std::string field, message; uint64_t records = 0; };
+  const std::map<std::string, Reason>& reasons() const { return reasons_; }  // by rule
+
+ private:
+  struct RejectedSink;
+  DeadLetterChannel();
+  std::string source_name(uint32_t source) const;
+  Options options_;
+  std::optional<ledger::DeadLetterWriter> writer_;
+  std::unique_ptr<ledger::DeadLetterEncoder> encoder_;
+  std::vector<std::unique_ptr<RejectedSink>> sinks_;
+  std::map<std::string, Reason> reasons_;
+  std::string line_, store_path_, name_;
+  uint64_t letters_ = 0;
+
+ public:
+  ~DeadLetterChannel() override;
+};
+
+}  // namespace runink::local

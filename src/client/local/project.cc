@@ -1,0 +1,90 @@
+#include "client/local/project.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "client/local/local_io.h"
+#include "client/local/sample.h"
+#include "data/ledger/publish_record.h"
+#include "platform/crypto/digest.h"
+#include "platform/crypto/random.h"
+#include "platform/os/file.h"
+
+namespace runink::local {
+
+namespace fs = std::filesystem;
+
+Result<Project> Project::find(const std::string& start) {
+  const std::string root = RUNINK_TRY(config::find_project_root(start));
+  return Project(RUNINK_TRY(config::load_project_config(root)));
+}
+
+Result<std::string> Project::relative_path(const std::string& path) const {
+  std::error_code error;
+  const fs::path absolute = fs::weakly_canonical(fs::absolute(path, error), error);
+  const fs::path base = fs::weakly_canonical(root(), error);
+  const fs::path relative = absolute.lexically_relative(base);
+  if (relative.empty() || *relative.begin() == "..") {
+    return invalid_argument("{} is not inside the project {}", path, root());
+  }
+  return relative.string();
+}
+
+dsl::CompileEnvironment Project::compile_environment(const CompileOptions& options) const {
+  dsl::CompileEnvironment env;
+  env.load = contract::file_loader(root());
+  env.project_root = root();
+  env.strict = options.strict;
+  env.allow_unenforced = options.allow_unenforced;
+  env.infer_schema = [root = root()](const plan::Source& source) { return infer_schema(source, root); };
+  return env;
+}
+
+Result<plan::Plan> Project::compile(const std::string& feature, const CompileOptions& options,
+                                    Diagnostics* diagnostics) const {
+  std::string text = RUNINK_TRY(os::read_file(root() + "/" + feature));
+  return dsl::compile_feature(std::make_shared<SourceText>(feature, std::move(text)), compile_environment(options), diagnostics);
+}
+
+Result<ledger::Ledger> Project::open_ledger(std::vector<std::string>* notes) const {
+  ledger::Ledger ledger = RUNINK_TRY(ledger::Ledger::open(root()));
+  for (const auto& torn : RUNINK_TRY(ledger::complete_or_discard_torn_publish(ledger.root()))) {
+    if (notes == nullptr) continue;
+    notes->push_back(torn.completed ? fmt::format("completed the publishing that run {} had begun", torn.run_id)
+                                    : fmt::format("discarded what run {} had not published", torn.run_id));
+  }
+  for (const auto& run : RUNINK_TRY(ledger.sweep_killed_runs())) {
+    if (notes != nullptr) notes->push_back(fmt::format("run {} had ended without a word; it is recorded as aborted", run.id));
+  }
+  return ledger;
+}
+
+Result<std::string> Project::secret_key() const {
+  const std::string path = root() + "/.runink/key";
+  if (auto bytes = os::read_file(path, 4096); bytes.ok()) {
+    if (bytes->size() == 32) return std::move(*bytes);
+    return data_loss("{} holds {} bytes instead of 32", path, bytes->size())
+        .with_hint("restore it from a backup: without it hashes and tokens of earlier runs cannot be made again");
+  } else if (bytes.status().code() != Code::kNotFound) {
+    return bytes.status();
+  }
+  RUNINK_RETURN_IF_ERROR(status_of(ledger::Ledger::open(root())));
+  std::string key(32, '\0');
+  crypto::random_bytes(key.data(), key.size());
+  RUNINK_RETURN_IF_ERROR(os::write_file_atomic(path, key, 0600));
+  return key;
+}
+
+Result<std::string> Project::hash_files(const std::vector<std::string>& files) const {
+  crypto::Sha256 all;
+  std::vector<std::string> names = files;
+  names.push_back(config::kProjectFile);
+  for (const auto& name : names) {
+    auto text = os::read_file(root() + "/" + name);
+    all.update(fmt::format("{}\n{}\n", name, text.ok() ? crypto::sha256_hex(*text) : std::string("absent")));
+  }
+  return crypto::hex(all.finish());
+}
+
+}  // namespace runink::local
