@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "data/dsl/gherkin.h"
+#include "data/dsl/gherkin_dialects.h"
 #include "data/dsl/gherkin_dump.h"
 #include "data/dsl/gherkin_lines.h"
 
@@ -337,6 +338,9 @@ class Formatter {
         plan_[i].indent = indent + kIndent;
         plan_[i].extra = lines_[i].indent - least;
         plan_[i].text = std::string(trim_right(lines_[i].trimmed));
+        // "Given " alone ends a section before it; "Given" does not.
+        const StepKeyword* keyword = find_step_keyword(*find_dialect(document_.feature->language), lines_[i].trimmed);
+        if (keyword != nullptr && keyword->text.size() > plan_[i].text.size()) plan_[i].text = keyword->text;
       }
       for (size_t i = group.front(); i < group.back(); ++i) plan_[i].keep = plan_[i].kind == Kind::kBlank;
       group.clear();

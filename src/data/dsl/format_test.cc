@@ -87,6 +87,11 @@ TEST(FormatFeature, EmptyTexts) {
   EXPECT_EQ(format("\n  # only\n\n\n # comments\n\n"), "# only\n\n# comments\n");
 }
 
+TEST(FormatFeature, AKeywordAloneInADescriptionKeepsItsSpace) {
+  // "Given " ends the section; "Given" would be a line of it that is no item.
+  EXPECT_EQ(format("Feature: f\nAssertions:\n- one\nGiven \n"), "Feature: f\n  Assertions:\n    - one\n  Given \n");
+}
+
 TEST(FormatFeature, RefusesWhatDoesNotParse) {
   Diagnostics diagnostics;
   EXPECT_FALSE(format_feature(std::make_shared<const SourceText>("x.dsl", "Scenario: s\n"), &diagnostics));

@@ -20,63 +20,15 @@
 #include "data/dsl/gherkin_dialects.h"
 #include "data/dsl/gherkin_lines.h"
 #include "data/dsl/gherkin_sections.h"
+#include "data/dsl/gherkin_states.h"
 
 namespace runink::dsl {
 namespace {
 
+using namespace grammar;  // State, Kind and what belongs to them
+
 constexpr size_t kErrorsMax = 10;
 constexpr size_t kTextBytesMax = size_t{1} << 30;
-
-// After which line the parser stands. Those of steps serve backgrounds and scenarios alike, those of scenarios and
-// backgrounds serve the feature and its rules.
-enum class State {
-  kStart,
-  kLanguage,
-  kFeatureTags,
-  kFeatureLine,
-  kFeatureDescription,
-  kRuleTags,
-  kRuleLine,
-  kRuleDescription,
-  kBackgroundLine,
-  kBackgroundDescription,
-  kScenarioTags,
-  kScenarioLine,
-  kScenarioDescription,
-  kStepAnnotations,
-  kStepLine,
-  kTable,           // of a step
-  kTableDoc,        // inside the doc string after a table
-  kTableDocEnd,
-  kDoc,             // inside a doc string
-  kDocEnd,
-  kDocTable,        // the table after a doc string
-  kExamplesTags,
-  kExamplesLine,
-  kExamplesDescription,
-  kExamplesTable,
-  kSection,         // of a scenario, after its last step
-  kEnd,
-};
-
-// Kinds of line, a bit each.
-enum Kind : unsigned {
-  kNone = 0,
-  kEof = 1u << 0,
-  kLanguageLine = 1u << 1,
-  kEmpty = 1u << 2,
-  kCommentLine = 1u << 3,
-  kTableRow = 1u << 4,
-  kDocSeparator = 1u << 5,
-  kBackgroundTitle = 1u << 6,
-  kStep = 1u << 7,
-  kTags = 1u << 8,
-  kExamplesTitle = 1u << 9,
-  kScenarioTitle = 1u << 10,
-  kRuleTitle = 1u << 11,
-  kFeatureTitle = 1u << 12,
-  kOther = 1u << 13,
-};
 
 struct Token {
   Line line;
@@ -158,42 +110,7 @@ class Parser {
 
   // ---- what a state takes ----
 
-  unsigned accepted() const {
-    constexpr unsigned kBlank = kEmpty | kCommentLine;
-    constexpr unsigned kDescribed = kEof | kTags | kScenarioTitle | kRuleTitle | kOther | kCommentLine;
-    const unsigned step_end = kEof | kStep | kTags | kScenarioTitle | kRuleTitle | kBlank |
-                              (in_background_ ? kNone : kExamplesTitle);
-    switch (state_) {
-      case State::kStart: return kEof | kLanguageLine | kTags | kFeatureTitle | kBlank;
-      case State::kLanguage:
-      case State::kFeatureTags: return kTags | kFeatureTitle | kBlank;
-      case State::kRuleTags: return kTags | kRuleTitle | kBlank;
-      case State::kScenarioTags: return kTags | kScenarioTitle | kBlank;
-      case State::kExamplesTags: return kTags | kExamplesTitle | kBlank;
-      case State::kStepAnnotations: return kTags | kStep | kBlank;
-      case State::kFeatureLine:
-      case State::kRuleLine: return kDescribed | kEmpty | kBackgroundTitle;
-      case State::kFeatureDescription:
-      case State::kRuleDescription: return kDescribed | kBackgroundTitle;
-      case State::kBackgroundLine: return kDescribed | kEmpty | kStep;
-      case State::kBackgroundDescription: return kDescribed | kStep;
-      case State::kScenarioLine: return kDescribed | kEmpty | kStep | kExamplesTitle;
-      case State::kScenarioDescription: return kDescribed | kStep | kExamplesTitle;
-      case State::kExamplesLine: return kDescribed | kEmpty | kTableRow | kExamplesTitle;
-      case State::kExamplesDescription: return kDescribed | kTableRow | kExamplesTitle;
-      case State::kExamplesTable: return kEof | kTableRow | kTags | kExamplesTitle | kScenarioTitle | kRuleTitle | kBlank;
-      case State::kStepLine:
-      case State::kTable: return step_end | kTableRow | kDocSeparator;
-      case State::kDocEnd:
-      case State::kDocTable: return step_end | kTableRow;
-      case State::kTableDocEnd: return step_end;
-      case State::kSection: return kEof | kStep | kTags | kExamplesTitle | kScenarioTitle | kRuleTitle | kBlank;
-      case State::kTableDoc:
-      case State::kDoc:
-      case State::kEnd: return kNone;
-    }
-    return kNone;
-  }
+  unsigned accepted() const { return kinds_accepted(state_, in_background_); }
 
   Kind classify(const Token& token, unsigned accepted) {
     const Line& line = token.line;
@@ -608,70 +525,12 @@ class Parser {
     const bool before_feature = !document_.feature.has_value();
     if (before_feature && unexpected_before_feature_) return;
     unexpected_before_feature_ = before_feature;
-    const std::string message = line.eof ? fmt::format("the file ends where {} is expected", expectation())
-                                         : fmt::format("expected {}, found `{}`", expectation(), shorten(line.trimmed));
+    const std::string expected = expectation(state_, *dialect_);
+    const std::string message = line.eof ? fmt::format("the file ends where {} is expected", expected)
+                                         : fmt::format("expected {}, found `{}`", expected, shorten(line.trimmed));
     auto& d = report(line.number, line.eof ? Span{line.offset, 0} : line.place().span, "dsl.syntax", message);
-    std::string help = help_for(line);
+    std::string help = help_for_unexpected(line, state_, *dialect_);
     if (!help.empty()) d.help.push_back(std::move(help));
-  }
-
-  std::string expectation() const {
-    switch (state_) {
-      case State::kStart:
-      case State::kLanguage:
-      case State::kFeatureTags: return fmt::format("`{}:`", dialect_->feature[0]);
-      case State::kScenarioTags:
-      case State::kExamplesTags:
-      case State::kRuleTags:
-        return "the scenario, examples or rule that these tags belong to";
-      case State::kExamplesTable: return "a table row, examples, a scenario or a rule";
-      case State::kStepLine:
-      case State::kTable: return "a step, a table, a doc string or the next scenario";
-      case State::kDocEnd:
-      case State::kDocTable: return "a step, a table or the next scenario";
-      case State::kSection: return "a section, examples, a scenario or a rule";
-      default: return "a step or the next scenario";
-    }
-  }
-
-  std::string help_for(const Line& line) const {
-    if (line.eof) return {};
-    const std::string_view text = trim_right(line.trimmed);
-    if (state_ == State::kRuleTags && find_step_keyword(*dialect_, text) != nullptr) {
-      return "only annotations such as @source(…) may stand before a step; tags belong before its scenario";
-    }
-    if (section_opened_by(line)) return "a section belongs below `Feature:` or `Scenario:`, or after a scenario's last step";
-    std::vector<std::string> words;
-    const size_t colon = text.find(':');
-    if (colon != std::string_view::npos) {
-      for (const auto* list : {&dialect_->feature, &dialect_->background, &dialect_->scenario,
-                               &dialect_->scenario_outline, &dialect_->examples, &dialect_->rule}) {
-        for (const auto word : *list) words.push_back(std::string(word) + ":");
-      }
-      for (const auto kind : {SectionKind::kMetadata, SectionKind::kAssertions, SectionKind::kGoldenTest,
-                              SectionKind::kNotifications}) {
-        words.push_back(std::string(section_name(kind)) + ":");
-      }
-      const std::string head(text.substr(0, colon + 1));
-      if (std::find(words.begin(), words.end(), head) != words.end()) return {};
-      const auto near = nearest(head, words);
-      return near.empty() ? std::string() : fmt::format("did you mean `{}`?", near[0]);
-    }
-    if (!document_.feature) return fmt::format("a feature file begins with `{}: name`", dialect_->feature[0]);
-    for (const auto& keyword : dialect_->steps) {
-      if (keyword.text != "* ") words.emplace_back(trim_right(keyword.text));
-    }
-    const std::string head(text.substr(0, text.find(' ')));
-    const auto near = nearest(head, words);
-    if (!near.empty()) return fmt::format("did you mean `{}`?", near[0]);
-    return "a step begins with Given, When, Then, And or But; a comment with #";
-  }
-
-  static std::string shorten(std::string_view text) {
-    constexpr size_t kShown = 60;
-    text = trim_right(text);
-    if (count_code_points(text) <= kShown) return std::string(text);
-    return std::string(code_point_slice(text, 0, kShown)) + "…";
   }
 
   // Where several errors name one line, the first is kept; the rest follow from it.
