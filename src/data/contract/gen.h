@@ -1,5 +1,5 @@
-// A C++ header for custom steps, generated from a contract: the row struct, the column view and the constants that tie
-// a compiled step to the contract it was compiled for. The header includes only the step SDK (runink/step/…).
+// A C++ header for custom steps, generated from a contract: a struct per record, the number of each column, and the
+// constants that tie a compiled step to the contract it was compiled for. It needs only the standard library.
 #pragma once
 
 #include <string>

@@ -34,6 +34,7 @@ struct ColumnProfile {
   uint64_t present = 0;        // records that had a value (not null)
   uint64_t nulls = 0;          // explicit nulls and absences
   uint64_t empty_text = 0;
+  bool saw_text = false, saw_number = false, saw_bool = false, saw_nested = false;  // kinds of JSON value; cells are text
   std::optional<std::string> min, max;            // as text, of ordered types
   uint64_t length_min = 0, length_max = 0;        // code points, text only
   bool distinct_complete = true;                  // `distinct` holds every value
@@ -61,7 +62,7 @@ class Inferrer {
 
   // One JSON object as text. A record that is not an object is kInvalidArgument and not counted.
   Status add_json(std::string_view record);
-  // One record of text cells; an absent optional is null (an empty unquoted CSV cell).
+  // One record of text cells; an absent optional is null (an empty unquoted CSV cell). Missing cells at the end are null.
   Status add_cells(const std::vector<std::string>& names, const std::vector<std::optional<std::string>>& cells);
 
   uint64_t records() const;

@@ -1,0 +1,758 @@
+// Contracts as documents of the Open Data Contract Standard v3.1.0 (https://bitol-io.github.io/open-data-contract-standard)
+// and back. The one file that knows YAML.
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "data/contract/canonical.h"
+#include "data/contract/exchange_common.h"
+
+namespace runink::contract {
+
+using columnar::TypeId;
+
+namespace {
+
+constexpr std::string_view kPrefix = "runink";
+
+std::string with_prefix(std::string_view key) {
+  std::string out(kPrefix);
+  out += static_cast<char>(key[0] >= 'a' && key[0] <= 'z' ? key[0] - 32 : key[0]);
+  return out.append(key.substr(1));
+}
+std::string without_prefix(std::string_view property) {
+  if (property.size() <= kPrefix.size() || !property.starts_with(kPrefix)) return {};
+  std::string key(property.substr(kPrefix.size()));
+  key[0] = static_cast<char>(key[0] >= 'A' && key[0] <= 'Z' ? key[0] + 32 : key[0]);
+  return key;
+}
+
+// Java's DateTimeFormatter letters for ours; both ways. An empty result: it cannot be said.
+struct LetterPair {
+  char ours;
+  const char* java;
+};
+constexpr LetterPair kLetters[] = {{'Y', "yyyy"}, {'y', "yy"}, {'m', "MM"},   {'d', "dd"},   {'j', "DDD"}, {'b', "MMM"},    {'B', "MMMM"},
+                                   {'H', "HH"},   {'I', "hh"}, {'p', "a"},    {'M', "mm"},   {'S', "ss"},  {'f', "SSSSSS"}, {'z', "xx"}};
+
+std::string java_format(std::string_view format) {
+  std::string out, literal;
+  const auto flush = [&] {
+    const bool letters = std::any_of(literal.begin(), literal.end(), [](char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; });
+    if (literal.find('\'') != std::string::npos) return false;
+    out += letters ? "'" + literal + "'" : literal;
+    literal.clear();
+    return true;
+  };
+  for (size_t i = 0; i < format.size(); ++i) {
+    if (format[i] != '%') {
+      literal += format[i];
+      continue;
+    }
+    if (++i >= format.size() || !flush()) return {};
+    if (format[i] == 'F') {
+      out += "yyyy-MM-dd";
+    } else if (format[i] == 'T') {
+      out += "HH:mm:ss";
+    } else {
+      const auto at = std::find_if(std::begin(kLetters), std::end(kLetters), [&](const LetterPair& pair) { return pair.ours == format[i]; });
+      if (at == std::end(kLetters)) return {};
+      out += at->java;
+    }
+  }
+  return flush() ? out : std::string();
+}
+
+std::string our_format(std::string_view java) {
+  std::string out;
+  for (size_t i = 0; i < java.size();) {
+    const char c = java[i];
+    if (c == '\'') {
+      const size_t end = java.find('\'', i + 1);
+      if (end == std::string_view::npos) return {};
+      out += end == i + 1 ? std::string("'") : std::string(java.substr(i + 1, end - i - 1));
+      i = end + 1;
+      continue;
+    }
+    if ((c | 0x20) < 'a' || (c | 0x20) > 'z') {
+      out += c == '%' ? std::string("%%") : std::string(1, c);
+      ++i;
+      continue;
+    }
+    size_t run = 1;
+    while (i + run < java.size() && java[i + run] == c) ++run;
+    const std::string_view letters = java.substr(i, run);
+    const auto at = std::find_if(std::begin(kLetters), std::end(kLetters), [&](const LetterPair& pair) { return letters == pair.java; });
+    if (at != std::end(kLetters)) {
+      out += std::string("%") + at->ours;
+    } else if (letters == "uuuu") {
+      out += "%Y";
+    } else {
+      return {};
+    }
+    i += run;
+  }
+  return out;
+}
+
+// The type that a property's standard words say.
+DataType implied_type(const std::string& logical, const Json& property) {
+  const Json empty = Json::object();
+  const Json& options = property.contains("logicalTypeOptions") && property["logicalTypeOptions"].is_object() ? property["logicalTypeOptions"] : empty;
+  const std::string format = options.contains("format") && options["format"].is_string() ? options["format"].get<std::string>() : "";
+  if (logical == "boolean") return TypeId::kBool;
+  if (logical == "date") return TypeId::kDate;
+  if (logical == "time") return TypeId::kTime;
+  if (logical == "timestamp") return TypeId::kTimestamp;
+  if (logical == "integer") {
+    static const std::pair<const char*, TypeId> widths[] = {{"i8", TypeId::kInt8},     {"i16", TypeId::kInt16},   {"i32", TypeId::kInt32},
+                                                            {"i64", TypeId::kInt64},   {"u8", TypeId::kUInt8},    {"u16", TypeId::kUInt16},
+                                                            {"u32", TypeId::kUInt32}, {"u64", TypeId::kUInt64}};
+    for (const auto& [word, id] : widths) {
+      if (format == word) return id;
+    }
+    return TypeId::kInt64;
+  }
+  if (logical == "number") return format == "f32" ? TypeId::kFloat32 : TypeId::kFloat64;
+  if (logical == "string") {
+    if (format == "uuid") return TypeId::kUuid;
+    if (format == "byte" || format == "binary") return TypeId::kBytes;
+    return TypeId::kString;
+  }
+  return TypeId::kJson;
+}
+
+const char* integer_format(TypeId id) {
+  switch (id) {
+    case TypeId::kInt8: return "i8";
+    case TypeId::kInt16: return "i16";
+    case TypeId::kInt32: return "i32";
+    case TypeId::kInt64: return "i64";
+    case TypeId::kUInt8: return "u8";
+    case TypeId::kUInt16: return "u16";
+    case TypeId::kUInt32: return "u32";
+    default: return "u64";
+  }
+}
+
+void emit(YAML::Emitter& out, const Json& json) {
+  if (json.is_object()) {
+    out << YAML::BeginMap;
+    for (const auto& [key, value] : json.items()) {
+      out << YAML::Key << key << YAML::Value;
+      emit(out, value);
+    }
+    out << YAML::EndMap;
+  } else if (json.is_array()) {
+    out << YAML::BeginSeq;
+    for (const auto& item : json) emit(out, item);
+    out << YAML::EndSeq;
+  } else if (json.is_string()) {
+    // Always quoted: YAML would otherwise read "no", "1.10" or "2001-01-10" as something else.
+    out << YAML::DoubleQuoted << json.get<std::string>();
+  } else if (json.is_null()) {
+    out << YAML::Null;
+  } else {
+    out << json.dump();
+  }
+}
+
+class OdcsWriter {
+ public:
+  OdcsWriter(const Contract& contract, const ExportOptions& options) : contract_(contract), options_(options) {}
+
+  Exchanged write() {
+    Json root;
+    root["apiVersion"] = "v3.1.0";
+    root["kind"] = "DataContract";
+    root["id"] = "urn:runink:contract:" + contract_.name;
+    root["name"] = contract_.name;
+    root["version"] = contract_.version ? contract_.version->to_string() : "0.0.0";
+    root["status"] = "active";
+    if (!contract_.tags.empty()) root["tags"] = contract_.tags;
+    if (!contract_.description.empty()) root["description"] = {{"purpose", contract_.description}};
+    if (!contract_.owner.empty()) root["team"] = {{"name", contract_.owner}};
+    Json table;
+    table["name"] = contract_.name;
+    table["logicalType"] = "object";
+    table["physicalType"] = "file";
+    table["properties"] = properties(nest_fields(contract_.fields), "");
+    Json rules = qualities();
+    if (!rules.empty()) table["quality"] = std::move(rules);
+    root["schema"] = Json::array({std::move(table)});
+    Json custom = Json::array();
+    if (!contract_.version) put(custom, "unversioned", true);
+    put_contract_words(contract_, [&](const std::string& key, const Json& value) { put(custom, key, value); });
+    if (!custom.empty()) root["customProperties"] = std::move(custom);
+    YAML::Emitter out;
+    out.SetIndent(2);
+    emit(out, root);
+    Exchanged exchanged;
+    exchanged.text = std::string(out.c_str()) + "\n";
+    exchanged.not_carried = std::move(notes_);
+    return exchanged;
+  }
+
+ private:
+  void put(Json& custom, std::string_view key, const Json& value) const {
+    if (options_.extensions) custom.push_back({{"property", with_prefix(key)}, {"value", value}});
+  }
+  void note(const std::string& name, std::string_view what) {
+    notes_.push_back(fmt::format("{}: ODCS cannot say {}{}", name, what, options_.extensions ? "; it is kept in customProperties" : ""));
+  }
+
+  Json properties(const std::vector<FieldNode>& nodes, const std::string& prefix) {
+    Json list = Json::array();
+    for (const auto& node : nodes) {
+      const std::string name = prefix.empty() ? node.name : prefix + "." + node.name;
+      Json property;
+      property["name"] = node.name;
+      if (node.field != nullptr) {
+        field(*node.field, name, property);
+      } else {
+        property["logicalType"] = "object";
+        property["properties"] = properties(node.children, name);
+      }
+      list.push_back(std::move(property));
+    }
+    return list;
+  }
+
+  void field(const ContractField& field, const std::string& name, Json& property) {
+    Json custom = Json::array();
+    type(field.type, field, name, property);
+    if (property.contains("logicalType") && field.type.id() != TypeId::kList) {
+      const bool same = implied_type(property["logicalType"].get<std::string>(), property) == field.type;
+      if (!same) {
+        put(custom, "type", field.type.to_string());
+        if (field.type.id() != TypeId::kEnum) note(name, fmt::format("the type {}", field.type.to_string()));
+      }
+    }
+    if (!field.description.empty()) property["description"] = field.description;
+    if (!field.glossary.empty()) property["businessName"] = field.glossary;
+    if (!field.lineage.empty()) property["transformDescription"] = field.lineage;
+    if (!field.tags.empty()) property["tags"] = field.tags;
+    if (field.required) property["required"] = true;
+    if (field.unique) property["unique"] = true;
+    if (field.key) {
+      property["primaryKey"] = true;
+      property["primaryKeyPosition"] = key_position(field);
+    }
+    if (field.pii) property["classification"] = "pii";
+    options_of(field, name, property, custom);
+    allowed_values(field, property);
+    if (field.default_value) {
+      put(custom, "default", value_of(*field.default_value, field));
+      note(name, "a default");
+    }
+    if (field.coerce) note(name, "that values of other types are converted");
+    if (!field.access.empty() || !field.mask.empty()) note(name, "who sees a value unmasked");
+    put_field_words(field, [&](const std::string& key, const Json& value) { put(custom, key, value); });
+    if (!custom.empty()) property["customProperties"] = std::move(custom);
+  }
+
+  int key_position(const ContractField& field) const {
+    int position = 0;
+    for (const auto& other : contract_.fields) {
+      if (other.key) ++position;
+      if (&other == &field) break;
+    }
+    return position;
+  }
+
+  static Json value_of(const Value& value, const ContractField& field) {
+    // Exact digits survive as text.
+    if (field.type.id() == TypeId::kDecimal || field.type.id() == TypeId::kFloat32) return value_text(value, field);
+    return value_json(value, field.type);
+  }
+
+  void type(const DataType& type, const ContractField& field, const std::string& name, Json& property) {
+    if (type.id() != TypeId::kList && type.id() != TypeId::kStruct && type.id() != TypeId::kEnum) property["physicalType"] = type.to_string();
+    switch (type.id()) {
+      case TypeId::kBool: property["logicalType"] = "boolean"; break;
+      case TypeId::kFloat32: property["logicalType"] = "number"; property["logicalTypeOptions"]["format"] = "f32"; break;
+      case TypeId::kFloat64: property["logicalType"] = "number"; property["logicalTypeOptions"]["format"] = "f64"; break;
+      case TypeId::kDecimal: property["logicalType"] = "number"; break;
+      case TypeId::kDate: property["logicalType"] = "date"; break;
+      case TypeId::kTime: property["logicalType"] = "time"; break;
+      case TypeId::kTimestamp: property["logicalType"] = "timestamp"; break;
+      case TypeId::kUuid: property["logicalType"] = "string"; property["logicalTypeOptions"]["format"] = "uuid"; break;
+      case TypeId::kBytes: property["logicalType"] = "string"; property["logicalTypeOptions"]["format"] = "byte"; break;
+      case TypeId::kJson: break;  // no logical type: anything
+      case TypeId::kList: {
+        property["logicalType"] = "array";
+        Json items = Json::object();
+        ContractField element;
+        element.type = type.element();
+        element.elements = field.elements;
+        this->type(element.type, element, name, items);
+        const bool scalar = element.type.id() != TypeId::kList && element.type.id() != TypeId::kStruct;
+        if (scalar && items.contains("logicalType") && implied_type(items["logicalType"].get<std::string>(), items) != element.type) {
+          Json custom = Json::array();
+          put(custom, "type", element.type.to_string());
+          if (!custom.empty()) items["customProperties"] = std::move(custom);
+        }
+        property["items"] = std::move(items);
+        break;
+      }
+      case TypeId::kStruct: {
+        property["logicalType"] = "object";
+        Json members = Json::array();
+        for (const auto& member : field.elements) {
+          Json child;
+          child["name"] = member.name;
+          this->field(member, name + "." + member.name, child);
+          members.push_back(std::move(child));
+        }
+        property["properties"] = std::move(members);
+        break;
+      }
+      default:
+        property["logicalType"] = type.is_integer() ? "integer" : "string";
+        if (type.is_integer()) property["logicalTypeOptions"]["format"] = integer_format(type.id());
+    }
+  }
+
+  void options_of(const ContractField& field, const std::string& name, Json& property, Json& custom) {
+    Json& options = property["logicalTypeOptions"];
+    const TypeId id = field.type.id();
+    const bool timed = id == TypeId::kDate || id == TypeId::kTime || id == TypeId::kTimestamp;
+    if (field.type.is_numeric() || timed) {
+      if (field.min) options["minimum"] = value_json(*field.min, field.type);
+      if (field.max) options["maximum"] = value_json(*field.max, field.type);
+      if (id == TypeId::kDecimal || id == TypeId::kFloat32) {
+        if (field.min) put(custom, "min", value_text(*field.min, field));
+        if (field.max) put(custom, "max", value_text(*field.max, field));
+      }
+    } else if (field.min || field.max) {
+      if (field.min) put(custom, "min", value_json(*field.min, field.type));
+      if (field.max) put(custom, "max", value_json(*field.max, field.type));
+      note(name, "a range of " + field.type.to_string());
+    }
+    const bool list = id == TypeId::kList;
+    if (field.length_min) options[list ? "minItems" : "minLength"] = *field.length_min;
+    if (field.length_max) options[list ? "maxItems" : "maxLength"] = *field.length_max;
+    if (!field.pattern.empty()) {
+      options["pattern"] = searching_pattern(field.pattern);
+      if (whole_pattern(options["pattern"].get<std::string>()) != field.pattern) put(custom, "pattern", field.pattern);
+    }
+    if (!field.format.empty()) {
+      const std::string java = java_format(field.format);
+      if (!java.empty()) options["format"] = java;
+      if (our_format(java) != field.format) {
+        put(custom, "format", field.format);
+        if (java.empty()) note(name, fmt::format("the format {}", field.format));
+      }
+    }
+    if (!field.zone.empty()) options["defaultTimezone"] = field.zone;
+    if (options.is_null()) property.erase("logicalTypeOptions");
+  }
+
+  void allowed_values(const ContractField& field, Json& property) {
+    Json values = Json::array();
+    if (field.type.id() == TypeId::kEnum) values = field.type.labels();
+    for (const auto& value : field.one_of) values.push_back(value_of(value, field));
+    if (values.empty()) return;
+    property["quality"] = Json::array({{{"type", "library"},
+                                        {"metric", "invalidValues"},
+                                        {"arguments", {{"validValues", std::move(values)}}},
+                                        {"mustBe", 0},
+                                        {"dimension", "conformity"}}});
+  }
+
+  Json qualities() {
+    Json list = Json::array();
+    const auto add = [&](const std::string& name, const std::string& expression, const std::string& description, const char* kind,
+                         const char* severity) {
+      Json rule;
+      rule["name"] = name;
+      if (!description.empty()) rule["description"] = description;
+      rule["type"] = "custom";
+      rule["engine"] = "runink";
+      rule["implementation"] = {{kind, expression}};
+      rule["severity"] = severity;
+      list.push_back(std::move(rule));
+    };
+    for (const auto& check : contract_.checks) add(check.name, check.canonical, check.description, "check", "error");
+    for (const auto& rule : contract_.qualities) {
+      add(rule.name, rule.canonical, rule.description, "quality", rule.severity == QualitySeverity::kWarn ? "warning" : "error");
+    }
+    for (const auto& rule : list) {
+      notes_.push_back(fmt::format("{}: the expression is Runink's own; other tools see it as a custom quality rule", rule["name"].get<std::string>()));
+    }
+    return list;
+  }
+
+  const Contract& contract_;
+  const ExportOptions& options_;
+  std::vector<std::string> notes_;
+};
+
+// YAML as JSON: plain scalars get the type that YAML 1.2's core schema gives them.
+class YamlReader {
+ public:
+  Result<Json> read(const YAML::Node& node, int depth = 0) {
+    constexpr int kDepthMax = 64;
+    constexpr size_t kNodesMax = 200'000;
+    if (depth > kDepthMax) return invalid_argument("line {}: nested more than {} deep", node.Mark().line + 1, kDepthMax);
+    if (++nodes_ > kNodesMax) return invalid_argument("more than {} values", kNodesMax);
+    switch (node.Type()) {
+      case YAML::NodeType::Map: {
+        Json out = Json::object();
+        for (const auto& entry : node) out[entry.first.as<std::string>()] = RUNINK_TRY(read(entry.second, depth + 1));
+        return out;
+      }
+      case YAML::NodeType::Sequence: {
+        Json out = Json::array();
+        for (const auto& item : node) out.push_back(RUNINK_TRY(read(item, depth + 1)));
+        return out;
+      }
+      case YAML::NodeType::Scalar: return scalar(node);
+      default: return Json();
+    }
+  }
+
+ private:
+  static Json scalar(const YAML::Node& node) {
+    const std::string& text = node.Scalar();
+    if (node.Tag() == "!") return is_valid_utf8(text) ? Json(text) : Json("");  // quoted
+    if (text == "true" || text == "false") return text == "true";
+    if (text == "null" || text == "~" || text.empty()) return Json();
+    const char* end = text.data() + text.size();
+    int64_t integer = 0;
+    if (const auto parsed = std::from_chars(text.data(), end, integer); parsed.ec == std::errc() && parsed.ptr == end) {
+      if (integer >= 0) return static_cast<uint64_t>(integer);
+      return integer;
+    }
+    uint64_t positive = 0;
+    if (const auto parsed = std::from_chars(text.data(), end, positive); parsed.ec == std::errc() && parsed.ptr == end) return positive;
+    double number = 0;
+    const bool digits = text.find_first_of("0123456789") != std::string::npos;
+    if (const auto parsed = std::from_chars(text.data(), end, number); digits && parsed.ec == std::errc() && parsed.ptr == end) return number;
+    return is_valid_utf8(text) ? Json(text) : Json("");
+  }
+
+  size_t nodes_ = 0;
+};
+
+std::string text_of(const Json& object, const char* key) {
+  return object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : std::string();
+}
+
+class OdcsReader {
+ public:
+  OdcsReader(const Json& root, std::string path) : root_(root), path_(std::move(path)) {}
+
+  Result<Exchanged> read() {
+    if (!root_.is_object() || text_of(root_, "kind") != "DataContract") {
+      return invalid_argument("{}: this is no ODCS document: `kind: DataContract` is missing", path_);
+    }
+    if (const std::string api = text_of(root_, "apiVersion"); !api.starts_with("v3.")) {
+      return invalid_argument("{}: apiVersion is \"{}\"; documents of v3 are understood", path_, escape_control(api));
+    }
+    if (!root_.contains("schema") || !root_["schema"].is_array() || root_["schema"].empty()) {
+      return invalid_argument("{}: it has no schema", path_);
+    }
+    std::vector<Contract> drafts;
+    for (const auto& table : root_["schema"]) {
+      if (table.is_object()) drafts.push_back(contract(table));
+    }
+    for (const auto& [key, value] : root_.items()) {
+      static const std::vector<std::string> known = {"apiVersion", "kind",        "id",   "name", "version",         "status", "tags",
+                                                     "schema",     "description", "team", "customProperties"};
+      if (std::find(known.begin(), known.end(), key) == known.end()) notes_.push_back(fmt::format("{}: not carried over", key));
+    }
+    return finish_import(std::move(drafts), std::move(notes_), path_);
+  }
+
+ private:
+  Contract contract(const Json& table) {
+    Contract draft;
+    const bool only_one = root_["schema"].size() == 1;
+    std::string name = text_of(table, "name");
+    if (only_one && name.empty()) name = text_of(root_, "name");
+    draft.name = contract_name_of(name);
+    take_contract_word("version", root_.contains("version") ? root_["version"] : Json(), draft);
+    if (!draft.version) notes_.push_back(fmt::format("version: \"{}\" is not MAJOR.MINOR.PATCH", text_of(root_, "version")));
+    if (root_.contains("tags")) take_contract_word("tags", root_["tags"], draft);
+    if (!text_of(table, "description").empty()) {
+      draft.description = text_of(table, "description");
+    } else if (root_.contains("description") && root_["description"].is_object()) {
+      draft.description = text_of(root_["description"], "purpose");
+    }
+    if (root_.contains("team") && root_["team"].is_object()) draft.owner = text_of(root_["team"], "name");
+    properties(table, "", 0, draft.fields);
+    rules(table, draft);
+    custom(root_, "", [&](const std::string& key, const Json& value) {
+      if (key != "unversioned") return take_contract_word(key, value, draft);
+      draft.version.reset();
+      return true;
+    });
+    return draft;
+  }
+
+  // Hands Runink's own custom properties to `take`; others, and those it does not know, become notes.
+  template <typename Take>
+  void custom(const Json& owner, const std::string& name, Take take) {
+    if (!owner.contains("customProperties") || !owner["customProperties"].is_array()) return;
+    for (const auto& entry : owner["customProperties"]) {
+      if (!entry.is_object()) continue;
+      const std::string property = text_of(entry, "property"), key = without_prefix(property);
+      const bool taken = !key.empty() && (key == "type" || take(key, entry.contains("value") ? entry["value"] : Json()));
+      if (!taken) notes_.push_back(fmt::format("{}{}custom property {} is not carried over", name, name.empty() ? "" : ": ", property));
+    }
+  }
+
+  static std::optional<DataType> own_type(const Json& property) {
+    if (!property.contains("customProperties") || !property["customProperties"].is_array()) return std::nullopt;
+    for (const auto& entry : property["customProperties"]) {
+      if (entry.is_object() && text_of(entry, "property") == "runinkType") return type_of_word(text_of(entry, "value"));
+    }
+    return std::nullopt;
+  }
+
+  void properties(const Json& owner, const std::string& prefix, int depth, std::vector<ContractField>& out) {
+    if (!owner.contains("properties") || !owner["properties"].is_array()) return;
+    for (const auto& property : owner["properties"]) {
+      if (!property.is_object() || out.size() > 4096) continue;
+      const std::string given = text_of(property, "name"), name = usable_name(given);
+      if (name != given) notes_.push_back(fmt::format("{}{}: renamed to {}", prefix, given, name));
+      const bool nested = property.contains("properties") && property["properties"].is_array() && !property["properties"].empty();
+      if (nested && depth < kExchangeDepthMax) {
+        properties(property, prefix + name + ".", depth + 1, out);
+        continue;
+      }
+      ContractField field;
+      field.name = prefix + name;
+      fill(property, field.name, depth, field);
+      out.push_back(std::move(field));
+    }
+  }
+
+  // DECIMAL(10,2), NUMERIC(10, 2), VARCHAR(20): what physical types of databases say that logical ones do not.
+  static std::optional<DataType> physical_type(const Json& property) {
+    const std::string physical = to_lower_ascii(text_of(property, "physicalType"));
+    for (const char* word : {"decimal", "numeric", "number"}) {
+      if (!physical.starts_with(std::string(word) + "(")) continue;
+      int precision = 0, scale = 0;
+      const size_t open = physical.find('('), comma = physical.find(',');
+      const char* end = physical.data() + physical.size();
+      if (std::from_chars(physical.data() + open + 1, end, precision).ec != std::errc()) return std::nullopt;
+      if (comma != std::string::npos) {
+        size_t at = comma + 1;
+        while (at < physical.size() && physical[at] == ' ') ++at;
+        if (std::from_chars(physical.data() + at, end, scale).ec != std::errc()) return std::nullopt;
+      }
+      if (precision >= 1 && precision <= 38 && scale >= 0 && scale <= precision) return DataType::decimal(precision, scale);
+    }
+    return std::nullopt;
+  }
+
+  DataType type(const Json& property, const std::string& name, int depth, std::vector<ContractField>& members) {
+    const std::string logical = text_of(property, "logicalType");
+    if (logical == "array") {
+      if (depth >= kExchangeDepthMax || !property.contains("items") || !property["items"].is_object()) return DataType::list(TypeId::kJson);
+      return DataType::list(type(property["items"], name, depth + 1, members));
+    }
+    if (logical == "object") {
+      if (depth >= kExchangeDepthMax || !property.contains("properties") || !property["properties"].is_array() || property["properties"].empty()) return TypeId::kJson;
+      std::vector<columnar::Field> columns;
+      for (const auto& child : property["properties"]) {
+        if (!child.is_object()) continue;
+        ContractField member;
+        member.name = usable_name(text_of(child, "name"));
+        fill(child, name + "." + member.name, depth + 1, member);
+        columns.push_back({member.name, member.type, member.nullable(), member.format, member.zone});
+        members.push_back(std::move(member));
+      }
+      return DataType::structure(std::move(columns));
+    }
+    if (auto own = own_type(property)) return *own;
+    const DataType implied = implied_type(logical, property);
+    if (logical == "number") {
+      if (auto physical = physical_type(property)) return *physical;
+    }
+    if (logical == "string") {
+      if (auto labels = valid_values(property); labels && std::all_of(labels->begin(), labels->end(), [](const Json& l) { return l.is_string() && !l.get_ref<const std::string&>().empty(); })) {
+        std::vector<std::string> texts;
+        for (const auto& label : *labels) {
+          if (std::find(texts.begin(), texts.end(), label.get<std::string>()) == texts.end()) texts.push_back(label);
+        }
+        if (!texts.empty() && implied.id() == TypeId::kString) return DataType::enumeration(std::move(texts));
+      }
+    }
+    return implied;
+  }
+
+  static std::optional<Json> valid_values(const Json& property) {
+    if (!property.contains("quality") || !property["quality"].is_array()) return std::nullopt;
+    for (const auto& rule : property["quality"]) {
+      if (!rule.is_object() || text_of(rule, "metric") != "invalidValues" || !rule.contains("arguments") || !rule["arguments"].is_object()) continue;
+      if (rule["arguments"].contains("validValues") && rule["arguments"]["validValues"].is_array()) return rule["arguments"]["validValues"];
+    }
+    return std::nullopt;
+  }
+
+  void fill(const Json& property, const std::string& name, int depth, ContractField& field) {
+    field.type = type(property, name, depth, field.elements);
+    field.description = text_of(property, "description");
+    field.glossary = text_of(property, "businessName");
+    field.lineage = text_of(property, "transformDescription");
+    if (property.contains("tags")) take_field_word("tags", property["tags"], field);
+    field.required = property.contains("required") && property["required"] == true;
+    field.unique = property.contains("unique") && property["unique"] == true;
+    field.key = property.contains("primaryKey") && property["primaryKey"] == true;
+    const std::string classification = to_lower_ascii(text_of(property, "classification"));
+    field.pii = classification == "pii";
+    if (!classification.empty() && !field.pii) notes_.push_back(fmt::format("{}: classification {} of a field is not carried over", name, classification));
+    options_of(property, name, field);
+    if (field.type.id() != TypeId::kEnum) {
+      if (const auto values = valid_values(property)) {
+        if (!take_field_word("oneOf", *values, field)) notes_.push_back(fmt::format("{}: its valid values are no {}", name, field.type.to_string()));
+      }
+    }
+    if (property.contains("quality") && property["quality"].is_array()) {
+      for (const auto& rule : property["quality"]) {
+        const bool known = rule.is_object() && text_of(rule, "metric") == "invalidValues" && valid_values(property);
+        if (!known) notes_.push_back(fmt::format("{}: a quality rule of the field is not carried over", name));
+      }
+    }
+    for (const char* word : {"encryptedName", "partitioned", "transformLogic", "transformSourceObjects", "relationships", "authoritativeDefinitions",
+                             "criticalDataElement", "physicalName", "examples"}) {
+      if (property.contains(word)) notes_.push_back(fmt::format("{}: {} is not carried over", name, word));
+    }
+    custom(property, name, [&](const std::string& key, const Json& value) { return take_field_word(key, value, field); });
+  }
+
+  void options_of(const Json& property, const std::string& name, ContractField& field) {
+    if (!property.contains("logicalTypeOptions") || !property["logicalTypeOptions"].is_object()) return;
+    for (const auto& [key, value] : property["logicalTypeOptions"].items()) {
+      if (!option(key, value, field)) notes_.push_back(fmt::format("{}: the option {} is not carried over", name, key));
+    }
+  }
+
+  static bool option(const std::string& key, const Json& value, ContractField& field) {
+    const TypeId id = field.type.id();
+    const bool timed = id == TypeId::kDate || id == TypeId::kTime || id == TypeId::kTimestamp;
+    const bool whole = field.type.is_integer() && field.type.is_signed_integer();
+    if (key == "minimum") return take_field_word("min", value, field);
+    if (key == "maximum") return take_field_word("max", value, field);
+    if (key == "exclusiveMinimum" || key == "exclusiveMaximum") {
+      auto bound = json_value(value, field.type);
+      if (!bound || !whole) return false;
+      const int64_t step = key == "exclusiveMinimum" ? 1 : -1;
+      (step > 0 ? field.min : field.max) = Value(bound->as_int64() + step);
+      return true;
+    }
+    if (key == "minLength" || key == "minItems" || key == "maxLength" || key == "maxItems") {
+      if (!value.is_number_unsigned() || value.get<uint64_t>() > 0x7FFFFFFF || !(field.type.is_text() || id == TypeId::kList)) return false;
+      const uint64_t length = value.get<uint64_t>();
+      if (key.starts_with("min")) {
+        if (length > 0) field.length_min = length;
+      } else {
+        field.length_max = length;
+      }
+      return true;
+    }
+    if (key == "pattern") {
+      if (!value.is_string() || id != TypeId::kString) return false;
+      return take_field_word("pattern", whole_pattern(value.get<std::string>()), field);
+    }
+    if (key == "format" && timed) {
+      const std::string format = value.is_string() ? our_format(value.get<std::string>()) : std::string();
+      const bool iso = format == "%Y-%m-%d" || format == "%H:%M:%S";
+      field.format = iso ? "" : format;
+      return !format.empty();
+    }
+    if (key == "format") return value.is_string() && (field.type.is_numeric() || id == TypeId::kUuid || id == TypeId::kBytes);
+    if (key == "defaultTimezone" && id == TypeId::kTimestamp && value.is_string()) {
+      field.zone = value.get<std::string>() == "Etc/UTC" ? "" : value.get<std::string>();
+      return true;
+    }
+    return key == "timezone";
+  }
+
+  void rules(const Json& table, Contract& draft) {
+    if (!table.contains("quality") || !table["quality"].is_array()) return;
+    for (const auto& rule : table["quality"]) {
+      if (!rule.is_object()) continue;
+      const std::string name = text_of(rule, "name");
+      const bool ours = text_of(rule, "engine") == "runink" && rule.contains("implementation") && rule["implementation"].is_object();
+      const std::string check = ours ? text_of(rule["implementation"], "check") : "";
+      const std::string quality = ours ? text_of(rule["implementation"], "quality") : "";
+      if (!check.empty()) {
+        RowCheck made;
+        made.name = usable_name(name);
+        made.canonical = check;
+        made.description = text_of(rule, "description");
+        draft.checks.push_back(std::move(made));
+      } else if (!quality.empty()) {
+        QualityRule made;
+        made.name = usable_name(name);
+        made.canonical = quality;
+        made.description = text_of(rule, "description");
+        made.severity = text_of(rule, "severity") == "warning" ? QualitySeverity::kWarn : QualitySeverity::kError;
+        draft.qualities.push_back(std::move(made));
+      } else if (!row_count(rule, draft)) {
+        notes_.push_back(fmt::format("quality rule {}: not carried over", name.empty() ? text_of(rule, "metric") : name));
+      }
+    }
+  }
+
+  // `metric: rowCount` is the one rule of the standard's library on whole tables that an expression says as well.
+  static bool row_count(const Json& rule, Contract& draft) {
+    if (text_of(rule, "metric") != "rowCount" || text_of(rule, "unit") == "percent") return false;
+    static const std::pair<const char*, const char*> operators[] = {{"mustBe", "=="},
+                                                                    {"mustNotBe", "!="},
+                                                                    {"mustBeGreaterThan", ">"},
+                                                                    {"mustBeGreaterOrEqualTo", ">="},
+                                                                    {"mustBeLessThan", "<"},
+                                                                    {"mustBeLessOrEqualTo", "<="}};
+    for (const auto& [word, sign] : operators) {
+      if (!rule.contains(word) || !rule[word].is_number_integer()) continue;
+      QualityRule made;
+      made.name = text_of(rule, "name").empty() ? "row_count" : usable_name(text_of(rule, "name"));
+      made.canonical = fmt::format("count() {} {}", sign, rule[word].dump());
+      made.description = text_of(rule, "description");
+      made.severity = text_of(rule, "severity") == "warning" ? QualitySeverity::kWarn : QualitySeverity::kError;
+      draft.qualities.push_back(std::move(made));
+      return true;
+    }
+    return false;
+  }
+
+  const Json& root_;
+  std::string path_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace
+
+Result<Exchanged> export_odcs(const Contract& contract, const ExportOptions& options) {
+  try {
+    return OdcsWriter(contract, options).write();
+  } catch (const std::exception& error) {
+    return internal_error("export contract {} as ODCS: {}", contract.name, error.what());
+  }
+}
+
+Result<Exchanged> import_odcs(std::string_view yaml, const std::string& path) {
+  constexpr size_t kBytesMax = size_t{16} << 20;
+  if (yaml.size() > kBytesMax) return invalid_argument("{}: more than {}", path, human_bytes(kBytesMax));
+  try {
+    const YAML::Node node = YAML::Load(std::string(yaml));
+    auto json = YamlReader().read(node);
+    if (!json.ok()) return std::move(json).status().with_context("import " + path);
+    return OdcsReader(*json, path).read();
+  } catch (const YAML::Exception& error) {
+    return invalid_argument("{}:{}:{}: {}", path, error.mark.line + 1, error.mark.column + 1, escape_control(error.msg));
+  } catch (const std::exception& error) {
+    return invalid_argument("{}: {}", path, escape_control(error.what()));
+  }
+}
+
+}  // namespace runink::contract
