@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "data/plan/plan.h"
 
@@ -11,9 +12,11 @@ namespace runink::plan {
 // position, name or sentence; equal lines of one kind mean equal work.
 std::string describe(const ScenarioPlan& scenario, const Operator& op);
 
-// "delay > 15" and "count()" as they are printed everywhere; "" for null.
-std::string text_of(const TypedExprPtr& expression);
-std::string text_of(const AggregatePtr& aggregate);
+// "delay > 15" as it is printed everywhere; "otherwise" for an invalid one.
+std::string text_of(const TypedExpr& expression);
+
+// Where a source or sink is: the path, "standard input", or the command line.
+std::string place_of(const std::string& locator, const std::vector<std::string>& exec, bool is_sink);
 
 // Columns of an operator: "date: timestamp, delay: int32?".
 std::string columns_text(const Operator& op);

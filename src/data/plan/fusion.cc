@@ -1,0 +1,160 @@
+#include "data/plan/fusion.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+
+namespace runink::plan {
+namespace {
+
+// Sets of operators that grow together; each is one stage in the end.
+class Groups {
+ public:
+  explicit Groups(size_t count) : parent_(count) {
+    for (size_t i = 0; i < count; ++i) parent_[i] = static_cast<OperatorId>(i);
+  }
+  OperatorId find(OperatorId a) {
+    while (parent_[a] != a) a = parent_[a] = parent_[parent_[a]];
+    return a;
+  }
+  // The lower id stands for the set, so stages are numbered by their first operator.
+  void unite(OperatorId a, OperatorId b) {
+    a = find(a);
+    b = find(b);
+    if (a < b) parent_[b] = a;
+    else parent_[a] = b;
+  }
+
+ private:
+  std::vector<OperatorId> parent_;
+};
+
+bool same_needs(const Operator& a, const Operator& b) { return a.needs == b.needs && a.affinity == b.affinity; }
+bool is_program(const Operator& op) { return std::holds_alternative<Program>(op.parameters); }
+
+std::string difference(const Operator& a, const Operator& b) {
+  if (a.affinity != b.affinity && a.needs == b.needs) return "its affinity differs from that of " + a.name;
+  const std::string mine = needs_text(b.needs), theirs = needs_text(a.needs);
+  return fmt::format("it needs {}, and {} needs {}", mine.empty() ? "nothing in particular" : mine, a.name,
+                     theirs.empty() ? "nothing in particular" : theirs);
+}
+
+// Whether stage `target` reaches operator set `from` through some operator outside of both: uniting them would then make
+// a circle of stages.
+class Reach {
+ public:
+  Reach(const ScenarioPlan& scenario, Groups& groups) : scenario_(scenario), groups_(groups) {}
+
+  // Operators stand after their inputs, so one pass forward finds what the set feeds from outside itself.
+  bool circle_if_united(OperatorId a, OperatorId b) {
+    const OperatorId first = groups_.find(a), second = groups_.find(b);
+    std::vector<bool> outside(scenario_.operators.size(), false);
+    for (const Operator& op : scenario_.operators) {
+      const OperatorId own = groups_.find(op.id);
+      const bool inside = own == first || own == second;
+      bool fed = false, fed_from_outside = false;
+      for (const Input& i : op.inputs) {
+        const OperatorId from = groups_.find(i.from);
+        fed = fed || from == first || from == second;
+        fed_from_outside = fed_from_outside || outside[i.from];
+      }
+      if (inside && fed_from_outside) return true;
+      outside[op.id] = !inside && (fed || fed_from_outside || stage_outside(own, outside));
+    }
+    return false;
+  }
+
+ private:
+  // An operator of a stage that is fed by the set makes the whole stage come after it.
+  bool stage_outside(OperatorId stage, const std::vector<bool>& outside) {
+    for (OperatorId id = 0; id < outside.size(); ++id) {
+      if (outside[id] && groups_.find(id) == stage) return true;
+    }
+    return false;
+  }
+
+  const ScenarioPlan& scenario_;
+  Groups& groups_;
+};
+
+}  // namespace
+
+std::string needs_text(const Requires& needs) {
+  std::vector<std::string> parts;
+  if (needs.cpu > 0) parts.push_back(fmt::format("cpu {}", needs.cpu));
+  if (needs.memory_bytes > 0) parts.push_back("memory " + human_bytes(needs.memory_bytes));
+  if (needs.gpu > 0) parts.push_back(fmt::format("gpu {}", needs.gpu));
+  if (!needs.label.empty()) parts.push_back("label " + needs.label);
+  return join(parts, ", ");
+}
+
+std::vector<Stage> fuse(const ScenarioPlan& scenario) {
+  const size_t count = scenario.operators.size();
+  Groups groups(count);
+  std::vector<std::string> why(count);
+  // Circles need an operator that is never fused; without one every connected set is simply one stage.
+  bool splits = false;
+  for (const Operator& op : scenario.operators) {
+    splits = splits || is_program(op) || !same_needs(op, scenario.operators[0]);
+  }
+  Reach reach(scenario, groups);
+  for (const Operator& op : scenario.operators) {
+    if (is_program(op)) {
+      why[op.id] = "a custom step runs in a process of its own";
+      continue;
+    }
+    for (const Input& input : op.inputs) {
+      const Operator& from = scenario.operators[input.from];
+      if (is_program(from)) {
+        if (why[op.id].empty()) why[op.id] = "its records come from the custom step " + from.name;
+      } else if (!same_needs(from, op)) {
+        if (why[op.id].empty()) why[op.id] = difference(from, op);
+      } else if (splits && groups.find(from.id) != groups.find(op.id) && reach.circle_if_united(from.id, op.id)) {
+        if (why[op.id].empty()) why[op.id] = "its records come from several stages";
+      } else {
+        groups.unite(from.id, op.id);
+      }
+    }
+  }
+  // Sinks of dead letters have no inputs: they belong to the first stage that is no custom step.
+  OperatorId home = 0;
+  for (const Operator& op : scenario.operators) {
+    const auto* sink = std::get_if<Sink>(&op.parameters);
+    if (sink != nullptr && sink->rejected && op.id != home && !splits) groups.unite(home, op.id);
+    else if (sink != nullptr && sink->rejected && count > 0 && same_needs(scenario.operators[home], op)) groups.unite(home, op.id);
+  }
+
+  std::vector<Stage> stages;
+  std::vector<int> stage_of(count, -1);
+  for (const Operator& op : scenario.operators) {
+    const OperatorId first = groups.find(op.id);
+    if (stage_of[first] < 0) {
+      stage_of[first] = static_cast<int>(stages.size());
+      Stage stage;
+      stage.id = static_cast<uint32_t>(stages.size());
+      stage.needs = op.needs;
+      stage.affinity = op.affinity;
+      stage.own_process = is_program(op);
+      stage.name = stage.own_process ? op.name : fmt::format("stage {}", stages.size() + 1);
+      stage.why = why[op.id];
+      stages.push_back(std::move(stage));
+    }
+    stage_of[op.id] = stage_of[first];
+    stages[static_cast<size_t>(stage_of[op.id])].operators.push_back(op.id);
+  }
+  for (Stage& stage : stages) {
+    std::set<uint32_t> from;
+    for (const OperatorId id : stage.operators) {
+      for (const Input& i : scenario.operators[id].inputs) {
+        const auto source = static_cast<uint32_t>(stage_of[i.from]);
+        if (source != stage.id) from.insert(source);
+      }
+    }
+    stage.reads_from.assign(from.begin(), from.end());
+    if (stage.why.empty() && stage.id > 0) stage.why = "it reads a source of its own";
+  }
+  return stages;
+}
+
+}  // namespace runink::plan
