@@ -13,7 +13,6 @@ void summarise(Node& node) {
     node.can_fail |= arg->can_fail;
     node.uses_now |= arg->uses_now;
     node.needs_key |= arg->needs_key;
-    node.has_aggregate |= arg->has_aggregate;
     std::vector<int> both;
     std::set_union(node.columns.begin(), node.columns.end(), arg->columns.begin(), arg->columns.end(),
                    std::back_inserter(both));
@@ -120,7 +119,6 @@ Result<Column> Evaluator::evaluate(const std::vector<Column>& columns, int64_t r
     return failed_precondition("evaluate {}: hash() and tokenise() need the project's key, and there is none", root.text)
         .with_hint("create the key of this project, or mask the value with mask()");
   }
-  RUNINK_CHECK(!root.has_aggregate);
   ErrorList found;
   Frame frame{rows, nullptr, &columns, &context, &found};
   Column storage;

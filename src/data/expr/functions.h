@@ -28,6 +28,9 @@ struct Binding {
   bool needs_key = false;
   bool uses_now = false;
   NodePtr replacement;           // the call is this node instead
+  AggregateFunction aggregate = AggregateFunction::kCount;  // aggregates only
+  double fraction = 0.5;
+  bool order_sensitive = false;
 
   // What is wrong; `error_arg` is the argument it is about, or -1 for the whole call.
   std::string error, help;

@@ -39,7 +39,7 @@ using Kernel = void (*)(const Node& node, const Arg* args, Frame& frame, columna
 using LazyKernel = void (*)(const Node& node, Frame& frame, columnar::Column* out);
 
 struct Node {
-  enum class Kind { kColumn, kConstant, kCall, kAggregate };
+  enum class Kind { kColumn, kConstant, kCall };
   Kind kind = Kind::kConstant;
   columnar::DataType type;
   bool nullable = true;
@@ -48,20 +48,16 @@ struct Node {
   columnar::Column constant;          // kConstant: one row
   bool literal = false;               // kConstant: as written; it takes the type of what it meets
 
-  std::string function;               // kCall, kAggregate
+  std::string function;               // kCall
   std::vector<NodePtr> args;
   Kernel kernel = nullptr;            // one of the two
   LazyKernel lazy = nullptr;
   std::shared_ptr<const void> state;  // what the kernel prepared: a compiled pattern, a set of members
 
-  AggregateFunction aggregate = AggregateFunction::kCount;  // kAggregate
-  double fraction = 0.5;
-
   bool can_fail = false;              // it or something below it can make a row error
   bool uses_now = false;
   bool needs_key = false;
   bool hides_pii = false;             // mask, hash, tokenise
-  bool has_aggregate = false;
   std::vector<int> columns;           // of it and below, ascending, each once
   ExprPtr source;                     // for messages; may be null
   std::string text;                   // canonical; set on roots
@@ -71,7 +67,7 @@ using NodeBuilder = std::shared_ptr<Node>;
 // Evaluates a node. The result is a column of the batch itself, a constant, or in `storage`.
 Arg evaluate_node(const Node& node, Frame& frame, columnar::Column* storage);
 
-// Fills what follows from the arguments: columns, can_fail (or-ed), uses_now, needs_key, has_aggregate.
+// Fills what follows from the arguments: columns, can_fail (or-ed), uses_now, needs_key.
 void summarise(Node& node);
 NodePtr make_constant(columnar::DataType type, const columnar::Value& value, bool literal, ExprPtr source);
 NodePtr make_column_node(columnar::DataType type, bool nullable, int column, ExprPtr source);
