@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/connectors/csv_reader.h"
+#include "data/connectors/csv_border.h"
 
 namespace runink::connectors {
 

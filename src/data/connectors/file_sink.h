@@ -1,7 +1,8 @@
 // Where bytes go: a file published atomically, a file appended to, standard output, or a program's standard input.
 //
 // One thread at a time. Every error names the target and what was attempted (a full disk is kResourceExhausted, a closed
-// pipe kAborted with kind "sink.closed"); after an error nothing more is accepted, and publish() is refused.
+// pipe kAborted with kind "sink.closed"); after an error nothing more is accepted, and publish() is refused. A path that
+// is a FIFO or a device is written to like standard output.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "base/stop.h"
 #include "data/connectors/locator.h"
 #include "platform/os/temp.h"
 
@@ -27,6 +29,7 @@ struct OutputOptions {
   unsigned permissions = 0644;   // before the umask; 0600 for anything with raw records
   bool make_folders = true;      // missing parents of the target
   std::string temp_path;         // kReplace, kFail: a name chosen and recorded by the caller; empty: made here
+  const StopFlag* stop = nullptr;  // ends a wait for a program that does not read: kCancelled, kind "run.interrupted"
 };
 
 class OutputFile {
@@ -42,6 +45,8 @@ class OutputFile {
   virtual uint64_t bytes_written() const = 0;
   // True if nothing is visible before publish().
   virtual bool atomic() const = 0;
+  // False if what is written continues a file that has content (kAppend): no CSV header then.
+  virtual bool starts_empty() const { return true; }
   // For publishing several at once (data/ledger): the file behind a kReplace or kFail sink, else null.
   virtual os::AtomicFile* atomic_file() { return nullptr; }
   const std::string& name() const { return name_; }

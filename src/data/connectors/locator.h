@@ -6,7 +6,8 @@
 //   exec="dpkg-query …"   a program whose standard output is the source, or whose standard input is the sink
 //
 // Format and compression follow from the extension (.ndjson .jsonl .json .csv .tsv .arrow .arrows .ipc, then .gz .zst)
-// unless they are given. No file is touched by parsing; expand() does.
+// unless they are given. Parsing looks at the file system only to see whether a path with glob characters is a file of
+// that very name; expand() lists.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,362 @@
+#include "data/connectors/arrow_source.h"
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+
+#include "base/nearest.h"
+#include "base/text.h"
+#include "data/columnar/ipc.h"
+#include "data/columnar/kernels.h"
+#include "data/columnar/value.h"
+#include "data/connectors/error_tail.h"
+#include "data/connectors/field_codec.h"
+#include "data/connectors/record_writer.h"
+#include "platform/os/file.h"
+
+namespace runink::connectors {
+
+using columnar::Batch;
+using columnar::Column;
+using columnar::DataType;
+using columnar::TypeId;
+using columnar::Value;
+
+namespace {
+
+// Struct columns laid open: name and column of every leaf.
+void flatten(const std::string& name, const DataType& type, std::vector<std::pair<std::string, DataType>>* out) {
+  if (type.id() != TypeId::kStruct) {
+    out->emplace_back(name, type);
+    return;
+  }
+  for (const auto& field : type.fields()) flatten(name + "." + field.name, field.type, out);
+}
+void flatten(const Column& column, const columnar::BufferPtr& outer, int64_t rows, std::vector<Column>* out) {
+  Column copy = column;
+  copy.validity = columnar::and_validity(column.validity, outer, rows);
+  if (column.type.id() != TypeId::kStruct) {
+    out->push_back(std::move(copy));
+    return;
+  }
+  for (const Column& child : column.children) flatten(child, copy.validity, rows, out);
+}
+
+bool wider_integer(const DataType& from, const DataType& to) {
+  if (!from.is_integer() || !to.is_integer()) return false;
+  if (from.is_signed_integer() == to.is_signed_integer()) return from.width() <= to.width();
+  return !from.is_signed_integer() && from.width() < to.width();
+}
+
+bool can_cast(const DataType& from, const DataType& to, bool coerce) {
+  if (from == to || from.id() == TypeId::kNull) return true;
+  if (wider_integer(from, to)) return true;
+  if (to.id() == TypeId::kFloat64) return from.id() == TypeId::kFloat32 || (from.is_integer() && from.width() <= 4);
+  if (to.id() == TypeId::kDecimal) {
+    if (from.id() == TypeId::kDecimal) {
+      return from.scale() <= to.scale() && from.precision() - from.scale() <= to.precision() - to.scale();
+    }
+    constexpr int kDigits[] = {0, 3, 5, 0, 10, 0, 0, 0, 20};
+    return from.is_integer() && kDigits[from.width()] <= to.precision() - to.scale();
+  }
+  if (from.id() == TypeId::kString) {
+    const bool text_like = to.id() == TypeId::kEnum || to.id() == TypeId::kUuid || to.id() == TypeId::kJson;
+    return text_like || (coerce && to.id() != TypeId::kList && to.id() != TypeId::kStruct);
+  }
+  if (from.id() == TypeId::kEnum) return to.id() == TypeId::kString || to.id() == TypeId::kEnum;
+  if (from.id() == TypeId::kJson) return to.id() == TypeId::kString;
+  if (from.id() == TypeId::kDate) return to.id() == TypeId::kTimestamp;
+  if (from.id() == TypeId::kList && to.id() == TypeId::kList) return can_cast(from.element(), to.element(), coerce);
+  return false;
+}
+
+// One value; nothing if it does not fit.
+std::optional<Value> cast_value(const Value& value, const DataType& from, const FieldCodec& codec) {
+  const DataType& to = codec.field.type;
+  if (value.is_null() || from == to) return value;
+  if (from.is_integer()) {
+    columnar::int128 number = 0;
+    if (const auto* s = std::get_if<int64_t>(&value.data)) number = *s;
+    if (const auto* u = std::get_if<uint64_t>(&value.data)) number = static_cast<columnar::int128>(*u);
+    if (to.id() == TypeId::kFloat64) return Value(static_cast<double>(number));
+    if (to.id() == TypeId::kDecimal) {
+      for (int i = 0; i < to.scale(); ++i) number *= 10;
+      return Value(number);
+    }
+    if (to.is_signed_integer()) return Value(static_cast<int64_t>(number));
+    return Value(static_cast<uint64_t>(number));
+  }
+  if (from.id() == TypeId::kFloat32) return value;
+  if (from.id() == TypeId::kDecimal) {
+    auto number = std::get<columnar::int128>(value.data);
+    for (int i = from.scale(); i < to.scale(); ++i) number *= 10;
+    return Value(number);
+  }
+  if (from.id() == TypeId::kDate) return Value(std::get<int64_t>(value.data) * 86'400'000'000);
+  if (from.id() == TypeId::kJson) return value;
+  std::string text;
+  if (from.id() == TypeId::kEnum) {
+    text = from.labels()[static_cast<size_t>(std::get<int64_t>(value.data))];
+    if (to.id() == TypeId::kString) return Value(text);
+  } else {
+    text = std::get<std::string>(value.data);
+  }
+  if (to.id() == TypeId::kJson) {
+    if (!columnar::is_valid_json(text)) return std::nullopt;
+    return Value(std::move(text));
+  }
+  Scalar scalar;
+  bool coerced = false;
+  if (scalar_from_text(codec, text, &scalar, &coerced)) return std::nullopt;
+  switch (to.id()) {
+    case TypeId::kBool: return Value(scalar.boolean);
+    case TypeId::kUInt8: case TypeId::kUInt16: case TypeId::kUInt32: return Value(static_cast<uint64_t>(scalar.integer));
+    case TypeId::kUInt64: return Value(scalar.unsigned_integer);
+    case TypeId::kFloat32: return Value(static_cast<double>(scalar.real32));
+    case TypeId::kFloat64: return Value(scalar.real);
+    case TypeId::kDecimal: return Value(scalar.decimal);
+    case TypeId::kUuid: return Value(std::string(reinterpret_cast<const char*>(scalar.uuid), 16));
+    case TypeId::kBytes: return Value(scalar.bytes);
+    default: return Value(scalar.integer);
+  }
+}
+
+class Reader : public ArrowSource {
+ public:
+  using Opener = std::function<Result<std::unique_ptr<ByteSource>>(const std::string&)>;
+  Reader(std::vector<std::string> names, Opener opener, const ReaderOptions& options, std::shared_ptr<SourceFiles> files,
+         uint64_t raw_size, const StopFlag* stop)
+      : options_(options), names_(std::move(names)), opener_(std::move(opener)), files_(std::move(files)), raw_size_(raw_size), stop_(stop) {
+    for (const auto& name : names_) indices_.push_back(files_->add(name));
+  }
+  Status open_first() { return names_.empty() ? Status() : open_next(); }
+
+  uint64_t raw_bytes() const override { return raw_done_.load(std::memory_order_relaxed); }
+  uint64_t raw_size() const override { return raw_size_; }
+
+  Result<std::optional<ArrowPiece>> next() override {
+    while (true) {
+      if (stop_ != nullptr && stop_->requested()) return interrupted();
+      if (!ipc_) {
+        if (file_ >= names_.size()) return std::optional<ArrowPiece>();
+        RUNINK_RETURN_IF_ERROR(open_next());
+      }
+      std::optional<Batch> batch = RUNINK_TRY_CONTEXT(ipc_->next(), "read " + names_[file_]);
+      if (batch) return std::optional<ArrowPiece>(RUNINK_TRY(convert(*batch)));
+      ipc_.reset();
+      current_.reset();
+      ++file_;
+    }
+  }
+
+ private:
+  struct Match {
+    int leaf = -1;
+    bool cast = false;
+  };
+
+  Status open_next() {
+    current_ = RUNINK_TRY(opener_(names_[file_]));
+    raw_before_ = raw_done_.load(std::memory_order_relaxed);
+    records_ = 0;
+    ipc_.emplace([this](char* into, size_t size) -> Result<size_t> {
+      auto got = current_->read(into, size);
+      raw_done_.store(raw_before_ + current_->raw_bytes(), std::memory_order_relaxed);
+      return got;
+    });
+    const auto schema = RUNINK_TRY_CONTEXT(ipc_->schema(), "read " + names_[file_]);
+    return match(*schema);
+  }
+
+  Status match(const columnar::Schema& found) {
+    leaves_.clear();
+    for (const auto& field : found.fields()) {
+      // A struct is one column where the contract has it so (a list's element never is).
+      flatten(field.name, field.type, &leaves_);
+    }
+    matches_.assign(options_.schema->size(), Match());
+    codecs_.clear();
+    std::vector<std::string> names;
+    for (const auto& leaf : leaves_) names.push_back(leaf.first);
+    std::vector<bool> used(leaves_.size());
+    for (size_t i = 0; i < matches_.size(); ++i) {
+      const auto& field = options_.schema->field(i);
+      const FieldOptions options = i < options_.fields.size() ? options_.fields[i] : FieldOptions();
+      codecs_.push_back(RUNINK_TRY(FieldCodec::make(field, options)));
+      const auto at = std::find(names.begin(), names.end(), field.name);
+      if (at == names.end()) {
+        if (options.required && !options.default_value) {
+          const auto near = nearest(field.name, names);
+          Status status = invalid_argument("{}: the Arrow schema lacks the required column {}", names_[file_], field.name);
+          return near.empty() ? std::move(status) : std::move(status).with_hint(fmt::format("is \"{}\" meant?", near[0]));
+        }
+        continue;
+      }
+      const auto leaf = static_cast<size_t>(at - names.begin());
+      const DataType& type = leaves_[leaf].second;
+      if (!can_cast(type, field.type, options.coerce)) {
+        return invalid_argument("{}: column {} is {} in the Arrow schema and {} in the contract", names_[file_], field.name,
+                                type.to_string(), field.type.to_string())
+            .with_hint("only casts that lose nothing are made");
+      }
+      used[leaf] = true;
+      matches_[i] = {static_cast<int>(leaf), !(type == field.type)};
+    }
+    drift_.clear();
+    for (size_t i = 0; i < leaves_.size(); ++i) {
+      if (!used[i] && drift_.size() < kMaxDriftNames) drift_.push_back(names[i]);
+    }
+    std::sort(drift_.begin(), drift_.end());
+    return Status();
+  }
+
+  Result<ArrowPiece> convert(const Batch& batch) {
+    ArrowPiece piece;
+    std::vector<Column> leaves;
+    for (const Column& column : batch.columns) flatten(column, nullptr, batch.rows, &leaves);
+    Batch out;
+    out.schema = options_.schema;
+    out.rows = batch.rows;
+    std::vector<uint8_t> keep(static_cast<size_t>(batch.rows), 1);
+    std::vector<int32_t> bad_field(static_cast<size_t>(batch.rows), -1);
+    for (size_t i = 0; i < matches_.size(); ++i) {
+      const FieldCodec& codec = codecs_[i];
+      const auto& otherwise = codec.options.default_value;
+      if (matches_[i].leaf < 0 || !codec.options.needed) {
+        out.columns.push_back(otherwise ? columnar::make_column(codec.field.type, std::vector<Value>(keep.size(), *otherwise))
+                                        : columnar::make_null_column(codec.field.type, batch.rows));
+        continue;
+      }
+      const Column& leaf = leaves[static_cast<size_t>(matches_[i].leaf)];
+      if (!matches_[i].cast && !(otherwise && leaf.may_have_nulls())) {
+        out.columns.push_back(leaf);
+        continue;
+      }
+      columnar::ColumnBuilder builder(codec.field.type, batch.rows);
+      for (int64_t row = 0; row < batch.rows; ++row) {
+        std::optional<Value> value = cast_one(columnar::value_at(leaf, row), leaf.type, codec);
+        if (!value) {
+          const auto r = static_cast<size_t>(row);
+          keep[r] = 0;
+          if (bad_field[r] < 0) bad_field[r] = static_cast<int32_t>(i);
+          builder.append_null();
+        } else if (value->is_null() && otherwise) {
+          builder.append_value(*otherwise);
+        } else {
+          builder.append_value(*value);
+        }
+      }
+      out.columns.push_back(builder.finish());
+    }
+    RUNINK_RETURN_IF_ERROR(report(batch, out, keep, bad_field, &piece));
+    return piece;
+  }
+
+  static std::optional<Value> cast_one(const Value& value, const DataType& from, const FieldCodec& codec) {
+    if (from.id() == TypeId::kList && !value.is_null() && !(from == codec.field.type)) {
+      auto made = FieldCodec::make(columnar::Field{"element", codec.field.type.element(), true, "", ""}, FieldOptions());
+      if (!made.ok()) return std::nullopt;
+      std::vector<Value> elements;
+      for (const Value& element : std::get<std::vector<Value>>(value.data)) {
+        auto one = cast_one(element, from.element(), made.value());
+        if (!one) return std::nullopt;
+        elements.push_back(std::move(*one));
+      }
+      return Value(std::move(elements));
+    }
+    return cast_value(value, from, codec);
+  }
+
+  Status report(const Batch& read, Batch& out, const std::vector<uint8_t>& keep, const std::vector<int32_t>& bad_field,
+                ArrowPiece* piece) {
+    ChunkReport& report = piece->report;
+    report.records = static_cast<uint64_t>(read.rows);
+    auto text = std::make_shared<std::string>();
+    for (int64_t row = 0; row < read.rows; ++row) {
+      const auto r = static_cast<size_t>(row);
+      if (keep[r]) continue;
+      UndecodableRecord bad;
+      bad.offset = static_cast<uint32_t>(text->size());
+      RUNINK_RETURN_IF_ERROR(append_json_record(read, row, *text));
+      bad.length = static_cast<uint32_t>(text->size()) - bad.offset;
+      bad.line = static_cast<uint32_t>(row);
+      bad.field = bad_field[r];
+      bad.reason = Undecodable::kBadText;
+      report.undecodable.push_back(bad);
+      *text += '\n';
+    }
+    report.rows = report.records - report.undecodable.size();
+    for (const std::string& name : drift_) report.drift.emplace_back(name, report.records);
+    auto chunk = std::make_shared<InputChunk>();
+    chunk->source = indices_[file_];
+    chunk->sequence = sequence_++;
+    const size_t size = text->size();
+    text->resize(size + 64);
+    chunk->bytes = std::string_view(*text).substr(0, size);
+    chunk->owner = text;
+    chunk->first_line = records_ + 1;
+    chunk->line_count = static_cast<uint64_t>(read.rows);
+    records_ += static_cast<uint64_t>(read.rows);
+    piece->chunk = std::move(chunk);
+    if (report.rows == 0) return Status();
+    piece->batch = report.undecodable.empty() ? std::move(out) : columnar::filter(out, keep.data());
+    return Status();
+  }
+
+  ReaderOptions options_;
+  std::vector<std::string> names_;
+  std::vector<uint32_t> indices_;
+  Opener opener_;
+  std::shared_ptr<SourceFiles> files_;
+  const uint64_t raw_size_;
+  const StopFlag* stop_;
+  std::unique_ptr<ByteSource> current_;
+  std::optional<columnar::IpcReader> ipc_;
+  size_t file_ = 0;
+  std::vector<std::pair<std::string, DataType>> leaves_;
+  std::vector<Match> matches_;
+  std::vector<FieldCodec> codecs_;
+  std::vector<std::string> drift_;
+  uint64_t sequence_ = 0, records_ = 0, raw_before_ = 0;
+  std::atomic<uint64_t> raw_done_{0};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ArrowSource>> open_arrow_source(const Locator& locator, const ReaderOptions& options,
+                                                       std::shared_ptr<SourceFiles> files, const StopFlag* stop) {
+  std::vector<std::string> names = RUNINK_TRY(expand(locator));
+  const Compression compression = locator.compression;
+  Reader::Opener opener;
+  uint64_t size = 0;
+  if (locator.kind == LocatorKind::kPath) {
+    for (const auto& name : names) {
+      const auto info = os::file_info(name);
+      if (info.ok()) size += info.value().size;
+    }
+    opener = [=](const std::string& path) { return open_file_source(path, compression, stop); };
+  } else if (locator.kind == LocatorKind::kStandard) {
+    names = {"-"};
+    opener = [=](const std::string&) { return open_standard_input(compression, stop); };
+  } else {
+    names = {locator.text};
+    opener = [=, command = locator.command, folder = locator.working_directory](const std::string&) {
+      return open_program(command, folder, compression, stop);
+    };
+  }
+  auto reader = std::make_unique<Reader>(std::move(names), std::move(opener), options, std::move(files), size, stop);
+  RUNINK_RETURN_IF_ERROR(reader->open_first());
+  return std::unique_ptr<ArrowSource>(std::move(reader));
+}
+
+std::unique_ptr<ArrowSource> make_memory_arrow_source(std::string name, std::unique_ptr<ByteSource> bytes,
+                                                      const ReaderOptions& options, std::shared_ptr<SourceFiles> files) {
+  const uint64_t size = bytes->raw_size();
+  auto held = std::make_shared<std::unique_ptr<ByteSource>>(std::move(bytes));
+  return std::make_unique<Reader>(
+      std::vector<std::string>{std::move(name)},
+      [held](const std::string&) -> Result<std::unique_ptr<ByteSource>> { return std::move(*held); }, options,
+      std::move(files), size, nullptr);
+}
+
+}  // namespace runink::connectors
