@@ -405,7 +405,9 @@ Result<std::vector<TornPublish>> complete_or_discard_torn_publish(
     }
     TornPublish discarded{run_id, false, {}};
     if (begun) {
+      // None are left where the process was killed between removing its record and its intent: all was published.
       for (const Step& step : begun->steps) {
+        if (!os::link_info(step.temp).ok()) continue;
         RUNINK_RETURN_IF_ERROR(os::remove_file(step.temp));
         discarded.targets.push_back(step.target);
       }
