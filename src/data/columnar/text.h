@@ -62,7 +62,7 @@ void append_duration(std::string& out, int64_t micros);    // P1DT2H30M, -PT0.5S
 void append_uuid(std::string& out, const uint8_t bytes[16]);
 void append_base64(std::string& out, std::string_view bytes);
 
-// The same into memory of the caller; each returns the end. Room needed: 20, 20, 32, 32, 42, 14, 15, 29, 36 bytes.
+// The same into memory of the caller; each returns the end. Room needed: 20, 20, 40, 40, 42, 14, 15, 30, 36 bytes.
 char* write_int64(char* out, int64_t value);
 char* write_uint64(char* out, uint64_t value);
 char* write_double(char* out, double value);
