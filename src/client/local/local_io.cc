@@ -156,6 +156,7 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_source(const plan::Op
   chunk_options.format = locator.format;
   chunk_options.csv = csv_dialect(source.dialect, locator);
   chunk_options.stop = options_.stop;
+  if (options_.chunk_bytes > 0) chunk_options.chunk_bytes = options_.chunk_bytes;
   connectors::ReaderOptions reader;
   reader.format = locator.format;
   reader.csv = chunk_options.csv;

@@ -27,6 +27,7 @@ struct LocalIoOptions {
   std::map<plan::OperatorId, std::string> step_answers;  // golden cases: recorded output instead of the process
   std::string runi_slice;                            // the program that runs C++ steps; empty: beside this one
   std::string temp_folder;
+  size_t chunk_bytes = 0;                           // tests: size of morsels; 0: the usual one
 };
 
 // What became of one sink.

@@ -13,7 +13,7 @@
 #include "client/local/local_io.h"
 #include "client/local/notify.h"
 #include "client/local/version.h"
-#include "data/contract/diff.h"
+#include "data/columnar/text.h"
 #include "data/ledger/run_log.h"
 #include "data/plan/to_json.h"
 #include "platform/crypto/digest.h"
@@ -302,6 +302,7 @@ Result<ledger::RunRecord> FeatureRun::begin_parent() {
   record.threads = static_cast<int>(threads());
   record.now_micros = options_.now_micros.value_or(system_clock().unix_micros());
   record.labels = options_.labels;
+  if (!options_.scenario.empty()) record.labels["scenario"] = options_.scenario;
   record.labels["lineage_namespace"] = project_.config().lineage_namespace;
   record.resumed_from = options_.resume_of.empty() ? options_.restart_of : options_.resume_of;
   for (const auto& c : plan_.contracts) {
@@ -365,6 +366,7 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
   io_options.outputs = &outputs;
   io_options.runi_slice = options_.runi_slice;
   io_options.temp_folder = temp.path();
+  io_options.chunk_bytes = options_.chunk_bytes;
   for (const auto& op : scenario.operators) {
     if (const auto* input = std::get_if<plan::ScenarioInput>(&op.parameters)) {
       io_options.scenario_rows[input->scenario + "\n" + input->output] = spool_file(input->scenario, input->output);
@@ -592,6 +594,10 @@ Result<std::vector<const plan::ScenarioPlan*>> select_scenarios(const plan::Plan
     wanted.insert(wanted.end(), s.needs_scenarios.begin(), s.needs_scenarios.end());
   }
   return out;
+}
+
+bool parse_now(const std::string& text, int64_t* micros) {
+  return columnar::parse_timestamp(text, micros) == columnar::TextError::kOk;
 }
 
 Result<RunOutcome> run_feature(const Project& project, const RunOptions& options) {

@@ -33,8 +33,9 @@ struct RunOptions {
   std::string restart_of;                  // … or to begin anew
   std::string runi_slice;
   std::map<std::string, std::string> labels;
-  engine::Fault fault;                     // tests only
+  engine::Fault fault;                     // tests only, as the next two
   std::string fault_scenario;
+  size_t chunk_bytes = 0;
   // Called once for each scenario before it starts, and about five times a second while it runs.
   std::function<void(const std::string& scenario, const engine::Progress& progress, double seconds)> on_progress;
   std::function<void(const std::string& note)> on_note;   // what a person should know, one line each
@@ -50,6 +51,9 @@ struct RunOutcome {
 
 // A Status when the run could not even begin (the feature does not compile, another run holds the project).
 Result<RunOutcome> run_feature(const Project& project, const RunOptions& options);
+
+// "2026-01-31T12:00:00Z" as microseconds; false if it is no such time.
+bool parse_now(const std::string& text, int64_t* micros);
 
 // The scenarios that must run for `scenario` (all for ""), in order; kNotFound names the nearest.
 Result<std::vector<const plan::ScenarioPlan*>> select_scenarios(const plan::Plan& plan, const std::string& scenario);

@@ -1,0 +1,239 @@
+// The corpus: pipelines as text. Each *.test file is a small project and what must come of it.
+//
+//   --- file: contracts/flight.contract      a file of the project (any number)
+//   --- feature                              the feature (features/case.dsl)
+//   --- options                              lines `now 2026-01-01T00:00:00Z`, `reveal`, `order free`, `no faults`
+//   --- expect file: out/x.ndjson            what a sink wrote
+//   --- expect rejected                      one line per dead letter: source:line rule[, rule …] | record
+//   --- expect error                         the error's message (a part of it); nothing is published then
+//   --- expect dropped                       "step: reason: count" lines
+//
+// Every case runs several times: with one worker; with three workers and morsels of a few bytes; with the smallest memory
+// budget. All must give the same bytes. Then every operator in turn loses one row (engine::Fault), and the run must fail
+// and publish nothing. RUNINK_REWRITE=1 writes what came out into the files.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "base/text.h"
+#include "client/local/runner.h"
+#include "data/ledger/dead_letters.h"
+#include "platform/os/temp.h"
+
+namespace runink::local {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Section {
+  std::string title, body;
+};
+
+std::vector<Section> read_sections(const std::string& path) {
+  std::ifstream in(path);
+  std::vector<Section> out = {{"", ""}};
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("--- ")) {
+      out.push_back({line.substr(4), ""});
+    } else {
+      out.back().body += line + "\n";
+    }
+  }
+  return out;
+}
+
+std::string read_all(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+struct Case {
+  std::vector<Section> sections;
+  std::optional<int64_t> now;
+  bool reveal = false, faults = true;
+
+  explicit Case(const std::string& path) : sections(read_sections(path)) {
+    for (const auto& s : sections) {
+      if (s.title != "options") continue;
+      std::istringstream lines(s.body);
+      for (std::string line; std::getline(lines, line);) {
+        if (line == "reveal") reveal = true;
+        if (line == "no faults") faults = false;
+        int64_t micros = 0;
+        if (line.starts_with("now ") && parse_now(line.substr(4), &micros)) now = micros;
+      }
+    }
+  }
+  bool expects_error() const {
+    return std::any_of(sections.begin(), sections.end(), [](const auto& s) { return s.title == "expect error"; });
+  }
+};
+
+struct Outcome {
+  Status status;
+  std::map<std::string, std::string> files;  // under out/, by path
+  std::string rejected, dropped;
+  std::vector<std::pair<std::string, size_t>> scenarios;  // and how many operators each has
+};
+
+Outcome run_case(const Case& c, uint32_t threads, size_t chunk_bytes, uint64_t memory, engine::Fault fault = {},
+                 const std::string& fault_scenario = "") {
+  auto folder = os::TempFolder::create("");
+  EXPECT_TRUE(folder.ok());
+  const fs::path root = folder->path();
+  std::ofstream(root / "runink.toml") << "name = \"case\"\n";
+  for (const auto& s : c.sections) {
+    fs::path target;
+    if (s.title.starts_with("file: ")) target = root / s.title.substr(6);
+    if (s.title == "feature") target = root / "features/case.dsl";
+    if (target.empty()) continue;
+    fs::create_directories(target.parent_path());
+    std::ofstream(target, std::ios::binary) << s.body;
+  }
+  Outcome out;
+  auto project = Project::find(root.string());
+  if (!project.ok()) {
+    out.status = project.status();
+    return out;
+  }
+  RunOptions options;
+  options.feature = "features/case.dsl";
+  options.threads = threads;
+  options.chunk_bytes = chunk_bytes;
+  options.memory_budget_bytes = memory;
+  options.now_micros = c.now;
+  options.reveal = c.reveal;
+  options.fault = fault;
+  options.fault_scenario = fault_scenario;
+  options.on_scenario = [&](const ledger::RunRecord& record, const plan::ScenarioPlan& scenario) {
+    out.scenarios.emplace_back(scenario.name, scenario.operators.size());
+    for (const auto& op : record.operators) {
+      for (const auto& [reason, count] : op.dropped) out.dropped += fmt::format("{}: {}: {}\n", op.name, reason, count);
+    }
+  };
+  auto result = run_feature(*project, options);
+  out.status = result.ok() ? result->status : result.status();
+  if (fs::exists(root / "out")) {
+    for (const auto& entry : fs::recursive_directory_iterator(root / "out")) {
+      if (!entry.is_regular_file()) continue;
+      std::string text = read_all(entry.path());
+      out.files[fs::relative(entry.path(), root).string()] = std::move(text);
+    }
+  }
+  ledger::DeadLetterStore store(root.string() + "/.runink");
+  (void)status_of(store.for_each({}, [&](const ledger::DeadLetter& letter) {
+    std::vector<std::string> rules;
+    for (const auto& r : letter.rules) rules.push_back(r.rule);
+    out.rejected += fmt::format("{}:{} {} | {}\n", letter.source, letter.line, join(rules, ", "), escape_control(letter.record));
+    return true;
+  }));
+  // Ids of runs and times differ from run to run: files of dead letters are compared by their rejected lines only.
+  for (auto it = out.files.begin(); it != out.files.end();) {
+    it = it->second.starts_with("{\"v\":1,\"id\":") ? out.files.erase(it) : std::next(it);
+  }
+  return out;
+}
+
+class Corpus : public testing::TestWithParam<std::string> {};
+
+TEST_P(Corpus, Holds) {
+  Case c(GetParam());
+  const Outcome plain = run_case(c, 1, 0, 64 << 20);
+  bool rewrite = std::getenv("RUNINK_REWRITE") != nullptr;
+  std::string error = plain.status.ok() ? "" : plain.status.to_string();
+  if (rewrite) {
+    std::ofstream file(GetParam());
+    for (const auto& s : c.sections) {
+      if (s.title.starts_with("expect")) continue;
+      if (!s.title.empty()) file << "--- " << s.title << "\n";
+      file << s.body;
+    }
+    for (const auto& [path, text] : plain.files) file << "--- expect file: " << path << "\n" << text;
+    if (!plain.rejected.empty()) file << "--- expect rejected\n" << plain.rejected;
+    if (!plain.dropped.empty()) file << "--- expect dropped\n" << plain.dropped;
+    if (!error.empty()) file << "--- expect error\n" << error << "\n";
+    return;
+  }
+  bool error_expected = false;
+  std::map<std::string, std::string> expected_files;
+  std::string expected_rejected, expected_dropped;
+  for (const auto& s : c.sections) {
+    if (s.title.starts_with("expect file: ")) expected_files[s.title.substr(13)] = s.body;
+    if (s.title == "expect rejected") expected_rejected = s.body;
+    if (s.title == "expect dropped") expected_dropped = s.body;
+    if (s.title == "expect error") {
+      error_expected = true;
+      const std::string part(trim(s.body));
+      EXPECT_NE(error.find(part), std::string::npos) << "error: " << error << "\nexpected to hold: " << part;
+    }
+  }
+  if (!error_expected) {
+    ASSERT_TRUE(plain.status.ok()) << error << "\n" << join(plain.status.details(), "\n");
+  }
+  EXPECT_EQ(plain.files, expected_files);
+  EXPECT_EQ(plain.rejected, expected_rejected);
+  EXPECT_EQ(plain.dropped, expected_dropped);
+
+  const struct { uint32_t threads; size_t chunk; uint64_t memory; const char* what; } kVariants[] = {
+      {3, 40, 64 << 20, "three workers, morsels of 40 bytes"},
+      {1, 0, 1, "the smallest memory budget"},
+      {2, 100, 1, "two workers, morsels of 100 bytes, the smallest memory budget"},
+  };
+  for (const auto& v : kVariants) {
+    const Outcome other = run_case(c, v.threads, v.chunk, v.memory);
+    EXPECT_EQ(other.status.to_string(), plain.status.to_string()) << v.what;
+    EXPECT_EQ(other.files, plain.files) << v.what;
+    EXPECT_EQ(other.rejected, plain.rejected) << v.what;
+    EXPECT_EQ(other.dropped, plain.dropped) << v.what;
+  }
+}
+
+// A row lost inside an operator, or between two, is noticed, and nothing of that scenario is published.
+TEST_P(Corpus, NoticesALostRow) {
+  Case c(GetParam());
+  if (!c.faults || c.expects_error()) GTEST_SKIP() << "the case ends before rows could be lost";
+  const Outcome plain = run_case(c, 1, 0, 64 << 20);
+  ASSERT_TRUE(plain.status.ok()) << plain.status.to_string();
+  for (const auto& [scenario, operators] : plain.scenarios) {
+    for (plan::OperatorId op = 0; op < operators; ++op) {
+      for (auto where : {engine::Fault::Where::kInside, engine::Fault::Where::kOnEdge}) {
+        const Outcome lost = run_case(c, 1, 0, 64 << 20, {where, op}, scenario);
+        // An operator through which no row passes has none to lose.
+        if (lost.status.ok()) {
+          EXPECT_EQ(lost.files, plain.files) << "scenario " << scenario << ", operator " << op << ": a row was lost unnoticed";
+          EXPECT_EQ(lost.rejected, plain.rejected);
+        } else {
+          EXPECT_EQ(lost.status.kind(), "run.balance") << lost.status.to_string();
+        }
+      }
+    }
+  }
+}
+
+std::vector<std::string> case_files() {
+  std::vector<std::string> out;
+  for (const auto& entry : fs::recursive_directory_iterator(RUNINK_CORPUS)) {
+    if (entry.path().extension() == ".test") out.push_back(entry.path().string());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+std::string case_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = fs::path(info.param).lexically_relative(RUNINK_CORPUS).replace_extension().string();
+  for (char& ch : name) ch = std::isalnum(static_cast<unsigned char>(ch)) ? ch : '_';
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Corpus, testing::ValuesIn(case_files()), case_name);
+
+}  // namespace
+}  // namespace runink::local
