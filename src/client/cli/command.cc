@@ -71,7 +71,7 @@ const std::vector<Flag>& global_flags() {
        .letter = 'C',
        .type = ValueType::kText,
        .value_name = "FOLDER",
-       .help = "work in the project that this folder belongs to, instead of the working directory",
+       .help = "as if runi had been started in this folder",
        .completion = Completion::kFolder},
       {.name = "quiet", .letter = 'q', .help = "say nothing on standard error but warnings and errors"},
       {.name = "color",

@@ -79,8 +79,6 @@ OutputForm Invocation::output_form() const {
   return *form;
 }
 
-std::string Invocation::start_folder() const { return has("project") ? text("project") : "."; }
-
 Status Invocation::usage_error(std::string message) const {
   return invalid_argument("{}", std::move(message)).with_kind(kKindUsage).with_hint("see: " + path_ + " --help");
 }

@@ -51,9 +51,6 @@ class Invocation {
   // Writes the listing to standard output in the form asked for.
   Status print(const Table& table) { return render(table, output_form(), *console_); }
 
-  // The folder given by --project, else the working directory. Finding runink.toml above it is the caller's business.
-  std::string start_folder() const;
-
   // kInvalidArgument of kind "usage" with a hint to the command's --help: for what the parser cannot know.
   Status usage_error(std::string message) const;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <filesystem>
 
 #include "client/cli/exit_code.h"
 #include "client/cli/help.h"
@@ -20,6 +21,13 @@ Result<int> run_command(Invocation& invocation) {
     return internal_error("{}", error.what())
         .with_hint("this is a bug in runi; please report it with the command that you typed");
   }
+}
+
+// --project is as if the command had been typed in that folder: every relative path starts there.
+Status enter_folder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::current_path(folder, error);
+  return error ? from_errno(error.value(), "enter the folder of --project, " + folder) : Status();
 }
 
 int finish(Console& console, Result<int> result) {
@@ -53,6 +61,10 @@ int run_program(const Command& root, const std::vector<std::string>& arguments, 
       console.out(fmt::format("{} {}\n", root.name, version()));
       return finish(console, kExitDone);
     case ParseOutcome::Kind::kRun: break;
+  }
+  if (const ParsedValues& project = outcome.values["project"]; project.given) {
+    Status entered = enter_folder(project.texts[0]);
+    if (!entered.ok()) return finish(console, entered);
   }
   Invocation invocation(root, *outcome.command, outcome.path, std::move(outcome.values), console);
   return finish(console, run_command(invocation));

@@ -5,10 +5,31 @@
 
 namespace runink::cli {
 
-// The program itself.
-Command completion_command();  // completion.cc
-Command help_command();        // help_command.cc
-Command complete_command();    // completion.cc; hidden
-Command generate_command();    // generate_command.cc; hidden
+// project
+Command init_command();
+Command doctor_command();
+Command fmt_command();
+Command lint_command();
+Command steps_command();
+Command plan_command();
+Command diff_command();
+Command gc_command();
+
+// contracts
+Command contract_command();
+
+// runs
+Command runs_command();
+Command status_command();
+Command logs_command();
+Command lineage_command();
+Command dlq_command();
+Command quality_command();
+
+// the program
+Command completion_command();
+Command help_command();
+Command complete_command();  // completion.cc; hidden
+Command generate_command();  // hidden
 
 }  // namespace runink::cli

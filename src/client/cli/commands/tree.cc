@@ -15,8 +15,18 @@ Command command_tree() {
       "Bad records never stop a run: they are set aside as dead letters with their original bytes and the reason. Every "
       "run leaves its lineage, quality results and counts behind in the project's .runink folder.";
   root.flags = {{.name = "version", .help = "print the version and exit"}};
-  root.subcommands = {completion_command(), help_command(), complete_command(), generate_command()};
-  root.examples = {};
+  root.subcommands = {
+      // project
+      init_command(), doctor_command(), fmt_command(), lint_command(), steps_command(), plan_command(), diff_command(),
+      gc_command(),
+      // contracts
+      contract_command(),
+      // runs
+      runs_command(), status_command(), logs_command(), lineage_command(), dlq_command(), quality_command(),
+      // the program
+      completion_command(), help_command(), complete_command(), generate_command()};
+  root.examples = {{"runi init shop", "Make a project that works."},
+                   {"runi plan features/orders.dsl", "See what a feature would do."}};
   return root;
 }
 

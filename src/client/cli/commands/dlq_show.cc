@@ -1,0 +1,47 @@
+// runi dlq show LETTER
+#include "base/text.h"
+#include "client/cli/commands/dlq.h"
+#include "client/cli/history.h"
+
+namespace runink::cli {
+namespace {
+
+Result<int> run(Invocation& invocation) {
+  PastRuns past = RUNINK_TRY(open_past_runs(invocation));
+  ledger::DeadLetter letter = RUNINK_TRY(ledger::DeadLetterStore(past.ledger.root()).find(invocation.text("LETTER")));
+  local::LetterMasker masker(past.project, false);
+  const std::string record = masker.shown(letter);
+  if (invocation.enabled("record")) {
+    invocation.console().out(invocation.console().out_is_terminal() ? escape_control(record) : record);
+    invocation.console().out("\n");
+    return kExitDone;
+  }
+  std::vector<std::string> rules;
+  for (const ledger::BrokenRule& rule : letter.rules) rules.push_back(rule.rule + ": " + rule.message);
+  std::vector<Field> fields = {{"id", "letter", letter.id}, {"rules", "broken", Cell::list(rules)}, {"record", "record", record},
+                               {"source", "source", letter.source},
+                               {"line", "line", letter.line > 0 ? Cell(letter.line) : Cell()},
+                               {"offset", "byte", letter.offset >= 0 ? Cell(letter.offset) : Cell()},
+                               {"feature", "feature", letter.feature}, {"scenario", "scenario", letter.scenario},
+                               {"step", "step", letter.step}, {"contract", "contract", letter.contract},
+                               {"contract_hash", "its hash", letter.contract_hash}, {"run", "run", letter.run_id},
+                               {"time", "time", Cell::time(letter.time_micros)}};
+  RUNINK_RETURN_IF_ERROR(render_fields(fields, invocation.text("output") == "table" ? OutputForm::kWide : invocation.output_form(),
+                                       invocation.console()));
+  return kExitDone;
+}
+
+}  // namespace
+
+Command dlq_show_command() {
+  return {.name = "show",
+          .summary = "show one dead letter with its record",
+          .description = "The record is shown with personal data masked, unless runink.toml says that you hold the role that may see it.",
+          .positionals = {{.name = "LETTER", .help = "id of the letter, or its first characters"}},
+          .flags = {{.name = "record", .help = "only the record"}},
+          .lists = true,
+          .examples = {{"runi dlq show 5f0c", "One letter in full."}},
+          .run = run};
+}
+
+}  // namespace runink::cli

@@ -1,0 +1,122 @@
+// runi doctor: is this machine, and this project, fit to run?
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/text.h"
+#include "client/cli/commands/all.h"
+#include "client/cli/history.h"
+#include "client/cli/program.h"
+#include "client/cli/project.h"
+#include "platform/os/file.h"
+#include "platform/os/machine.h"
+
+namespace runink::cli {
+namespace {
+
+enum class Verdict { kGood, kNote, kBad };
+
+class Findings {
+ public:
+  void add(const std::string& check, Verdict verdict, const std::string& found, const std::string& advice = "") {
+    static constexpr Style kStyles[] = {Style::kGreen, Style::kYellow, Style::kRed};
+    static constexpr const char* kWords[] = {"good", "note", "bad"};
+    bad_ |= verdict == Verdict::kBad;
+    table_.add({check, Cell(kWords[static_cast<int>(verdict)]).styled(kStyles[static_cast<int>(verdict)]), found, advice});
+  }
+  bool bad() const { return bad_; }
+  const Table& table() const { return table_; }
+
+ private:
+  Table table_{{{"check", "CHECK"}, {"verdict", "VERDICT"}, {"found", "FOUND"}, {"advice", "ADVICE"}}};
+  bool bad_ = false;
+};
+
+bool is_on_path(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  for (std::string_view folder : split(path ? path : "", ':')) {
+    if (access((std::string(folder) + "/" + program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+void look_at_machine(Findings* findings) {
+  findings->add("runi", Verdict::kGood, version());
+  findings->add("processors", Verdict::kGood, fmt::format("{} usable", os::usable_cpu_count()));
+  const uint64_t memory = std::min(os::physical_memory_bytes(), os::memory_limit_bytes().value_or(UINT64_MAX));
+  findings->add("memory", memory < (uint64_t{512} << 20) ? Verdict::kNote : Verdict::kGood, human_bytes(memory),
+                memory < (uint64_t{512} << 20) ? "large sorts and joins will spill to disk early" : "");
+  Result<uint64_t> free = os::free_disk_bytes(".");
+  if (free.ok()) {
+    const bool little = *free < (uint64_t{1} << 30);
+    findings->add("disk here", little ? Verdict::kNote : Verdict::kGood, human_bytes(*free) + " free",
+                  little ? "outputs, spill files and dead letters need room; runi gc frees some" : "");
+  }
+  const bool compiler = is_on_path("c++") || is_on_path("g++");
+  findings->add("C++ compiler", compiler ? Verdict::kGood : Verdict::kNote, compiler ? "found" : "none on PATH",
+                compiler ? "" : "only runi compile needs it: apt-get install g++");
+}
+
+void look_at_state(const local::Project& project, Findings* findings) {
+  const std::string folder = project.root() + "/.runink";
+  if (!os::exists(folder)) {
+    findings->add("state", Verdict::kGood, "nothing has run yet");
+    return;
+  }
+  Result<os::FileInfo> info = os::file_info(folder);
+  if (info.ok() && (info->permissions & 077) != 0) {
+    findings->add("state folder", Verdict::kBad, fmt::format("{} has mode {:o}", folder, info->permissions & 0777),
+                  "it holds raw records: chmod 700 " + folder);
+  }
+  std::vector<std::string> notes;
+  Result<ledger::Ledger> ledger = local::open_ledger_to_read(project, &notes);
+  for (const std::string& note : notes) findings->add("state", Verdict::kNote, note);
+  if (!ledger.ok()) {
+    findings->add("ledger", Verdict::kBad, ledger.status().to_string(), ledger.status().hint());
+    return;
+  }
+  std::vector<Status> problems;
+  Result<std::vector<ledger::RunRecord>> runs = ledger->list_runs({}, &problems);
+  for (const Status& problem : problems) findings->add("run record", Verdict::kBad, problem.to_string());
+  if (runs.ok() && problems.empty()) findings->add("ledger", Verdict::kGood, fmt::format("{} runs", runs->size()));
+}
+
+void look_at_project(Findings* findings) {
+  Result<local::Project> project = local::Project::find(".");
+  if (!project.ok()) {
+    const bool none = project.status().kind() == "project.not_found";
+    findings->add("project", none ? Verdict::kNote : Verdict::kBad, none ? "not in a project" : project.status().to_string(),
+                  none ? "make one with: runi init NAME" : project.status().hint());
+    return;
+  }
+  findings->add("project", Verdict::kGood, project->config().name + ", " + project->root());
+  findings->add("writable", access(project->root().c_str(), W_OK) == 0 ? Verdict::kGood : Verdict::kBad,
+                access(project->root().c_str(), W_OK) == 0 ? "yes" : "no: outputs and .runink cannot be written");
+  look_at_state(*project, findings);
+}
+
+Result<int> run(Invocation& invocation) {
+  Findings findings;
+  look_at_machine(&findings);
+  look_at_project(&findings);
+  RUNINK_RETURN_IF_ERROR(invocation.print(findings.table()));
+  return findings.bad() ? kExitFailed : kExitDone;
+}
+
+}  // namespace
+
+Command doctor_command() {
+  return {.name = "doctor",
+          .group = "project",
+          .summary = "say whether this machine and project are fit to run",
+          .description = "Looks at processors, memory, disk, the compiler for custom steps, the project and its state folder, and says what to "
+                         "do about what it does not like. Exit code 1 when something is bad.",
+          .lists = true,
+          .examples = {{"runi doctor", "Is everything fine?"}},
+          .run = run};
+}
+
+}  // namespace runink::cli
