@@ -30,6 +30,7 @@ struct IpcReader::Impl {
   Batch waiting;  // a large record batch, given out in parts
   int64_t given = 0;
   Buffer metadata, body;
+  const arrow::Message* unread = nullptr;  // a message that read_schema() met and left
 
   // Reads up to `size` bytes, less only where the stream ends.
   Result<size_t> read(char* into, size_t size) {
@@ -154,12 +155,19 @@ struct IpcReader::Impl {
   Status read_schema() {
     if (have_schema) return {};
     const arrow::Message* message = RUNINK_TRY(next_message());
-    if (message == nullptr) return invalid_argument("the Arrow stream is empty: it has no schema");
-    if (message->version() < arrow::MetadataVersion_V4) return unimplemented("the Arrow stream is older than version 0.8");
-    if (message->header_type() != arrow::MessageHeader_Schema) {
-      return data_loss("the Arrow stream does not begin with its schema");
+    if (message == nullptr && !file_form) return invalid_argument("the Arrow stream is empty: it has no schema");
+    if (message != nullptr && message->version() < arrow::MetadataVersion_V4) {
+      return unimplemented("the Arrow stream is older than version 0.8");
     }
-    nodes = RUNINK_TRY(read_arrow_schema(*message->header_as_Schema(), limits));
+    if (message != nullptr && message->header_type() == arrow::MessageHeader_Schema) {
+      return take_schema(*message->header_as_Schema());
+    }
+    if (!file_form) return data_loss("the Arrow stream does not begin with its schema");
+    return read_footer(message);
+  }
+
+  Status take_schema(const arrow::Schema& from) {
+    nodes = RUNINK_TRY(read_arrow_schema(from, limits));
     std::vector<Field> fields;
     for (const auto& node : nodes) {
       collect_dictionaries(node);
@@ -174,6 +182,45 @@ struct IpcReader::Impl {
     if (fields.empty()) return unimplemented("the Arrow stream has no fields");
     schema = std::make_shared<Schema>(std::move(fields));
     have_schema = true;
+    return {};
+  }
+
+  // Some writers (apache-arrow for JavaScript) put a file's schema only into its footer. Such a file has to be read to
+  // its end first; it is kept in memory.
+  Status read_footer(const arrow::Message* first) {
+    auto rest = std::make_shared<std::string>();
+    while (true) {
+      const size_t at = rest->size();
+      if (at > limits.message_bytes_max) {
+        return resource_exhausted("the Arrow file has its schema only at its end and is larger than {} bytes",
+                                  limits.message_bytes_max)
+            .with_hint("write it as an Arrow IPC stream");
+      }
+      rest->resize(at + (size_t{1} << 20));
+      const size_t got = RUNINK_TRY(read(rest->data() + at, rest->size() - at));
+      rest->resize(at + got);
+      if (got == 0) break;
+    }
+    uint32_t size = 0;
+    if (rest->size() < 10 || !rest->ends_with(kMagic)) return data_loss("the Arrow file has no footer: it was cut off");
+    std::memcpy(&size, rest->data() + rest->size() - 10, 4);
+    if (size > rest->size() - 10) return data_loss("the footer of the Arrow file is damaged");
+    Buffer footer(size);  // aligned, as the verifier wants it
+    std::memcpy(footer.data(), rest->data() + rest->size() - 10 - size, size);
+    flatbuffers::Verifier verifier(footer.data(), size, 128);
+    if (!verifier.VerifyBuffer<arrow::Footer>(nullptr)) return data_loss("the footer of the Arrow file is damaged");
+    const auto* from = flatbuffers::GetRoot<arrow::Footer>(footer.data())->schema();
+    if (from == nullptr) return data_loss("the Arrow file has no schema");
+    RUNINK_RETURN_IF_ERROR(take_schema(*from));
+    file_checked = true;
+    unread = first;
+    ended = first == nullptr;
+    pull = [rest, at = size_t{0}](char* into, size_t wanted) mutable -> Result<size_t> {
+      const size_t count = std::min(wanted, rest->size() - at);
+      std::memcpy(into, rest->data() + at, count);
+      at += count;
+      return count;
+    };
     return {};
   }
 
@@ -220,7 +267,8 @@ struct IpcReader::Impl {
       if (ended) return std::optional<Batch>();
       waiting = Batch();
       given = 0;
-      const arrow::Message* message = RUNINK_TRY(next_message());
+      const arrow::Message* message = unread != nullptr ? unread : RUNINK_TRY(next_message());
+      unread = nullptr;
       if (message == nullptr) {
         ended = true;
         RUNINK_RETURN_IF_ERROR(check_file_end());

@@ -146,7 +146,10 @@ class NodeReader {
     };
     if (field.type() == nullptr) return invalid_argument("the field {} has no type", shown(*node));
     switch (field.type_type()) {
-      case arrow::Type_Null: node->kind = Kind::kNull; return {};
+      case arrow::Type_Null:
+        node->kind = Kind::kNull;
+        node->nullable = true;  // whatever the writer says: every row is null
+        return {};
       case arrow::Type_Bool:
         node->kind = Kind::kBool;
         node->type = TypeId::kBool;
