@@ -31,4 +31,7 @@ Result<Exchanged> export_json_schema(const Contract& contract, const ExportOptio
 Result<Exchanged> import_odcs(std::string_view yaml, const std::string& path);
 Result<Exchanged> import_json_schema(std::string_view json, const std::string& path);
 
+// YAML as JSON text, scalars typed as YAML 1.2's core schema has them. For tests and for tools that read only JSON.
+Result<std::string> yaml_as_json(std::string_view yaml);
+
 }  // namespace runink::contract

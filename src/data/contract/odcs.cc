@@ -740,6 +740,14 @@ Result<Exchanged> export_odcs(const Contract& contract, const ExportOptions& opt
   }
 }
 
+Result<std::string> yaml_as_json(std::string_view yaml) {
+  try {
+    return RUNINK_TRY(YamlReader().read(YAML::Load(std::string(yaml)))).dump();
+  } catch (const std::exception& error) {
+    return invalid_argument("{}", escape_control(error.what()));
+  }
+}
+
 Result<Exchanged> import_odcs(std::string_view yaml, const std::string& path) {
   constexpr size_t kBytesMax = size_t{16} << 20;
   if (yaml.size() > kBytesMax) return invalid_argument("{}: more than {}", path, human_bytes(kBytesMax));

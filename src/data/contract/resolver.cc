@@ -246,6 +246,7 @@ class Resolver {
   bool resolve_field(FileScope& scope, const FieldSyntax& syntax, int depth, ContractField& field, size_t& leaves,
                      int& deepest) {
     const SourceText& source = *scope.syntax.source;
+    if (diagnostics_.list().size() >= kDiagnosticsMax) return false;  // enough was said
     field.name = syntax.name;
     field.location = locate(source, syntax.name_span);
     if (!resolve_type(scope, syntax.type, depth, field.type, field.elements, leaves, deepest)) return false;
