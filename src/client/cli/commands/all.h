@@ -12,6 +12,7 @@ Command fmt_command();
 Command lint_command();
 Command steps_command();
 Command plan_command();
+Command run_command();
 Command diff_command();
 Command gc_command();
 
@@ -22,6 +23,8 @@ Command contract_command();
 Command runs_command();
 Command status_command();
 Command logs_command();
+Command resume_command();   // run_command.cc
+Command restart_command();  // run_command.cc
 Command lineage_command();
 Command dlq_command();
 Command quality_command();

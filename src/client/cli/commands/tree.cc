@@ -17,12 +17,12 @@ Command command_tree() {
   root.flags = {{.name = "version", .help = "print the version and exit"}};
   root.subcommands = {
       // project
-      init_command(), doctor_command(), fmt_command(), lint_command(), steps_command(), plan_command(), diff_command(),
-      gc_command(),
+      init_command(), doctor_command(), fmt_command(), lint_command(), steps_command(), plan_command(), run_command(),
+      diff_command(), gc_command(),
       // contracts
       contract_command(),
       // runs
-      runs_command(), status_command(), logs_command(), lineage_command(), dlq_command(), quality_command(),
+      runs_command(), status_command(), logs_command(), resume_command(), restart_command(), lineage_command(), dlq_command(), quality_command(),
       // the program
       completion_command(), help_command(), complete_command(), generate_command()};
   root.examples = {{"runi init shop", "Make a project that works."},
