@@ -34,7 +34,7 @@ class Formatter {
 
  private:
   enum class Kind {
-    kUnknown,      // not claimed yet
+    kUnknown,  // not claimed yet
     kBlank,
     kComment,
     kText,         // `text` at `indent`
@@ -45,12 +45,12 @@ class Formatter {
   struct LinePlan {
     Kind kind = Kind::kUnknown;
     size_t indent = 0;
-    size_t extra = 0;         // spaces after the indentation, which comments before it do not have
+    size_t extra = 0;  // spaces after the indentation, which comments before it do not have
     std::string text;
     bool blank_before = false;  // begins a Background, Scenario or Rule
     bool title = false;
     bool tags = false;
-    bool keep = false;        // a blank line that is part of a description
+    bool keep = false;  // a blank line that is part of a description
   };
   struct TagItem {
     Span span;
@@ -130,7 +130,8 @@ class Formatter {
     for (const Section& section : sections) {
       put(section.place, indent, std::string(section_name(section.kind)) + ":");
       for (const SectionItem& item : section.items) {
-        put(item.place, indent + kIndent, (item.key.empty() ? "-" : std::string(item.key) + ":") + " " + std::string(item.text));
+        put(item.place, indent + kIndent,
+            (item.key.empty() ? "-" : std::string(item.key) + ":") + " " + std::string(item.text));
       }
     }
   }
@@ -403,6 +404,7 @@ class Formatter {
       blank_lines = 0;
       if (plan.kind != Kind::kVerbatim) out.append(plan.indent + plan.extra, ' ');
       out += plan.text;
+      if (plan.kind == Kind::kVerbatim && plan.text.ends_with('\r')) out += '\r';  // else that one would end the line
       out += '\n';
     }
     return out;
@@ -426,7 +428,8 @@ std::optional<std::string> format_feature(const SourceTextPtr& source, Diagnosti
   Diagnostics again;
   const auto reparsed = parse_feature(std::make_shared<const SourceText>(source->path(), formatted), &again);
   if (!reparsed || dump_json(*reparsed, DumpPlaces::kNo) != dump_json(*document, DumpPlaces::kNo)) {
-    auto& d = diagnostics->error(*source, {0, 0}, "dsl.format", "this file cannot be formatted without changing what it says");
+    auto& d = diagnostics->error(*source, {0, 0}, "dsl.format",
+                                 "this file cannot be formatted without changing what it says");
     d.help.emplace_back("it is left as it is; please report it with the file");
     return std::nullopt;
   }

@@ -7,7 +7,8 @@
 //     columns, else one argument a line.
 //   * A description and a doc string are shifted as a whole. Comments stay where they are, indented like what follows.
 //   * At most one blank line in a row, none at the start or end, one before each Background, Scenario and Rule; inside
-//     descriptions and doc strings blank lines stay as they are. Lines end with LF and without white space.
+//     descriptions and doc strings blank lines stay as they are. Lines end with LF and, outside doc strings, without
+//     white space (but for that of a keyword without text).
 //
 // Formatting keeps the tree (apart from places and from the indentation of descriptions) and is idempotent.
 #pragma once

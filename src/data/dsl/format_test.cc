@@ -92,6 +92,11 @@ TEST(FormatFeature, AKeywordAloneInADescriptionKeepsItsSpace) {
   EXPECT_EQ(format("Feature: f\nAssertions:\n- one\nGiven \n"), "Feature: f\n  Assertions:\n    - one\n  Given \n");
 }
 
+TEST(FormatFeature, ACarriageReturnInADocStringIsText) {
+  const std::string text = "Feature: f\n\n  Scenario: s\n    Given x\n      \"\"\"\n      a\r\r\n      \"\"\"\n";
+  EXPECT_EQ(format(text), text);
+}
+
 TEST(FormatFeature, RefusesWhatDoesNotParse) {
   Diagnostics diagnostics;
   EXPECT_FALSE(format_feature(std::make_shared<const SourceText>("x.dsl", "Scenario: s\n"), &diagnostics));

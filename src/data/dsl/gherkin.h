@@ -58,7 +58,7 @@ struct Argument {
   Place place;
 };
 
-// `@name(arguments)`, or bare `@checkpoint`.
+// `@name(arguments)`, or bare `@checkpoint` (which before a scenario, rule or feature is a plain tag as well).
 struct Annotation {
   std::string_view name;            // without '@'; one of annotation_names()
   std::vector<Argument> arguments;  // in the order written
@@ -96,9 +96,9 @@ struct DataTable {
 };
 
 struct DocString {
-  std::string content;           // lines joined by '\n', indentation of the opening delimiter removed
-  std::string_view delimiter;    // `"""` or ```` ``` ````
-  std::string_view media_type;   // empty when none
+  std::string content;          // lines joined by '\n', indentation of the opening delimiter removed
+  std::string_view delimiter;   // `"""` or ```` ``` ````
+  std::string_view media_type;  // empty when none
   Place place;
 };
 
@@ -113,12 +113,12 @@ enum class KeywordType {
 struct Step {
   std::string_view keyword;  // as written, with its trailing space where the language has one: "Given "
   KeywordType keyword_type = KeywordType::kUnknown;
-  std::string_view text;     // trimmed
+  std::string_view text;  // trimmed
   std::vector<Annotation> annotations;
   std::unique_ptr<DataTable> table;
   std::unique_ptr<DocString> doc_string;  // a step may have both
-  Place place;               // the span covers keyword and text
-  Span text_span;            // of `text`: byte i of text is byte text_span.offset + i of the source
+  Place place;                            // the span covers keyword and text
+  Span text_span;                         // of `text`: byte i of text is byte text_span.offset + i of the source
 };
 
 enum class SectionKind { kMetadata, kAssertions, kGoldenTest, kNotifications };
@@ -200,7 +200,7 @@ struct Document {
 // Parses a feature file. Without a value when the text is refused; `diagnostics` then has gained at least one error,
 // the first at the line where G refuses (codes "dsl.syntax", "dsl.tag", "dsl.annotation", "dsl.section", "dsl.table",
 // "dsl.language", "dsl.encoding"). After ten errors it gives up. Warnings ("dsl.section") and hints
-// ("dsl.unknown_annotation", "dsl.bare_annotation", "dsl.section") may be added in either case.
+// ("dsl.unknown_annotation", "dsl.bare_annotation", "dsl.section") may be added in either case, 200 at most.
 // Text must be UTF-8; at most 1 GiB.
 std::optional<Document> parse_feature(SourceTextPtr source, Diagnostics* diagnostics);
 

@@ -162,8 +162,8 @@ class TagLineReader {
     if (rest.empty() || rest[0] == '#') return line_end();
     const auto next = static_cast<size_t>(rest.data() - text_.data());
     if (rest[0] == '@') return next;
-    problem(Severity::kError, {next, trim_right(rest).size()}, "dsl.tag", "only tags may follow an annotation on its line",
-            "put the step or keyword on a line of its own");
+    problem(Severity::kError, {next, trim_right(rest).size()}, "dsl.tag",
+            "only tags may follow an annotation on its line", "put the step or keyword on a line of its own");
     return line_end();
   }
 
@@ -234,8 +234,8 @@ class TagLineReader {
 }  // namespace
 
 const std::vector<std::string>& annotation_names() {
-  static const std::vector<std::string> names = {"source",   "sink",    "contract", "step",    "exec",
-                                                 "requires", "affinity", "retry",   "timeout", "secret",
+  static const std::vector<std::string> names = {"source",   "sink",      "contract",   "step",    "exec",
+                                                 "requires", "affinity",  "retry",      "timeout", "secret",
                                                  "network",  "partition", "checkpoint", "schedule"};
   return names;
 }

@@ -19,9 +19,9 @@ struct TagLine {
   };
   std::vector<Tag> tags;
   std::vector<Annotation> annotations;
-  bool only_annotations = false;   // nothing that is a plain tag alone: may stand before a step. True of a refused
-                                   // line, so that the step after it is not refused as well
-  std::vector<Problem> problems;   // in the order found; the line is refused if one is an error
+  bool only_annotations = false;  // nothing that is a plain tag alone: may stand before a step. True of a refused
+                                  // line, so that the step after it is not refused as well
+  std::vector<Problem> problems;  // in the order found; the line is refused if one is an error
 };
 
 // Reads `first`, a line that starts with '@', and as many lines after it from `reader` as its annotations take.

@@ -43,7 +43,8 @@ bool is_number(std::string_view word) {
   return i == word.size();
 }
 
-// The arguments of one annotation, from after its '(' to its ')'. Malformed text stops it at the byte that does not fit.
+// The arguments of one annotation, from after its '(' to its ')'. Malformed text stops it at the byte that does not
+// fit.
 class ArgumentReader {
  public:
   ArgumentReader(const SourceText& source, size_t offset)
@@ -86,7 +87,8 @@ class ArgumentReader {
     return false;
   }
   bool fail_here(std::string_view expected) {
-    if (at_ >= text_.size()) return fail(fmt::format("is not closed: expected {} before the end of the file", expected));
+    if (at_ >= text_.size())
+      return fail(fmt::format("is not closed: expected {} before the end of the file", expected));
     if (at_end()) return fail(fmt::format("is longer than {} bytes", kBytesMax));
     size_t length = 1;
     while (at_ + length < text_.size() && (static_cast<unsigned char>(text_[at_ + length]) & 0xC0) == 0x80) ++length;

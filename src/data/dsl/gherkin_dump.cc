@@ -8,11 +8,16 @@ namespace {
 
 std::string_view keyword_type_name(KeywordType type) {
   switch (type) {
-    case KeywordType::kUnknown: return "Unknown";
-    case KeywordType::kContext: return "Context";
-    case KeywordType::kAction: return "Action";
-    case KeywordType::kOutcome: return "Outcome";
-    case KeywordType::kConjunction: return "Conjunction";
+    case KeywordType::kUnknown:
+      return "Unknown";
+    case KeywordType::kContext:
+      return "Context";
+    case KeywordType::kAction:
+      return "Action";
+    case KeywordType::kOutcome:
+      return "Outcome";
+    case KeywordType::kConjunction:
+      return "Conjunction";
   }
   return "";
 }
@@ -265,11 +270,11 @@ class Outline {
   }
   void sections_of(int depth, const std::vector<Section>& sections) {
     for (const auto& section : sections) {
-      line(depth, section.place, fmt::format("section {}{}", section_name(section.kind),
-                                             section.after_steps ? " (after the steps)" : ""));
+      line(depth, section.place,
+           fmt::format("section {}{}", section_name(section.kind), section.after_steps ? " (after the steps)" : ""));
       for (const auto& item : section.items) {
-        line(depth + 1, item.place, item.key.empty() ? fmt::format("- {}", item.text)
-                                                     : fmt::format("{}: {}", item.key, item.text));
+        line(depth + 1, item.place,
+             item.key.empty() ? fmt::format("- {}", item.text) : fmt::format("{}: {}", item.key, item.text));
       }
     }
   }
@@ -281,15 +286,16 @@ class Outline {
   void steps(int depth, const std::vector<Step>& list) {
     for (const auto& step : list) {
       annotations_of(depth, step.annotations);
-      line(depth, step.place, fmt::format("step {} {} {}", json_quote(step.keyword),
-                                          keyword_type_name(step.keyword_type), json_quote(step.text)));
+      line(depth, step.place,
+           fmt::format("step {} {} {}", json_quote(step.keyword), keyword_type_name(step.keyword_type),
+                       json_quote(step.text)));
       if (step.table) {
         for (const auto& cells : step.table->rows) row(depth + 1, "row", cells);
       }
       if (step.doc_string) {
         const auto& doc = *step.doc_string;
-        line(depth + 1, doc.place, fmt::format("doc string {} {} {}", doc.delimiter, json_quote(doc.media_type),
-                                               json_quote(doc.content)));
+        line(depth + 1, doc.place,
+             fmt::format("doc string {} {} {}", doc.delimiter, json_quote(doc.media_type), json_quote(doc.content)));
       }
     }
   }
@@ -347,10 +353,13 @@ std::string dump_outline(const Document& document) { return Outline().run(docume
 
 std::string to_text(const Literal& literal) {
   switch (literal.kind) {
-    case Literal::Kind::kString: return quote_argument(literal.text);
+    case Literal::Kind::kString:
+      return quote_argument(literal.text);
     case Literal::Kind::kNumber:
-    case Literal::Kind::kWord: return literal.text;
-    case Literal::Kind::kList: break;
+    case Literal::Kind::kWord:
+      return literal.text;
+    case Literal::Kind::kList:
+      break;
   }
   std::string out = "[";
   for (const auto& item : literal.items) {  // lists nest at most a few deep, by the parser

@@ -8,8 +8,8 @@ unsigned char byte_at(std::string_view text, size_t index) { return static_cast<
 // U+1680, U+2000…200A, U+2028, U+2029, U+202F, U+205F, U+3000, U+FEFF: the white space of three bytes.
 bool is_wide_space(unsigned char a, unsigned char b, unsigned char c) {
   if (a == 0xE1) return b == 0x9A && c == 0x80;
-  if (a == 0xE2) return (b == 0x80 && ((c >= 0x80 && c <= 0x8A) || c == 0xA8 || c == 0xA9 || c == 0xAF)) ||
-                        (b == 0x81 && c == 0x9F);
+  if (a == 0xE2)
+    return (b == 0x80 && ((c >= 0x80 && c <= 0x8A) || c == 0xA8 || c == 0xA9 || c == 0xAF)) || (b == 0x81 && c == 0x9F);
   if (a == 0xE3) return b == 0x80 && c == 0x80;
   return a == 0xEF && b == 0xBB && c == 0xBF;
 }
@@ -127,10 +127,10 @@ Line LineReader::skip_to(size_t offset) {
 std::vector<TableCell> split_cells(const Line& line) {
   std::vector<TableCell> cells;
   const std::string_view text = line.trimmed;
-  size_t start = 0;        // of the cell being read
+  size_t start = 0;           // of the cell being read
   uint32_t start_column = 0;  // UTF-16 units before it
-  uint32_t column = 0;     // UTF-16 units before `i`
-  bool first = true;       // what stands before the first '|' is no cell
+  uint32_t column = 0;        // UTF-16 units before `i`
+  bool first = true;          // what stands before the first '|' is no cell
   for (size_t i = 0; i < text.size(); ++i) {
     const auto byte = byte_at(text, i);
     if ((byte & 0xC0) != 0x80) column += byte >= 0xF0 ? 2 : 1;
@@ -157,7 +157,8 @@ std::vector<TableCell> split_cells(const Line& line) {
         }
         TableCell cell;
         cell.value = unescape_cell(raw);
-        cell.place = {line.number, line.indent + start_column + 1 + skipped,
+        cell.place = {line.number,
+                      line.indent + start_column + 1 + skipped,
                       {line.trimmed_offset() + static_cast<size_t>(raw.data() - text.data()), raw.size()}};
         cells.push_back(std::move(cell));
       }

@@ -37,7 +37,7 @@ class LineReader {
  public:
   explicit LineReader(const SourceText& source);
 
-  Line next();                  // past the end: `eof` again and again
+  Line next();  // past the end: `eof` again and again
   // The line that holds the byte at `offset`, which is at or after the last line read; reading goes on after it.
   Line skip_to(size_t offset);
 

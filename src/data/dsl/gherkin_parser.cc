@@ -152,24 +152,52 @@ class Parser {
     const Kind kind = classify(token, accepted());
     if (state_ == State::kSection && kind == kNone) return take_section_line(token);
     switch (kind) {
-      case kEof: leave_block(); state_ = State::kEnd; break;
+      case kEof:
+        leave_block();
+        state_ = State::kEnd;
+        break;
       case kLanguageLine:
         dialect_ = find_dialect(language_of(token.line));
         state_ = State::kLanguage;
         break;
-      case kEmpty: break;
-      case kCommentLine: take_comment(token.line); break;
-      case kTableRow: take_table_row(token.line); break;
-      case kDocSeparator: open_doc_string(token.line); break;
-      case kTags: take_tags(std::move(token)); break;
-      case kStep: take_step(token.line); break;
-      case kFeatureTitle: take_feature(token.line); break;
-      case kRuleTitle: take_rule(token.line); break;
-      case kBackgroundTitle: take_background(token.line); break;
-      case kScenarioTitle: take_scenario(token.line); break;
-      case kExamplesTitle: take_examples(token.line); break;
-      case kOther: take_description_line(token.line); break;
-      case kNone: take_unexpected(std::move(token)); break;
+      case kEmpty:
+        break;
+      case kCommentLine:
+        take_comment(token.line);
+        break;
+      case kTableRow:
+        take_table_row(token.line);
+        break;
+      case kDocSeparator:
+        open_doc_string(token.line);
+        break;
+      case kTags:
+        take_tags(std::move(token));
+        break;
+      case kStep:
+        take_step(token.line);
+        break;
+      case kFeatureTitle:
+        take_feature(token.line);
+        break;
+      case kRuleTitle:
+        take_rule(token.line);
+        break;
+      case kBackgroundTitle:
+        take_background(token.line);
+        break;
+      case kScenarioTitle:
+        take_scenario(token.line);
+        break;
+      case kExamplesTitle:
+        take_examples(token.line);
+        break;
+      case kOther:
+        take_description_line(token.line);
+        break;
+      case kNone:
+        take_unexpected(std::move(token));
+        break;
     }
   }
 
@@ -184,19 +212,30 @@ class Parser {
   // A comment or a line of text begins the description, after which blank lines are part of it.
   void open_description() {
     switch (state_) {
-      case State::kFeatureLine: state_ = State::kFeatureDescription; break;
-      case State::kRuleLine: state_ = State::kRuleDescription; break;
-      case State::kBackgroundLine: state_ = State::kBackgroundDescription; break;
-      case State::kScenarioLine: state_ = State::kScenarioDescription; break;
-      case State::kExamplesLine: state_ = State::kExamplesDescription; break;
-      default: break;
+      case State::kFeatureLine:
+        state_ = State::kFeatureDescription;
+        break;
+      case State::kRuleLine:
+        state_ = State::kRuleDescription;
+        break;
+      case State::kBackgroundLine:
+        state_ = State::kBackgroundDescription;
+        break;
+      case State::kScenarioLine:
+        state_ = State::kScenarioDescription;
+        break;
+      case State::kExamplesLine:
+        state_ = State::kExamplesDescription;
+        break;
+      default:
+        break;
     }
   }
 
   void take_description_line(const Line& line) {
     open_description();
     description_lines_.push_back(line);
-    if (sections_ == nullptr && section_opened_by(line)) {
+    if (sections_ == nullptr && section_opened_by(line) && may_note()) {
       auto& hint = diagnostics_->hint(source_, line.place().span, "dsl.section",
                                       "this is description, not a section: only a Feature or a Scenario has sections");
       hint.help.emplace_back("move it below the `Feature:` or `Scenario:` line");
@@ -215,11 +254,18 @@ class Parser {
       case State::kScenarioLine:
       case State::kScenarioDescription:
       case State::kExamplesLine:
-      case State::kExamplesDescription: finish_description(); break;
+      case State::kExamplesDescription:
+        finish_description();
+        break;
       case State::kTable:
-      case State::kDocTable: check_rows(nullptr, steps_->back().table->rows); break;
-      case State::kExamplesTable: check_rows(&*examples_->header, examples_->body); break;
-      default: break;
+      case State::kDocTable:
+        check_rows(nullptr, steps_->back().table->rows);
+        break;
+      case State::kExamplesTable:
+        check_rows(&*examples_->header, examples_->body);
+        break;
+      default:
+        break;
     }
   }
 
@@ -243,10 +289,10 @@ class Parser {
     const TableRow& first = header != nullptr ? *header : rows.front();
     for (const TableRow& row : rows) {
       if (row.cells.size() == first.cells.size()) continue;
-      auto& d = report(row.place.line, row.place.span, "dsl.table",
-                       fmt::format("this row has {} cell{}, the first row of its table (line {}) has {}",
-                                   row.cells.size(), row.cells.size() == 1 ? "" : "s", first.place.line,
-                                   first.cells.size()));
+      auto& d =
+          report(row.place.line, row.place.span, "dsl.table",
+                 fmt::format("this row has {} cell{}, the first row of its table (line {}) has {}", row.cells.size(),
+                             row.cells.size() == 1 ? "" : "s", first.place.line, first.cells.size()));
       d.help.emplace_back("every cell ends with `|`; a `|` inside a cell is written `\\|`");
       return;
     }
@@ -341,13 +387,17 @@ class Parser {
     for (auto& annotation : token.tags->annotations) pending_annotations_.push_back(std::move(annotation));
     switch (state_) {
       case State::kStart:
-      case State::kLanguage: state_ = State::kFeatureTags; return;
+      case State::kLanguage:
+        state_ = State::kFeatureTags;
+        return;
       case State::kFeatureTags:
       case State::kRuleTags:
       case State::kScenarioTags:
       case State::kExamplesTags:
-      case State::kStepAnnotations: return;
-      default: break;
+      case State::kStepAnnotations:
+        return;
+      default:
+        break;
     }
     const unsigned here = accepted();
     bool only_annotations = token.tags->only_annotations;
@@ -465,8 +515,10 @@ class Parser {
       case State::kDocEnd:
       case State::kDocTable:
       case State::kExamplesTable:
-      case State::kSection: return !in_background_;
-      default: return false;
+      case State::kSection:
+        return !in_background_;
+      default:
+        return false;
     }
   }
 
@@ -497,8 +549,8 @@ class Parser {
   void report_step_after_section(const Line& step) {
     if (section_refused_) return;
     section_refused_ = true;
-    auto& d = report_section(
-        fmt::format("a section stands after the last step of its scenario, but a step follows on line {}", step.number));
+    auto& d = report_section(fmt::format(
+        "a section stands after the last step of its scenario, but a step follows on line {}", step.number));
     d.help.emplace_back("move the section below that step, or above the first one");
   }
 
@@ -533,6 +585,8 @@ class Parser {
     if (!help.empty()) d.help.push_back(std::move(help));
   }
 
+  bool may_note() const { return diagnostics_->list().size() < kNotesMax; }
+
   // Where several errors name one line, the first is kept; the rest follow from it.
   Diagnostic& report(uint32_t line_number, Span span, std::string code, std::string message) {
     if (std::find(error_lines_.begin(), error_lines_.end(), line_number) != error_lines_.end()) {
@@ -554,7 +608,7 @@ class Parser {
     if (problem.severity == Severity::kError) {
       auto& d = report(source_.position(problem.span.offset).line, problem.span, problem.code, problem.message);
       if (!problem.help.empty()) d.help.push_back(problem.help);
-    } else {
+    } else if (may_note()) {
       auto& d = diagnostics_->hint(source_, problem.span, problem.code, problem.message);
       if (!problem.help.empty()) d.help.push_back(problem.help);
     }

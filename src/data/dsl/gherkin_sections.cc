@@ -24,10 +24,14 @@ SectionItem make_item(const Line& line, std::string_view key, std::string_view t
 
 std::string_view section_name(SectionKind kind) {
   switch (kind) {
-    case SectionKind::kMetadata: return "Metadata";
-    case SectionKind::kAssertions: return "Assertions";
-    case SectionKind::kGoldenTest: return "GoldenTest";
-    case SectionKind::kNotifications: return "Notifications";
+    case SectionKind::kMetadata:
+      return "Metadata";
+    case SectionKind::kAssertions:
+      return "Assertions";
+    case SectionKind::kGoldenTest:
+      return "GoldenTest";
+    case SectionKind::kNotifications:
+      return "Notifications";
   }
   return "";
 }
@@ -55,7 +59,8 @@ std::optional<SectionItem> parse_section_item(const Line& line) {
   size_t key_size = 0;
   if (text[0] != '-') {
     if (!is_key_start(text[0])) return std::nullopt;
-    while (key_size < text.size() && is_key_char(text[key_size]) && space_length(text.substr(key_size)) == 0) ++key_size;
+    while (key_size < text.size() && is_key_char(text[key_size]) && space_length(text.substr(key_size)) == 0)
+      ++key_size;
     if (key_size == text.size() || text[key_size] != ':') return std::nullopt;
   }
   const std::string_view rest = text.substr(key_size + 1);
@@ -92,12 +97,13 @@ std::vector<Section> take_sections(const SourceText& source, const Dialect& dial
       sections.push_back(std::move(section));
       continue;
     }
-    const std::string_view name = section_name(*kind);
-    auto& warning = diagnostics->warning(source, stranger->place().span, "dsl.section",
-                                         fmt::format("this line is no item of the section `{}:` (line {}), so all of "
-                                                     "it is read as description",
-                                                     name, (*lines)[header].number));
-    warning.help.emplace_back(kSectionItemHelp);
+    if (diagnostics->list().size() < kNotesMax) {
+      auto& warning = diagnostics->warning(source, stranger->place().span, "dsl.section",
+                                           fmt::format("this line is no item of the section `{}:` (line {}), so all of "
+                                                       "it is read as description",
+                                                       section_name(*kind), (*lines)[header].number));
+      warning.help.emplace_back(kSectionItemHelp);
+    }
     kept.insert(kept.end(), lines->begin() + static_cast<std::ptrdiff_t>(header),
                 lines->begin() + static_cast<std::ptrdiff_t>(i));
   }

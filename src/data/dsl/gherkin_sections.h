@@ -17,6 +17,9 @@ Section make_section(SectionKind kind, const Line& header, bool after_steps);
 std::optional<SectionItem> parse_section_item(const Line& line);
 inline constexpr std::string_view kSectionItemHelp = "an item is `- text` or `key: value`";
 
+// Warnings and hints beyond these are not recorded, so that a huge file does not make a huge list.
+inline constexpr size_t kNotesMax = 200;
+
 // Takes the sections out of the lines of a description. A section goes up to the next line with a keyword (which in a
 // description is text like any other) or the next section. Lines of a section that does not parse as one stay, with a
 // warning.

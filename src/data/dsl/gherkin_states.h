@@ -26,17 +26,17 @@ enum class State {
   kScenarioDescription,
   kStepAnnotations,
   kStepLine,
-  kTable,           // of a step
-  kTableDoc,        // inside the doc string after a table
+  kTable,     // of a step
+  kTableDoc,  // inside the doc string after a table
   kTableDocEnd,
-  kDoc,             // inside a doc string
+  kDoc,  // inside a doc string
   kDocEnd,
-  kDocTable,        // the table after a doc string
+  kDocTable,  // the table after a doc string
   kExamplesTags,
   kExamplesLine,
   kExamplesDescription,
   kExamplesTable,
-  kSection,         // of a scenario, after its last step
+  kSection,  // of a scenario, after its last step
   kEnd,
 };
 

@@ -100,8 +100,9 @@ constexpr const char* kHead = "Feature: f\n  Scenario: s\n";
 TEST(GherkinAnnotations, TypedArguments) {
   Diagnostics diagnostics;
   const auto document =
-      parse(std::string(kHead) + "    @requires(\"a b\", 2, cpu=-2.5, memory=512Mi,\n       label=[x, \"y\", [1]], big=1e3)\n"
-                                 "    Given x\n",
+      parse(std::string(kHead) +
+                "    @requires(\"a b\", 2, cpu=-2.5, memory=512Mi,\n       label=[x, \"y\", [1]], big=1e3)\n"
+                "    Given x\n",
             &diagnostics);
   ASSERT_TRUE(document) << diagnostics.render();
   const Step& step = document->feature->scenarios[0].steps[0];
@@ -181,6 +182,14 @@ TEST(Gherkin, GivesUpAfterTenErrors) {
   Diagnostics diagnostics;
   EXPECT_FALSE(parse(text, &diagnostics));
   EXPECT_EQ(diagnostics.error_count(), 10u);
+}
+
+TEST(Gherkin, NotesAreBounded) {
+  std::string text = "Feature: f\n";
+  for (int i = 0; i < 1000; ++i) text += "@unknown(x)\nScenario: s\nMetadata:\nnonsense\n";
+  Diagnostics diagnostics;
+  EXPECT_TRUE(parse(text, &diagnostics));
+  EXPECT_EQ(diagnostics.list().size(), 200u);
 }
 
 TEST(Gherkin, EveryKeywordOfEveryLanguage) {
