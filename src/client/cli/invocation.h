@@ -27,12 +27,19 @@ struct ParsedValues {
 class Invocation {
  public:
   Invocation(const Command& root, const Command& command, std::string path, std::map<std::string, ParsedValues> values,
-             Console& console)
-      : root_(&root), command_(&command), path_(std::move(path)), values_(std::move(values)), console_(&console) {}
+             std::string command_line, Console& console)
+      : root_(&root),
+        command_(&command),
+        path_(std::move(path)),
+        values_(std::move(values)),
+        command_line_(std::move(command_line)),
+        console_(&console) {}
 
   const Command& root() const { return *root_; }        // the whole tree
   const Command& command() const { return *command_; }
   const std::string& path() const { return path_; }     // "runi contract check"
+  // As it was typed, quoted for a shell: for records of what was run.
+  const std::string& command_line() const { return command_line_; }
   Console& console() { return *console_; }
 
   // For positionals (by their name, "FEATURE") and flags (by their long name, "memory") alike, global flags included.
@@ -61,6 +68,7 @@ class Invocation {
   const Command* command_;
   std::string path_;
   std::map<std::string, ParsedValues> values_;
+  std::string command_line_;
   Console* console_;
 };
 

@@ -8,6 +8,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/help.h"
 #include "client/cli/parse.h"
+#include "platform/os/shell_words.h"
 
 namespace runink::cli {
 namespace {
@@ -66,7 +67,9 @@ int run_program(const Command& root, const std::vector<std::string>& arguments, 
     Status entered = enter_folder(project.texts[0]);
     if (!entered.ok()) return finish(console, entered);
   }
-  Invocation invocation(root, *outcome.command, outcome.path, std::move(outcome.values), console);
+  std::vector<std::string> typed = arguments;
+  typed.insert(typed.begin(), root.name);
+  Invocation invocation(root, *outcome.command, outcome.path, std::move(outcome.values), os::join_command(typed), console);
   return finish(console, run_command(invocation));
 }
 

@@ -28,6 +28,7 @@ Command restart_command();  // run_command.cc
 Command lineage_command();
 Command dlq_command();
 Command quality_command();
+Command show_command();
 
 // the program
 Command completion_command();

@@ -7,6 +7,7 @@
 #include "client/cli/commands/all.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/feature.h"
+#include "client/cli/history.h"
 #include "client/cli/invocation.h"
 #include "client/cli/progress.h"
 #include "client/cli/project.h"
@@ -81,17 +82,23 @@ void print_summary(Console& console, const ledger::RunRecord& r, const std::stri
   if (r.spilled_bytes > 0) console.say(fmt::format("  spilled   {} to disk", human_bytes(r.spilled_bytes)));
 }
 
-// The first and next useful commands.
-void print_closing(Console& console, const local::RunOutcome& outcome) {
+// The whole, what it left behind, and the next useful command.
+void print_closing(Console& console, const local::Project& project, const local::RunOutcome& outcome) {
   const auto& p = outcome.parent;
   console.say(fmt::format("run {}  {} records, {} valid, {} rejected in {}, peak memory {}", p.id, human_count(p.records_in),
                           human_count(p.records_valid), human_count(p.records_rejected), human_duration(p.wall_seconds),
                           human_bytes(p.peak_memory_bytes)));
+  console.say(fmt::format("lineage       {}", escape_control(shown_path(project.root() + "/.runink/runs/" + p.id + "/lineage.ndjson", project.root()))));
+  for (const auto& scenario : outcome.scenarios) {
+    const auto letters = scenario.labels.find("dead_letters");
+    if (letters == scenario.labels.end() || scenario.records_rejected == 0) continue;
+    console.say(fmt::format("dead letters  {} in {}", human_count(scenario.records_rejected), escape_control(shown_path(letters->second, project.root()))));
+  }
   std::string next = p.state == ledger::RunState::kInterrupted ? fmt::format("runi resume {}", p.id.substr(p.id.size() - 8))
                      : p.state == ledger::RunState::kFailed    ? "runi logs last"
                      : p.records_rejected > 0                  ? "runi dlq list"
                                                                : "runi lineage last";
-  console.say(fmt::format("next: {}", console.err_styled(Style::kBold, next)));
+  console.say(fmt::format("next          {}", console.err_styled(Style::kBold, next)));
 }
 
 Result<int> execute(Invocation& invocation, const local::Project& project, local::RunOptions options) {
@@ -115,7 +122,7 @@ Result<int> execute(Invocation& invocation, const local::Project& project, local
   static StopFlag stop;
   os::install_stop_signals(&stop);
   options.stop = &stop;
-  options.command = invocation.path() + " " + options.feature;
+  options.command = invocation.command_line();
 
   console.say(fmt::format("running {} on this machine", escape_control(options.feature)));
   std::unique_ptr<Progress> progress;
@@ -138,10 +145,10 @@ Result<int> execute(Invocation& invocation, const local::Project& project, local
   for (const auto& name : outcome.skipped) console.say(fmt::format("complete already: {}", escape_control(name)));
   if (!outcome.status.ok()) {
     console.print_error(outcome.status);
-    print_closing(console, outcome);
+    print_closing(console, project, outcome);
     return exit_code(outcome.status);
   }
-  print_closing(console, outcome);
+  print_closing(console, project, outcome);
   return kExitDone;
 }
 
@@ -156,7 +163,7 @@ Result<int> run(Invocation& invocation) {
 Result<int> go_on(Invocation& invocation, bool resume) {
   const local::Project project = RUNINK_TRY(local::Project::find("."));
   const ledger::Ledger ledger = RUNINK_TRY(project.open_ledger(nullptr));
-  ledger::RunRecord before = RUNINK_TRY(ledger.load_run(RUNINK_TRY(ledger.find_run(invocation.text("RUN")))));
+  ledger::RunRecord before = RUNINK_TRY(ledger.load_run(RUNINK_TRY(ledger.find_run(invocation.given("RUN") ? invocation.text("RUN") : "last"))));
   if (!before.parent_id.empty()) before = RUNINK_TRY(ledger.load_run(before.parent_id));
   if (before.state == ledger::RunState::kRunning) {
     return failed_precondition("run {} is still running", before.id).with_hint("runi status shows how far it is");
@@ -173,10 +180,6 @@ Result<int> go_on(Invocation& invocation, bool resume) {
 }
 Result<int> resume(Invocation& invocation) { return go_on(invocation, true); }
 Result<int> restart(Invocation& invocation) { return go_on(invocation, false); }
-
-Positional run_positional() {
-  return {.name = "RUN", .help = "id of a run, its beginning or end, or \"last\"", .completion = Completion::kRun};
-}
 
 }  // namespace
 
@@ -206,9 +209,9 @@ Command resume_command() {
           .summary = "go on with a run that was interrupted or failed",
           .description = "Scenarios that are complete are skipped. Refused where the feature, a contract, runink.toml or an input has changed "
                          "since: then begin anew with runi restart.",
-          .positionals = {run_positional()},
+          .positionals = {run_positional(true)},
           .flags = run_flags(),
-          .examples = {{"runi resume last", "Go on with the newest run."}},
+          .examples = {{"runi resume", "Go on with the newest run."}},
           .run = resume};
 }
 
@@ -217,9 +220,9 @@ Command restart_command() {
           .group = "runs",
           .summary = "run the feature of an earlier run again, from the beginning",
           .description = "Everything is read and written anew, with the project as it is now.",
-          .positionals = {run_positional()},
+          .positionals = {run_positional(true)},
           .flags = run_flags(),
-          .examples = {{"runi restart last", "Run the newest run's feature again."}},
+          .examples = {{"runi restart", "Run the newest run's feature again."}},
           .run = restart};
 }
 

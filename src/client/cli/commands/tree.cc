@@ -22,11 +22,12 @@ Command command_tree() {
       // contracts
       contract_command(),
       // runs
-      runs_command(), status_command(), logs_command(), resume_command(), restart_command(), lineage_command(), dlq_command(), quality_command(),
+      runs_command(), status_command(), logs_command(), resume_command(), restart_command(), lineage_command(),
+      dlq_command(), quality_command(), show_command(),
       // the program
       completion_command(), help_command(), complete_command(), generate_command()};
   root.examples = {{"runi init shop", "Make a project that works."},
-                   {"runi plan features/orders.dsl", "See what a feature would do."}};
+                   {"runi run features/orders.dsl", "Run a feature."}};
   return root;
 }
 
