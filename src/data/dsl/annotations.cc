@@ -291,6 +291,10 @@ const ReadAnnotation* AnnotationSet::find(std::string_view name) const {
   return nullptr;
 }
 
+bool AnnotationSet::is_broken(std::string_view name) const {
+  return std::find(broken.begin(), broken.end(), name) != broken.end();
+}
+
 AnnotationSetPtr read_annotations(const SourceText& source, const std::vector<Annotation>& annotations,
                                   const Substitution* substitution, Diagnostics* diagnostics) {
   static const AnnotationSetPtr kEmpty = std::make_shared<const AnnotationSet>();
@@ -307,6 +311,7 @@ AnnotationSetPtr read_annotations(const SourceText& source, const std::vector<An
     }
     ReadAnnotation read;
     if (reader.read(annotation, *spec, &read)) set->list.push_back(std::move(read));
+    else set->broken.push_back(spec->name);
   }
   return set;
 }

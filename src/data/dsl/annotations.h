@@ -45,7 +45,9 @@ struct ReadAnnotation {
 
 struct AnnotationSet {
   std::vector<ReadAnnotation> list;
+  std::vector<std::string_view> broken;  // names of those left out because of errors
   const ReadAnnotation* find(std::string_view name) const;
+  bool is_broken(std::string_view name) const;
 };
 using AnnotationSetPtr = std::shared_ptr<const AnnotationSet>;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/nearest.h"
 #include "base/text.h"
@@ -90,7 +91,8 @@ class Compiler {
         if (known == seen.end() && (step.from_background || !step.text.exact) && seen.size() < 1000) {
           seen.emplace(step.text.text, bound.bound);
         }
-        const bool custom = step.annotations->find("step") != nullptr || step.annotations->find("exec") != nullptr;
+        const bool custom = step.annotations->find("step") != nullptr || step.annotations->find("exec") != nullptr ||
+                            step.annotations->is_broken("step") || step.annotations->is_broken("exec");
         bound.by_annotation = !bound.bound && custom;
         scenario.steps.push_back(std::move(bound));
       }
@@ -275,7 +277,11 @@ std::optional<plan::Plan> compile(const Document& document, const CompileEnviron
   // Diagnostics of earlier phases may be there already; only those of this one decide.
   Diagnostics own;
   auto plan = Compiler(document, environment, &own).run();
-  diagnostics->append(std::move(own));
+  // Rows of an outline, and scenarios with one Background, make the same errors again.
+  std::set<std::string> said;
+  for (const Diagnostic& d : own.list()) {
+    if (said.insert(fmt::format("{} {} {}", d.location.to_string(), d.code, d.message)).second) diagnostics->add(d);
+  }
   return plan;
 }
 

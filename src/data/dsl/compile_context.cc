@@ -25,8 +25,10 @@ Diagnostic& CompileContext::warning(Span span, std::string code, std::string mes
 
 bool CompileContext::give_up() {
   const auto& list = diagnostics_->list();
-  for (; seen_ < list.size(); ++seen_) errors_ += list[seen_].severity == Severity::kError;
-  return too_large_ || errors_ >= kMostErrors;
+  for (; seen_ < list.size(); ++seen_) {
+    if (list[seen_].severity == Severity::kError) errors_.insert(list[seen_].location.to_string() + list[seen_].message);
+  }
+  return too_large_ || errors_.size() >= kMostErrors;
 }
 
 void CompileContext::count_facts(const std::vector<plan::ColumnInfo>& columns, Span span) {

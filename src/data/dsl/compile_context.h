@@ -77,7 +77,8 @@ class CompileContext {
   SourceTextPtr source_;
   const CompileEnvironment& environment_;
   Diagnostics* diagnostics_;
-  size_t seen_ = 0, errors_ = 0, facts_ = 0;
+  size_t seen_ = 0, facts_ = 0;
+  std::set<std::string> errors_;  // each once, however many rows of an outline make it
   bool too_large_ = false;
   std::map<std::string, plan::ContractPtr> contracts_;  // by reference
   struct LoadedFile {

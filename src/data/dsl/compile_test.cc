@@ -75,7 +75,8 @@ std::vector<Case> read_cases(const std::filesystem::path& path) {
     else if (kind == "case" || kind == "lint" || kind == "json") out.push_back({kind, name, body, environment});
     body.clear();
   };
-  for (const auto line : split(read_file(path), '\n')) {
+  const std::string whole = read_file(path);
+  for (const auto line : split(whole, '\n')) {
     if (line.substr(0, 4) != "--- ") {
       body += line;
       body += '\n';

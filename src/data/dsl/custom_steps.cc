@@ -20,6 +20,8 @@ void ScenarioCompiler::custom(bool program) {
   const ReadAnnotation* a = own(annotation_name);
   if (a == nullptr && in_sentence == nullptr) a = inherited(annotation_name);
   if (a == nullptr && in_sentence == nullptr) {
+    flow_.unknown = true;
+    if (is_broken(annotation_name)) return;
     error(step_span(), "dsl.step", program ? "nothing says which program runs" : "nothing says which step runs")
         .help.push_back(program ? "write @exec(\"program …\") on the line above" : "write @step(\"Name\") on the line above");
     return;

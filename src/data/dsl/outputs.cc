@@ -70,6 +70,7 @@ void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vect
   const ReadAnnotation* a = own("sink");
   if (a == nullptr && file == nullptr) a = inherited("sink");
   if (a == nullptr && file == nullptr) {
+    if (is_broken("sink")) return;
     error(step_span(), "dsl.sink_missing", "nothing says where these records go")
         .help.push_back("write @sink(\"out/….ndjson\") on the line above");
     return;

@@ -118,7 +118,8 @@ void ScenarioCompiler::dispatch(const BoundStep& s) {
 
 void ScenarioCompiler::check_attachments() {
   const ExpandedStep& s = *step_->step;
-  const std::string what = step_->bound ? "`" + step_->bound->sentence->patterns[0] + "`" : "a custom step";
+  const std::string what = step_->bound ? "it is of the kind `" + example_words(*step_->bound->sentence) + "`"
+                                        : std::string("a custom step takes records only");
   if (s.has_doc_string) {
     error(s.step->doc_string->place.span, "dsl.doc_string", "this sentence takes no doc string")
         .help.push_back("nothing would read it; a comment begins with #");
@@ -126,7 +127,7 @@ void ScenarioCompiler::check_attachments() {
   const Attachment wanted = step_->bound ? step_->bound->sentence->table : Attachment::kNone;
   const bool slots_say_it = wanted == Attachment::kOptionalTable && !step_->bound->captures.empty();
   if (!s.table.empty() && (wanted == Attachment::kNone || slots_say_it)) {
-    error(s.step->table->place.span, "dsl.table", "this sentence takes no table").help.push_back("it is " + what);
+    error(s.step->table->place.span, "dsl.table", "this sentence takes no table").help.push_back(what);
   } else if (s.table.empty() && wanted != Attachment::kNone && !slots_say_it) {
     error(s.text.span, "dsl.table", "this sentence needs a table below it")
         .help.push_back("one row each: " + step_->bound->sentence->table_help);
@@ -144,7 +145,7 @@ void ScenarioCompiler::check_annotations() {
       const auto& wanted = step_->bound->sentence->annotations;
       if (std::find(wanted.begin(), wanted.end(), a.name) != wanted.end()) continue;
       auto& d = error(a.span, "dsl.annotation_misplaced",
-                      fmt::format("@{} has no meaning on `{}`", a.name, step_->bound->sentence->patterns[0]));
+                      fmt::format("@{} has no meaning on a sentence like `{}`", a.name, example_words(*step_->bound->sentence)));
       if (a.name == "source") d.help.push_back("it belongs to a sentence such as `records arrive from the feed`");
       else if (a.name == "sink") d.help.push_back("it belongs to a sentence such as `valid records are written`");
       else if (a.name == "contract") d.help.push_back("it belongs to a source, a join, a check or a custom step");
@@ -235,6 +236,13 @@ const ReadAnnotation* ScenarioCompiler::inherited(std::string_view name) {
     }
   }
   return nullptr;
+}
+
+bool ScenarioCompiler::is_broken(std::string_view name) {
+  bool broken = step_->step->annotations->is_broken(name);
+  for (const auto& set : scenario_.expanded.defaults) broken = broken || set->is_broken(name);
+  if (broken) failed_ = true;
+  return broken;
 }
 
 const Capture* ScenarioCompiler::capture(std::string_view slot) const {

@@ -76,6 +76,7 @@ class ScenarioCompiler {
 
   const ReadAnnotation* own(std::string_view name) const;
   const ReadAnnotation* inherited(std::string_view name);  // of the scenario, rule or feature; marks it as used
+  bool is_broken(std::string_view name);                   // written here or above, and in error
   const Capture* capture(std::string_view slot) const;
   Span span_of(const Capture& capture) const;
   Span span_of(const Capture& capture, const Capture::Item& item) const;

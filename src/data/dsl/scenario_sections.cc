@@ -2,7 +2,7 @@
 //
 //   Assertions:     an item of assertion_sentences(), or a true-or-false expression over aggregates of the valid branch
 //   Notifications:  `- stderr`, `- file:PATH`, `- exec:COMMAND`, each perhaps followed by `on failure` (which is what is
-//                   meant when nothing is said), `on success` or `always`; also written `on success: exec:COMMAND`
+//                   meant when nothing is said), `on success` or `always`; also without the dash: `exec: COMMAND`
 //   GoldenTest:     `- CASE`, a folder below golden/<feature>/<scenario>/, or `- PATH` with a slash, from the project root
 //   Metadata:       `key: value`
 #include <algorithm>
@@ -69,8 +69,12 @@ void ScenarioCompiler::assertion(const ExpandedItem& item) {
     if (const Capture* percent = bound->find("percent")) out.number = percent->number;
     const bool max_kind = kind == Kind::kMaxRejected || kind == Kind::kMaxRejectedPercent || kind == Kind::kMaxProcessed;
     if ((max_kind && !inclusive && out.number <= 0) || (kind == Kind::kMaxRejectedPercent && out.number > 100)) {
-      error(item.text.span, "dsl.assertion", out.number > 100 ? "a share is at most 100%" : "nothing is fewer than none: this can never hold")
-          .help.push_back("write `no records are rejected`, if that is meant");
+      if (out.number > 0) {
+        error(item.text.span, "dsl.assertion", "a share is at most 100%");
+      } else {
+        error(item.text.span, "dsl.assertion", "nothing is fewer than none: this can never hold")
+            .help.push_back("write `no records are rejected`, if that is meant");
+      }
       return;
     }
     if (kind == Kind::kMinValid && plan_.valid.empty() && !failed_) {
@@ -119,8 +123,8 @@ void ScenarioCompiler::assertion(const ExpandedItem& item) {
 
 namespace {
 
-// Cuts "on failure", "on success" or "always" off the end (or off a key); false when there is none.
-bool cut_when(std::string_view* text, std::string* when) {
+// Cuts "on failure", "on success" or "always" off the end.
+void cut_when(std::string_view* text, std::string* when) {
   static const std::pair<std::string_view, std::string_view> kEndings[] = {
       {"on failure", "failure"}, {"on success", "success"}, {"always", "always"}};
   for (const auto& [words, value] : kEndings) {
@@ -129,9 +133,8 @@ bool cut_when(std::string_view* text, std::string* when) {
     if (!rest.empty() && rest.back() != ' ' && rest.back() != '\t') continue;
     *when = std::string(value);
     *text = trim(rest);
-    return true;
+    return;
   }
-  return false;
 }
 
 }  // namespace
@@ -144,10 +147,6 @@ void ScenarioCompiler::notifications(const ExpandedSection& section) {
     out.location = context_.location(item.text.span);
     std::string whole = item.key.empty() ? item.text.text : item.key + ":" + item.text.text;
     std::string_view text = whole;
-    if (!item.key.empty()) {
-      std::string_view key = item.key;
-      if (cut_when(&key, &out.when) && key.empty()) text = item.text.text;
-    }
     cut_when(&text, &out.when);
     const size_t colon = text.find(':');
     const std::string_view channel = trim(text.substr(0, colon));

@@ -65,6 +65,15 @@ const Sentence* find_sentence(std::string_view name) {
   return nullptr;
 }
 
+std::string example_words(const Sentence& sentence) {
+  for (const auto line : split(sentence.example, '\n')) {
+    const std::string_view text = trim(line);
+    if (text.empty() || text[0] == '@' || text[0] == '|') continue;
+    return std::string(text.substr(text.find(' ') + 1));
+  }
+  return "";
+}
+
 const Capture* BoundSentence::find(std::string_view slot) const { return find_capture(captures, slot); }
 const Capture* BoundAssertion::find(std::string_view slot) const { return find_capture(captures, slot); }
 

@@ -29,7 +29,7 @@ namespace runink::dsl {
 inline constexpr size_t kMaxSentenceBytes = 16384;
 
 enum class SlotKind {
-  kNoun,        // one to four bare words: "records", "the late flights"
+  kNoun,        // one to six bare words: "records", "the late flights", "flights of the year"
   kRest,        // words without quotes that mean nothing: "the feed"
   kField,       // route, billing.city, "route", `First name`
   kFields,      // route, "delay" and origin
@@ -71,6 +71,8 @@ struct Sentence {
 
 const std::vector<Sentence>& sentences();
 const Sentence* find_sentence(std::string_view name);
+// The words of the sentence's example, without keyword, annotations and table.
+std::string example_words(const Sentence& sentence);
 
 struct Capture {
   std::string slot;

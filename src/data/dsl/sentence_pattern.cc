@@ -295,11 +295,13 @@ Alignment align(const FlatPattern& pattern, const SentenceText& text, WordDistan
       offer(cost[at(e - 1, w)] + kMissing, kSkipElement);
       if (w == 0) continue;
       if (!element.is_slot) {
-        offer(cost[at(e - 1, w - 1)] + 1.5 * distance(element.word, w - 1, text), kTake);
+        offer(cost[at(e - 1, w - 1)] + 1.2 * distance(element.word, w - 1, text), kTake);
       } else {
-        const bool fits = slot_accepts(element.kind, text, w - 1, w);
-        offer(cost[at(e - 1, w - 1)] + (fits ? kSlotFirst : 0.9), kTake);
-        if (slot_words(element.kind).second != 1) offer(cost[at(e, w - 1)] + kSlotMore, kTakeMore);
+        offer(cost[at(e - 1, w - 1)] + kSlotFirst + slot_misfit(element.kind, text, w - 1, true), kTake);
+        if (slot_words(element.kind).second == 1) continue;
+        // A noun takes no words that bind others together.
+        const bool more = element.kind != SlotKind::kNoun || slot_accepts(element.kind, text, w - 1, w);
+        if (more) offer(cost[at(e, w - 1)] + kSlotMore + slot_misfit(element.kind, text, w - 1, false), kTakeMore);
       }
     }
   }
@@ -357,6 +359,7 @@ std::vector<std::string> nearest_readings(const std::vector<FlatPattern>& patter
   std::vector<std::string> out;
   for (const Alignment* a : ranked) {
     if (out.size() == count) break;
+    if (equals_ignore_case(a->reading, whole.text)) continue;  // what was written helps nobody
     if (std::find(out.begin(), out.end(), a->reading) == out.end()) out.push_back(a->reading);
   }
   return out;

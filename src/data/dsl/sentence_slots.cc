@@ -124,7 +124,7 @@ bool read_field(std::string_view w, std::string* out, bool* quoted) {
   if (is_quoted(w, "\"'`")) {
     *out = unquote(w);
     *quoted = true;
-    return !out->empty();
+    return true;  // an empty name is for the compiler to speak about
   }
   *quoted = false;
   *out = std::string(w);
@@ -233,7 +233,7 @@ bool read_terms(const std::vector<Part>& parts, Capture* out) {
 
 std::pair<size_t, size_t> slot_words(SlotKind kind) {
   switch (kind) {
-    case SlotKind::kNoun: return {1, 4};
+    case SlotKind::kNoun: return {1, 6};
     case SlotKind::kField:
     case SlotKind::kString:
     case SlotKind::kName:
@@ -250,7 +250,9 @@ bool slot_accepts(SlotKind kind, const SentenceText& text, size_t begin, size_t 
     case SlotKind::kNoun:
       for (size_t i = begin; i < end; ++i) {
         const auto& w = text.words[i];
-        if (w.text.size() != w.plain.size() || !is_bare_name(w.plain) || is_function_word(w.lower)) return false;
+        const bool inner_of = w.lower == "of" && i > begin && i + 1 < end;  // "flights of the year"
+        if (w.text.size() != w.plain.size() || !is_bare_name(w.plain)) return false;
+        if (!inner_of && is_function_word(w.lower)) return false;
       }
       return true;
     case SlotKind::kRest: {
@@ -276,6 +278,27 @@ bool slot_accepts(SlotKind kind, const SentenceText& text, size_t begin, size_t 
       return first.size() > 1 && first.back() == '%';
     case SlotKind::kStrings: return is_quoted(first) || first.find(',') != std::string_view::npos;
     default: return true;
+  }
+}
+
+double slot_misfit(SlotKind kind, const SentenceText& text, size_t word, bool first) {
+  const auto& w = text.words[word];
+  switch (kind) {
+    case SlotKind::kExpression:
+    case SlotKind::kRest:
+    case SlotKind::kType: return first && is_function_word(w.lower) && w.lower != "not" && w.lower != "if" ? 0.4 : 0;
+    case SlotKind::kFields:
+    case SlotKind::kStrings:
+    case SlotKind::kPairs:
+    case SlotKind::kTerms:
+    case SlotKind::kKeys: {
+      if (first) return is_function_word(w.lower) ? 0.9 : 0;
+      const auto& before = text.words[word - 1];
+      const bool goes_on = before.text.size() != before.plain.size() || before.lower == "and" || w.lower == "and" ||
+                           w.lower == "descending" || w.lower == "ascending" || w.lower == "desc" || w.lower == "asc";
+      return goes_on ? 0 : 0.5;
+    }
+    default: return slot_accepts(kind, text, word, word + 1) ? 0 : 0.9;
   }
 }
 

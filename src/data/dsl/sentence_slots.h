@@ -15,6 +15,9 @@ std::pair<size_t, size_t> slot_words(SlotKind kind);
 // Whether words [begin, end) can fill the slot, cheaply and without false refusals.
 bool slot_accepts(SlotKind kind, const SentenceText& text, size_t begin, size_t end);
 
+// How little one word looks like a part of what fills the slot, from 0 (well) to 1; `first`: it is the slot's first.
+double slot_misfit(SlotKind kind, const SentenceText& text, size_t word, bool first);
+
 // Reads what the words say; false when they are not what the slot takes after all.
 bool read_slot(const PatternElement& slot, const SentenceText& text, size_t begin, size_t end, Capture* out);
 

@@ -13,16 +13,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// The step line of an example: after annotations and the keyword, before the table.
-std::string step_of(const std::string& example) {
-  for (const auto line : split(example, '\n')) {
-    const std::string_view text = trim(line);
-    if (text.empty() || text[0] == '@' || text[0] == '|') continue;
-    return std::string(text.substr(text.find(' ') + 1));
-  }
-  return "";
-}
-
 std::string name_of(std::string_view text) {
   const auto bound = bind_sentence(text);
   return bound ? bound->sentence->name : "none";
@@ -31,7 +21,7 @@ std::string name_of(std::string_view text) {
 TEST(Sentence, EveryExampleBindsToItsOwnSentenceOnly) {
   for (const Sentence& s : sentences()) {
     if (s.name == "step" || s.name == "program") continue;  // worded freely under their annotation
-    const std::string text = step_of(s.example);
+    const std::string text = example_words(s);
     std::set<std::string> names;
     for (const auto& b : bind_all(text)) names.insert(b.sentence->name);
     EXPECT_THAT(names, ElementsAre(s.name)) << text;

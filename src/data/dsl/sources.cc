@@ -152,7 +152,10 @@ plan::ContractPtr ScenarioCompiler::named_contract(const Capture* in_sentence, b
     return nullptr;
   }
   if (in_sentence == nullptr && a == nullptr && with_defaults) a = inherited("contract");
-  if (in_sentence == nullptr && a == nullptr) return nullptr;
+  if (in_sentence == nullptr && a == nullptr) {
+    *failed = *failed || is_broken("contract");
+    return nullptr;
+  }
   plan::ContractPtr contract = in_sentence != nullptr ? context_.contract(in_sentence->text, span_of(*in_sentence))
                                                       : context_.contract(a->text("path"), a->find("path")->span);
   if (contract == nullptr) *failed = failed_ = true;
@@ -233,7 +236,9 @@ void ScenarioCompiler::source() {
   bool failed = false;
   plan::ContractPtr contract = named_contract(capture("contract"), first, &failed);
   std::optional<Endpoint> e;
-  if (a == nullptr && file == nullptr) {
+  if (a == nullptr && file == nullptr && is_broken("source")) {
+    failed = true;
+  } else if (a == nullptr && file == nullptr) {
     error(step_span(), "dsl.source_missing", "nothing says where these records come from")
         .help.push_back("write @source(\"data/….ndjson\") on the line above");
   } else {

@@ -133,9 +133,11 @@ Feature: All
     Then records are passed on
 
   Scenario: Sink of another
-    Given rows arrive from sink "fields"
-    When rows where number > 3 are kept
-    Then rows are written to "-.ndjson"
+    And rows arrive from sink "fields"
+    And airports arrive from scenario "Plain"
+    When records are joined with rows on id = rows.number
+    And records are joined with airports as plain on id = plain.id
+    Then records are written to "out/-.ndjson"
 --- steps: ScoreDelays Other
 --- file: contracts/scored.contract
 contract Scored { string origin [[required]]; float64 score [[range(0, 1)]]; string who [[pii]]; }
@@ -158,7 +160,7 @@ Feature: Custom
     Notifications:
       - stderr
       - file:out/alerts.log on success
-      on failure: exec:./page --now
+      exec: ./page --now
       exec: ./always me always
     GoldenTest:
       - late flights
