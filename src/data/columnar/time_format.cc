@@ -107,7 +107,7 @@ struct TimeFormat::Parts {
   int64_t offset_seconds = 0;
 };
 
-Result<TimeFormat> TimeFormat::make(std::string_view format, TypeId type, TimeZonePtr zone) {
+Result<TimeFormat> TimeFormat::make(std::string_view format, TypeId type, TimeZonePtr zone, bool writing_only) {
   RUNINK_CHECK(type == TypeId::kDate || type == TypeId::kTime || type == TypeId::kTimestamp);
   TimeFormat out;
   out.format_ = format;
@@ -140,13 +140,15 @@ Result<TimeFormat> TimeFormat::make(std::string_view format, TypeId type, TimeZo
       }
       const Letter* letter = find_letter(c);
       if (letter == nullptr) return fails(fmt::format("%{} is not a letter that Runink knows", escape_control({&c, 1})));
-      if (letters.find(c) != letters.npos) return fails(fmt::format("has %{} twice", c));
+      if (!writing_only && letters.find(c) != letters.npos) return fails(fmt::format("has %{} twice", c));
       if (type == TypeId::kTime && !letter->time) return fails(fmt::format("a time has no %{}", c));
       if (type == TypeId::kDate && !letter->date) return fails(fmt::format("a date has no %{}", c));
       letters += c;
       out.ops_.push_back({c});
     }
   }
+  for (const Op& op : out.ops_) out.max_width_ += op.kind == 'c' ? 1 : find_letter(op.kind)->width_max;
+  if (writing_only) return out;
   const auto has = [&](std::string_view any) { return letters.find_first_of(any) != letters.npos; };
   if (type != TypeId::kTime) {
     if (!has("Yy")) return fails("has no year (%Y or %y)");
@@ -162,7 +164,6 @@ Result<TimeFormat> TimeFormat::make(std::string_view format, TypeId type, TimeZo
   if (has("I") != has("p")) return fails("%I and %p go together");
   if (has("MSf") && !has("HI")) return fails("has minutes or seconds but no hour");
 
-  for (const Op& op : out.ops_) out.max_width_ += op.kind == 'c' ? 1 : find_letter(op.kind)->width_max;
   out.compile_fixed();
   return out;
 }

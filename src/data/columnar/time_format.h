@@ -83,7 +83,8 @@ using TimeZonePtr = std::shared_ptr<const TimeZone>;
 class TimeFormat {
  public:
   // `type` is kDate, kTime or kTimestamp. `zone` is that of text without %z; null is UTC. It is also the zone written.
-  static Result<TimeFormat> make(std::string_view format, TypeId type, TimeZonePtr zone = nullptr);
+  // With `writing_only` the format need not fix the value ("%Y-%m", "%H:%M" of a timestamp); parse() must not be called.
+  static Result<TimeFormat> make(std::string_view format, TypeId type, TimeZonePtr zone = nullptr, bool writing_only = false);
 
   const std::string& format() const { return format_; }
   TypeId type() const { return type_; }

@@ -22,7 +22,7 @@ bool takes(Binding& binding, const Definition& definition, size_t least, size_t 
 }
 
 bool refuse(Binding& binding, const Definition& definition, std::string help = {}) {
-  return binding.fail(fmt::format("{} of a {} is not defined", definition.name, binding.args[0]->type.to_string()), std::move(help), 0);
+  return binding.fail(fmt::format("{} of {} is not defined", definition.name, a_type(binding.args[0]->type)), std::move(help), 0);
 }
 
 bool has_order(const DataType& type) {

@@ -419,7 +419,7 @@ bool bind_arithmetic(std::string_view name, Binding& binding) {
   if (sign == '+' && (text(0) || text(1))) {
     if (text(0) && text(1)) return bind_concat(binding);
     const size_t other = text(0) ? 1 : 0;
-    return binding.fail(fmt::format("a text and a {} cannot be joined with +", binding.args[other]->type.to_string()),
+    return binding.fail(fmt::format("a text and {} cannot be joined with +", a_type(binding.args[other]->type)),
                         "write string(x) to make a text of it", static_cast<int>(other));
   }
   bool handled = false;
@@ -451,7 +451,7 @@ bool bind_negation(Binding& binding) {
     binding.can_fail = false;
     return true;
   }
-  return binding.fail(fmt::format("`-` does not go with a {}", type.to_string()), type.id() == TypeId::kBool ? "write: not x" : "", 0);
+  return binding.fail(fmt::format("`-` does not go with {}", a_type(type)), type.id() == TypeId::kBool ? "write: not x" : "", 0);
 }
 
 }  // namespace runink::expr

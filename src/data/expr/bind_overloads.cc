@@ -56,8 +56,8 @@ bool no_match(const Definition& definition, Binding& binding) {
     if (parsed.parameters.size() != binding.args.size() || definition.overloads.size() > 1) continue;
     for (size_t i = 0; i < binding.args.size(); ++i) {
       if (match_one(binding.args[i], parsed.parameters[i].type) != Match::kNo) continue;
-      return binding.fail(fmt::format("{} needs a {} as its {}, and this is a {}", definition.name, parsed.parameters[i].type,
-                                      parsed.parameters[i].name, binding.args[i]->type.to_string()),
+      return binding.fail(fmt::format("{} needs {} as its {}, and this is {}", definition.name, a_word(parsed.parameters[i].type),
+                                      parsed.parameters[i].name, a_type(binding.args[i]->type)),
                           help, static_cast<int>(i));
     }
   }

@@ -399,7 +399,7 @@ bool cast_can_fail(const DataType& from, const DataType& to) {
 NodePtr make_cast(const NodePtr& arg, const DataType& type, bool lenient, std::string* error, std::string* help, ExprPtr source) {
   if (arg->type == type) return arg;
   if (!cast_exists(arg->type, type)) {
-    *error = fmt::format("a {} cannot become a {}", arg->type.to_string(), type.to_string());
+    *error = fmt::format("{} cannot become {}", a_type(arg->type), a_type(type));
     *help = "";
     if (type.is_numeric() && (arg->type.id() == TypeId::kTimestamp || arg->type.id() == TypeId::kDate)) {
       *help = "write epoch_seconds(x), year(x), …";

@@ -283,7 +283,7 @@ bool Checker::check_result(const ExprPtr& expr, NodePtr* root) {
     *root = make_constant(TypeId::kBool, Value(), false, expr);
     return true;
   }
-  fail(expr->span, "expr.type", fmt::format("{} must be true or false, and this is a {}", options_.must_be_bool_for, type.to_string()),
+  fail(expr->span, "expr.type", fmt::format("{} must be true or false, and this is {}", options_.must_be_bool_for, a_type(type)),
        type.is_numeric() ? "compare it: x != 0" : "");
   return false;
 }

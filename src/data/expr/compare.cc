@@ -299,7 +299,7 @@ bool wrong_literal(Binding& binding, size_t which, const DataType& lead) {
     return binding.fail(fmt::format("{} is not a label of {}", json_quote(text), lead.to_string()), std::move(help),
                         static_cast<int>(which));
   }
-  return binding.fail(fmt::format("{} is not a {}", json_quote(text), lead.to_string()), "", static_cast<int>(which));
+  return binding.fail(fmt::format("{} is not {}", json_quote(text), a_type(lead)), "", static_cast<int>(which));
 }
 
 bool no_comparison(Binding& binding, size_t which, const DataType& a, const DataType& b) {
@@ -311,7 +311,7 @@ bool no_comparison(Binding& binding, size_t which, const DataType& a, const Data
   } else if (cast_exists(a, b)) {
     help = fmt::format("write cast(x as {})", b.to_string());
   }
-  return binding.fail(fmt::format("a {} cannot be compared with a {}", a.to_string(), b.to_string()), std::move(help),
+  return binding.fail(fmt::format("{} cannot be compared with {}", a_type(a), a_type(b)), std::move(help),
                       static_cast<int>(which));
 }
 

@@ -144,6 +144,12 @@ DataType common_type(const DataType& a, const DataType& b) {
 
 }  // namespace
 
+std::string a_word(std::string_view type) {
+  const bool vowel = !type.empty() && std::string_view("aeio").find(type[0]) != std::string_view::npos;
+  return fmt::format("{} {}", vowel ? "an" : "a", type);
+}
+std::string a_type(const DataType& type) { return a_word(type.to_string()); }
+
 bool widens(const DataType& from, const DataType& to) {
   if (from == to || from.id() == TypeId::kNull) return true;
   int128 low = 0, high = 0, to_low = 0, to_high = 0;
@@ -234,8 +240,17 @@ bool unify(Binding& binding, const std::vector<size_t>& which, DataType* type, s
       const DataType next = any ? common_type(common, arg->type) : arg->type;
       if (next.id() == TypeId::kNull) {
         std::string help;
-        if (cast_exists(arg->type, common)) help = fmt::format("write cast(x as {})", common.to_string());
-        return binding.fail(fmt::format("{} must be of one type, and {} is not {}", what, arg->type.to_string(), common.to_string()),
+        const DataType& other = arg->type;
+        if (common.is_float() || other.is_float()) {
+          if (common.is_numeric() && other.is_numeric()) help = "write float64(x), or cast the other one";
+        } else if (common.is_integer() && other.is_integer()) {
+          help = "write cast(x as decimal(20,0)), or cast one to the other's type";
+        } else if (common.id() == TypeId::kString || other.id() == TypeId::kString) {
+          help = "write string(x)";
+        } else if (cast_exists(other, common)) {
+          help = fmt::format("write cast(x as {})", common.to_string());
+        }
+        return binding.fail(fmt::format("{} must be of one type, and {} is not {}", what, a_type(arg->type), a_type(common)),
                             std::move(help), static_cast<int>(i));
       }
       common = next;

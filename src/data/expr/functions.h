@@ -97,6 +97,10 @@ void define_aggregates(std::vector<Definition>& out);
 // Types the call of a definition that has no binder by its overloads.
 bool bind_overloads(const Definition& definition, Binding& binding);
 
+// "an int32", "a string".
+std::string a_type(const DataType& type);
+std::string a_word(std::string_view type);
+
 // The text of a constant text argument, or an error in the binding.
 std::optional<std::string> constant_text(Binding& binding, size_t arg, std::string_view what);
 

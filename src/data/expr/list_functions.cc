@@ -53,7 +53,7 @@ bool bind_contains(Binding& binding) {
     if (!same && second->literal) same = adapt_literal(second, element);
     if (!same && widens(second->type, element)) same = make_cast(second, element, false, &error, &help);
     if (!same) {
-      return binding.fail(fmt::format("the list holds {} values, and this is a {}", element.to_string(), second->type.to_string()), "", 1);
+      return binding.fail(fmt::format("the list holds {} values, and this is {}", element.to_string(), a_type(second->type)), "", 1);
     }
     second = std::move(same);
     binding.kernel = contains_value;
@@ -61,7 +61,7 @@ bool bind_contains(Binding& binding) {
   }
   for (size_t i = 0; i < 2; ++i) {
     if (!widens(binding.args[i]->type, TypeId::kString)) {
-      return binding.fail(fmt::format("contains needs texts, and this is a {}", binding.args[i]->type.to_string()),
+      return binding.fail(fmt::format("contains needs texts, and this is {}", a_type(binding.args[i]->type)),
                           "contains(text, part), or contains(list, value)", static_cast<int>(i));
     }
     binding.args[i] = make_cast(binding.args[i], TypeId::kString, false, &error, &help);
@@ -120,7 +120,7 @@ void join_elements(const Node& node, const Arg* args, Frame& frame, Column* out)
 
 bool prepare_join(Binding& binding) {
   if (binding.args[0]->type.element().id() == TypeId::kString) return true;
-  return binding.fail(fmt::format("join_list needs a list of texts, and this is a {}", binding.args[0]->type.to_string()), "", 0);
+  return binding.fail(fmt::format("join_list needs a list of texts, and this is {}", a_type(binding.args[0]->type)), "", 0);
 }
 
 void split_text(const Node& node, const Arg* args, Frame& frame, Column* out) {

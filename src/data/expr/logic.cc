@@ -217,7 +217,7 @@ void null_if(const Node& node, const Arg* args, Frame& frame, Column* out) {
 bool expect_bool(Binding& binding, size_t arg, std::string_view what) {
   const DataType& type = binding.args[arg]->type;
   if (type.id() == TypeId::kBool || type.id() == TypeId::kNull) return true;
-  return binding.fail(fmt::format("{} must be true or false, and this is a {}", what, type.to_string()),
+  return binding.fail(fmt::format("{} must be true or false, and this is {}", what, a_type(type)),
                       type.is_numeric() ? "compare it: x != 0" : "", static_cast<int>(arg));
 }
 

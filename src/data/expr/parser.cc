@@ -147,10 +147,11 @@ class Parser {
           return error(token_.span, fmt::format("`{}` is written in lower case: {}", token_.text, word));
         }
       }
-      std::vector<std::string> words(kInfixWords.begin(), kInfixWords.end());
-      const auto near = nearest(lower, words);
-      return error(token_.span, fmt::format("an operator was expected, not {}", describe_token()),
-                   near.empty() ? "" : fmt::format("did you mean `{}`?", near[0]));
+      std::string help;
+      for (const auto word : kInfixWords) {
+        if (lower.size() > 1 && edit_distance(lower, word) == 1) help = fmt::format("did you mean `{}`?", word);
+      }
+      return error(token_.span, fmt::format("an operator was expected, not {}", describe_token()), std::move(help));
     }
     if (is_sign("(") && before.kind == Expr::Kind::kField) {
       return error(token_.span, "a back-quoted name is a field and cannot be called");

@@ -395,7 +395,7 @@ bool bind_concat(Binding& binding) {
     if (arg->type.id() == TypeId::kNull || arg->type.id() == TypeId::kEnum) arg = make_cast(arg, TypeId::kString, false, &error, &help);
     if (!arg) return binding.fail(error, help, static_cast<int>(i));
     if (arg->type.id() != TypeId::kString) {
-      return binding.fail(fmt::format("a text was expected, not a {}", arg->type.to_string()), "write string(x) to make a text of it",
+      return binding.fail(fmt::format("a text was expected, not {}", a_type(arg->type)), "write string(x) to make a text of it",
                           static_cast<int>(i));
     }
     // a + b + c is one node that copies each text once.

@@ -255,21 +255,21 @@ bool find_zone(Binding& binding, size_t arg, columnar::TimeZonePtr* zone) {
   return true;
 }
 
-bool prepare_form(Binding& binding, TypeId type) {
+bool prepare_form(Binding& binding, TypeId type, bool writing_only) {
   auto form = std::make_shared<Form>();
   if (binding.args.size() == 3 && !find_zone(binding, 2, &form->zone)) return false;
   const auto text = constant_text(binding, 1, "a format");
   if (!text) return false;
-  auto format = columnar::TimeFormat::make(*text, type, form->zone);
+  auto format = columnar::TimeFormat::make(*text, type, form->zone, writing_only);
   if (!format.ok()) return binding.fail(format.status().message(), format.status().hint(), 1);
   form->format = std::make_unique<columnar::TimeFormat>(std::move(*format));
   binding.state = std::move(form);
   binding.args.resize(1);
   return true;
 }
-bool prepare_format(Binding& binding) { return prepare_form(binding, binding.args[0]->type.id()); }
-bool prepare_parse_timestamp(Binding& binding) { return prepare_form(binding, TypeId::kTimestamp); }
-bool prepare_parse_date(Binding& binding) { return prepare_form(binding, TypeId::kDate); }
+bool prepare_format(Binding& binding) { return prepare_form(binding, binding.args[0]->type.id(), true); }
+bool prepare_parse_timestamp(Binding& binding) { return prepare_form(binding, TypeId::kTimestamp, false); }
+bool prepare_parse_date(Binding& binding) { return prepare_form(binding, TypeId::kDate, false); }
 
 template <typename T>
 void format_time(const Node& node, const Arg* args, Frame& frame, Column* out) {
