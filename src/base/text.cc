@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 namespace runink {
 
@@ -56,6 +57,14 @@ std::string_view code_point_slice(std::string_view text, size_t first, size_t co
 
 bool is_valid_utf8(std::string_view text) {
   while (!text.empty()) {
+    // Mostly ASCII: eight bytes at a time.
+    uint64_t block;
+    while (text.size() >= sizeof block) {
+      std::memcpy(&block, text.data(), sizeof block);
+      if ((block & 0x8080808080808080u) != 0) break;
+      text.remove_prefix(sizeof block);
+    }
+    if (text.empty()) break;
     const size_t n = sequence_length(text);
     if (n == 0) return false;
     text.remove_prefix(n);

@@ -10,6 +10,12 @@ TEST(Text, Utf8) {
   EXPECT_FALSE(is_valid_utf8("\xED\xA0\x80"));      // a surrogate
   EXPECT_FALSE(is_valid_utf8("\xC0\xAF"));          // overlong
   EXPECT_FALSE(is_valid_utf8("\xF4\x90\x80\x80"));  // above U+10FFFF
+  for (size_t at = 0; at < 40; ++at) {  // wherever it stands among blocks of ASCII
+    std::string text(40, 'a');
+    text[at] = '\xFF';
+    EXPECT_FALSE(is_valid_utf8(text)) << at;
+    EXPECT_TRUE(is_valid_utf8(std::string(at, 'a') + "é" + std::string(40 - at, 'a'))) << at;
+  }
   EXPECT_EQ(count_code_points("aé€😀"), 4u);
   EXPECT_EQ(code_point_slice("aé€😀", 1, 2), "é€");
 }
