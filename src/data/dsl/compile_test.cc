@@ -154,7 +154,7 @@ TEST(Compile, Cases) {
     if (rewrite) std::ofstream(expected, std::ios::binary) << actual;
     EXPECT_EQ(read_file(expected), actual) << entry.path() << " (RUNINK_REWRITE=1 writes it anew)";
   }
-  EXPECT_GT(files, 3u);
+  EXPECT_GE(files, 3u);
 }
 
 // Every diagnostic that the compiler can make stands in some case.

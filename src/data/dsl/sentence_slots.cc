@@ -292,7 +292,7 @@ double slot_misfit(SlotKind kind, const SentenceText& text, size_t word, bool fi
     case SlotKind::kPairs:
     case SlotKind::kTerms:
     case SlotKind::kKeys: {
-      if (first) return is_function_word(w.lower) ? 0.9 : 0;
+      if (first || word == 0) return is_function_word(w.lower) ? 0.9 : 0;
       const auto& before = text.words[word - 1];
       const bool goes_on = before.text.size() != before.plain.size() || before.lower == "and" || w.lower == "and" ||
                            w.lower == "descending" || w.lower == "ascending" || w.lower == "desc" || w.lower == "asc";
