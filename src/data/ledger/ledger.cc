@@ -136,6 +136,8 @@ std::string Ledger::run_folder(const std::string& run_id) const { return root_ +
 std::string Ledger::lineage_file(const std::string& run_id) const { return run_folder(run_id) + "/lineage.ndjson"; }
 std::string Ledger::log_file(const std::string& run_id) const { return run_folder(run_id) + "/log.ndjson"; }
 
+bool Ledger::was_published(const std::string& run_id) const { return os::exists(run_folder(run_id) + "/published.json"); }
+
 Result<os::FileLock> Ledger::lock_for_run(const std::string& purpose) const {
   auto lock = os::FileLock::try_acquire(root_ + "/run.lock", purpose);
   if (lock.ok()) return lock;
@@ -264,11 +266,13 @@ Status Ledger::settle_killed_run(RunRecord* record, int64_t now_micros) const {
     start = to_json(start_event_of(*record));
     RUNINK_RETURN_IF_ERROR(append_event_line(path, start));
   }
-  const std::string reason = fmt::format("its process ({}) ended without a word", record->process.pid);
+  const std::string reason = fmt::format("its process ({}) ended without a word{}", record->process.pid,
+                                         was_published(record->id) ? ", after its outputs were published" : "");
   const std::string abort = RUNINK_TRY(abort_event_from_start(start, now_micros, reason));
   const EventType terminal = RUNINK_TRY(append_terminal_line(path, abort));
   record->state = state_of(terminal);
   record->ended_micros = now_micros;
+  if (was_published(record->id)) record->labels["published"] = "true";
   if (terminal == EventType::kAbort) {
     record->reason = reason;
     record->error_kind = "run.aborted";

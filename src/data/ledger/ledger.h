@@ -4,7 +4,7 @@
 //     FORMAT                     the layout's version
 //     run.lock                   held by the run in progress (os::FileLock)
 //     running/<run id>           marks a run that is not over: what sweep_killed_runs looks at
-//     runs/<run id>/             run.json, lineage.ndjson, log.ndjson, and samples/ and checkpoints/ of its stages
+//     runs/<run id>/             run.json, plan.json, published.json, lineage.ndjson, log.ndjson, and samples/ and checkpoints/ of its stages
 //     dead-letters/<run id>/…    see dead_letters.h
 //     publish/                   intents and publish records, see publish_record.h
 //     tmp/<run id>…/             spill and scratch of a run; removed by a later command when it was killed
@@ -51,6 +51,10 @@ class Ledger {
   std::string run_folder(const std::string& run_id) const;
   std::string lineage_file(const std::string& run_id) const;
   std::string log_file(const std::string& run_id) const;
+  // Whether the run's outputs are in place (publish_record.h), whatever its record says: a run may be killed after that
+  // and before its last record. Such a run is swept to kAborted with the label "published"; to resume it is to leave
+  // that scenario out, else what it appended would be appended again.
+  bool was_published(const std::string& run_id) const;
   std::string temp_root() const { return root_ + "/tmp"; }
 
   // One run at a time in a project. Held by another: kAborted, kind "lock.held", saying by whom.

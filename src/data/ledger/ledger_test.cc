@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/id.h"
+#include "data/ledger/publish_record.h"
 #include "platform/os/file.h"
 #include "platform/os/temp.h"
 
@@ -254,6 +255,36 @@ TEST_F(LedgerTest, SweepFindsARealKilledProcessAndItsScratch) {
   ASSERT_EQ(swept->size(), 1u);
   EXPECT_EQ(swept->front().id, id_at(1000));
   EXPECT_THAT(*os::list_directory(l.temp_root()), ElementsAre(alive.id));
+}
+
+TEST_F(LedgerTest, ARunKilledAfterItPublishedIsKnownToHavePublished) {
+  const Ledger l = ledger();
+  for (const char* point : {"recorded", "record retired", "synced:0"}) {
+    const std::string id = id_at(1000 + static_cast<int64_t>(std::string_view(point).size()));
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      RunRecord record;
+      record.id = id;
+      (void)l.create_run(record);
+      auto outputs = OutputSet::begin(l.root(), id, [&](const std::string& at) {
+        if (at == point) ::_exit(0);
+      });
+      (void)outputs->open(folder_.file("out"));
+      (void)outputs->publish();
+      ::_exit(1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+    ASSERT_EQ(status, 0);
+    ASSERT_TRUE(complete_or_discard_torn_publish(l.root()).ok());
+    ASSERT_EQ(l.sweep_killed_runs()->size(), 1u);
+    const bool published = std::string_view(point) != "synced:0";
+    EXPECT_EQ(l.was_published(id), published) << point;
+    EXPECT_EQ(l.load_run(id)->labels.contains("published"), published) << point;
+    EXPECT_EQ(l.load_run(id)->state, RunState::kAborted);
+    EXPECT_EQ(os::exists(folder_.file("out")), published);
+    ASSERT_TRUE(os::remove_file(folder_.file("out")).ok());
+  }
 }
 
 TEST_F(LedgerTest, SweepSettlesTheOthersBeforeItTellsOfADamagedRecord) {

@@ -141,6 +141,14 @@ Status do_step(const Step& step) {
   return {};
 }
 
+// Where a record goes once its steps are done: into the run's folder, so that a run killed between publishing and its last
+// record is known to have published. Gone where the run has no folder.
+Status retire_record(const std::string& ledger_root, const std::string& run_id) {
+  const std::string path = publish_folder(ledger_root) + "/" + run_id + ".commit";
+  const std::string run_folder = ledger_root + "/runs/" + run_id;
+  return os::exists(run_folder) ? os::rename_file(path, run_folder + "/published.json") : os::remove_file(path);
+}
+
 Status sync_targets(const std::vector<Step>& steps) {
   std::set<std::string> folders;
   for (const Step& step : steps) folders.insert(os::folder_of(step.target));
@@ -183,7 +191,7 @@ struct OutputSet::State {
     Step step;
   };
 
-  std::string folder, run_id;
+  std::string ledger_root, folder, run_id;
   os::ProcessIdentity process;
   os::Fd intent;
   std::deque<Output> outputs;  // addresses stay
@@ -234,7 +242,8 @@ OutputSet::~OutputSet() { discard(); }
 Result<OutputSet> OutputSet::begin(const std::string& ledger_root, const std::string& run_id, Probe probe) {
   if (!is_uuid(run_id)) return invalid_argument("publish outputs: \"{}\" is not the id of a run", run_id);
   auto state = std::make_unique<State>();
-  state->folder = publish_folder(ledger_root);
+  state->ledger_root = RUNINK_TRY(os::absolute_path(ledger_root));
+  state->folder = publish_folder(state->ledger_root);
   state->run_id = run_id;
   state->process = os::current_process();
   state->probe = std::move(probe);
@@ -319,8 +328,8 @@ Status OutputSet::publish() {
         .with_hint("the next runi command in this project completes it");
   }
   state.reached("settled");
-  RUNINK_RETURN_IF_ERROR(os::remove_file(state.commit_path()));
-  state.reached("record removed");
+  if (!steps.empty()) RUNINK_RETURN_IF_ERROR(retire_record(state.ledger_root, state.run_id));
+  state.reached("record retired");
   state.intent.reset();
   RUNINK_RETURN_IF_ERROR(os::remove_file(state.intent_path()));
   state.reached("intent removed");
@@ -389,7 +398,7 @@ Result<std::vector<TornPublish>> complete_or_discard_torn_publish(
         done.targets.push_back(step.target);
       }
       RUNINK_RETURN_IF_ERROR(sync_targets(record->steps));
-      RUNINK_RETURN_IF_ERROR(os::remove_file(path));
+      RUNINK_RETURN_IF_ERROR(retire_record(ledger_root, run_id));
       RUNINK_RETURN_IF_ERROR(os::remove_file(intent_path));
       torn.push_back(std::move(done));
       continue;
@@ -405,7 +414,7 @@ Result<std::vector<TornPublish>> complete_or_discard_torn_publish(
     }
     TornPublish discarded{run_id, false, {}};
     if (begun) {
-      // None are left where the process was killed between removing its record and its intent: all was published.
+      // None are left where the process was killed between retiring its record and removing its intent: all was published.
       for (const Step& step : begun->steps) {
         if (!os::link_info(step.temp).ok()) continue;
         RUNINK_RETURN_IF_ERROR(os::remove_file(step.temp));

@@ -2,7 +2,8 @@
 //
 // 1. Before an output is begun, the name of its temporary file is written to publish/<run id>.intent.
 // 2. publish(): every temporary file is synced; a record of all temp → target steps is written and synced
-//    (publish/<run id>.commit, the moment of decision); the steps are done; record and intent are removed.
+//    (publish/<run id>.commit, the moment of decision); the steps are done; the
+//    record moves to runs/<run id>/published.json, the intent is removed.
 // 3. Any later command calls complete_or_discard_torn_publish: where a dead process left a whole record its steps are
 //    completed; where it left only an intent, the temporary files are removed.
 //
@@ -31,7 +32,7 @@ enum class PublishMode {
 class OutputSet {
  public:
   // For tests: called with the name of each point reached: "begun", "noted:0" (in the intent), "opened:0", "synced:0",
-  // "recorded", "done:0", "settled" (folders synced), "record removed", "intent removed".
+  // "recorded", "done:0", "settled" (folders synced), "record retired", "intent removed".
   using Probe = std::function<void(const std::string& point)>;
 
   // Destroyed without publish(), everything is discarded.
