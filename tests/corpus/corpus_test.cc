@@ -86,7 +86,8 @@ struct Outcome {
 
 Outcome run_case(const Case& c, uint32_t threads, size_t chunk_bytes, uint64_t memory, engine::Fault fault = {},
                  const std::string& fault_scenario = "") {
-  auto folder = os::TempFolder::create("");
+  // In memory where that is possible: a run syncs what it keeps, and the cases are many.
+  auto folder = os::TempFolder::create(fs::exists("/dev/shm") ? "/dev/shm" : "");
   EXPECT_TRUE(folder.ok());
   const fs::path root = folder->path();
   std::ofstream(root / "runink.toml") << "name = \"case\"\n";
