@@ -351,7 +351,9 @@ Status FeatureRun::prepare_resume() {
     ledger::RunFilter children;
     children.parent_id = id;
     for (const auto& child : RUNINK_TRY(ledger_.list_runs(children))) {
-      if (child.state == ledger::RunState::kSucceeded) complete_.push_back(child.scenario);
+      // One killed between publishing and its last record has done its work; what it appended must not be appended again.
+      const bool done = child.state == ledger::RunState::kSucceeded || ledger_.was_published(child.id);
+      if (done) complete_.push_back(child.scenario);
     }
   }
   return {};

@@ -259,8 +259,9 @@ TEST_F(LedgerTest, SweepFindsARealKilledProcessAndItsScratch) {
 
 TEST_F(LedgerTest, ARunKilledAfterItPublishedIsKnownToHavePublished) {
   const Ledger l = ledger();
+  int64_t millis = 1000;
   for (const char* point : {"recorded", "record retired", "synced:0"}) {
-    const std::string id = id_at(1000 + static_cast<int64_t>(std::string_view(point).size()));
+    const std::string id = id_at(++millis);
     const pid_t pid = ::fork();
     if (pid == 0) {
       RunRecord record;
