@@ -193,15 +193,14 @@ int compare_decimal_double(int128 a, int scale, double b) {
   if (std::isnan(b)) return -1;
   if (b >= 1.7e38) return -1;
   if (b <= -1.7e38) return 1;
-  // Whole parts first; both fit int128.
+  const int sign_a = a < 0 ? -1 : a > 0 ? 1 : 0, sign_b = b < 0 ? -1 : b > 0 ? 1 : 0;
+  if (sign_a != sign_b) return sign_a < sign_b ? -1 : 1;
+  if (sign_a < 0) return -compare_decimal_double(-a, scale, -b);
+  // Neither is negative now, so taking the whole part off a double is exact. Whole parts first; both fit int128.
   const int128 unit = kPowers[static_cast<size_t>(scale)];
   const double b_floor = std::floor(b);
   const auto b_whole = static_cast<int128>(b_floor);
-  int128 a_whole = a / unit, a_rest = a % unit;
-  if (a_rest < 0) {
-    a_rest += unit;
-    --a_whole;
-  }
+  const int128 a_whole = a / unit, a_rest = a % unit;
   if (a_whole != b_whole) return a_whole < b_whole ? -1 : 1;
   // Fractions: b's is f / 2^k exactly with f < 2^k. Peel binary digits off both; a double has at most 1074 of them.
   double fraction = b - b_floor;
