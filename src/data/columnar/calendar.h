@@ -50,6 +50,12 @@ inline YearMonthDay days_to_civil(int64_t days) {
   return {static_cast<int64_t>(year_of_era) + era * 400 + (month <= 2), month, day_of_year - (153 * mp + 2) / 5 + 1};
 }
 
+// What is left of the day, 0 to kMicrosPerDay - 1; for every value.
+inline int64_t micros_of_day(int64_t micros) {
+  const int64_t rest = micros % kMicrosPerDay;
+  return rest < 0 ? rest + kMicrosPerDay : rest;
+}
+
 inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
 }  // namespace runink::columnar

@@ -15,8 +15,11 @@ bool is_bare_in_json(TypeId id) {
   return id == TypeId::kBool || (id >= TypeId::kInt8 && id <= TypeId::kDecimal) || id == TypeId::kJson;
 }
 
+// An integer narrower than 64 bits, or int64 itself.
 template <typename T>
-TextError narrowed(TextError error, int64_t wide, ColumnBuilder& out) {
+TextError append_integer(std::string_view text, ColumnBuilder& out) {
+  int64_t wide = 0;
+  const TextError error = parse_int64(text, &wide);
   if (error != TextError::kOk) return error;
   if (wide < static_cast<int64_t>(std::numeric_limits<T>::min()) ||
       wide > static_cast<int64_t>(std::numeric_limits<T>::max())) {
@@ -84,17 +87,16 @@ Result<FieldText> FieldText::make(const Field& field) {
 }
 
 TextError FieldText::append_parsed(std::string_view text, ColumnBuilder& out) const {
-  int64_t wide = 0;
   switch (type_.id()) {
     case TypeId::kNull: return TextError::kMalformed;
     case TypeId::kString: out.append_text(text); return TextError::kOk;
-    case TypeId::kInt8: return narrowed<int8_t>(parse_int64(text, &wide), wide, out);
-    case TypeId::kInt16: return narrowed<int16_t>(parse_int64(text, &wide), wide, out);
-    case TypeId::kInt32: return narrowed<int32_t>(parse_int64(text, &wide), wide, out);
-    case TypeId::kInt64: return narrowed<int64_t>(parse_int64(text, &wide), wide, out);
-    case TypeId::kUInt8: return narrowed<uint8_t>(parse_int64(text, &wide), wide, out);
-    case TypeId::kUInt16: return narrowed<uint16_t>(parse_int64(text, &wide), wide, out);
-    case TypeId::kUInt32: return narrowed<uint32_t>(parse_int64(text, &wide), wide, out);
+    case TypeId::kInt8: return append_integer<int8_t>(text, out);
+    case TypeId::kInt16: return append_integer<int16_t>(text, out);
+    case TypeId::kInt32: return append_integer<int32_t>(text, out);
+    case TypeId::kInt64: return append_integer<int64_t>(text, out);
+    case TypeId::kUInt8: return append_integer<uint8_t>(text, out);
+    case TypeId::kUInt16: return append_integer<uint16_t>(text, out);
+    case TypeId::kUInt32: return append_integer<uint32_t>(text, out);
     case TypeId::kFloat32: {
       float value = 0;
       const TextError error = parse_float(text, &value);

@@ -317,7 +317,7 @@ Result<std::vector<Batch>> ipc_decode(std::string_view bytes, IpcReadLimits limi
   IpcReader reader(
       [&](char* into, size_t size) -> Result<size_t> {
         const size_t count = std::min(size, bytes.size());
-        std::memcpy(into, bytes.data(), count);
+        if (count > 0) std::memcpy(into, bytes.data(), count);
         bytes.remove_prefix(count);
         return count;
       },

@@ -6,6 +6,8 @@
 #include <limits>
 #include <random>
 
+#include "data/columnar/test_data.h"
+
 namespace runink::columnar {
 namespace {
 
@@ -393,6 +395,44 @@ TEST(FieldText, reads_and_writes_in_the_form_of_the_field) {
   append_value_text(column, 0, field, out);
   append_value_text(column, 1, field, out);
   EXPECT_EQ(out, "2001/01/10 19:20null");
+}
+
+TEST(FieldText, every_type_reads_what_it_writes_into_a_column) {
+  const Batch batch = sample_batch(71, 400, 0.0);
+  for (size_t c = 0; c < batch.columns.size(); ++c) {
+    const DataType& type = batch.schema->field(c).type;
+    if (type.id() == TypeId::kNull) continue;
+    const FieldText text(type);
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const Column& column = batch.columns[c];
+      const Value value = value_at(column, row);
+      if (value.data.index() == 4 && !std::isfinite(value.as_double())) continue;
+      ColumnBuilder plain(type), json(type);
+      std::string shown, quoted;
+      text.append_plain(column, row, shown);
+      text.append_json(column, row, quoted);
+      ASSERT_TRUE(is_valid_json(quoted)) << quoted;
+      ASSERT_EQ(text.append_parsed(shown, plain), kOk) << type.to_string() << " " << shown;
+      ASSERT_EQ(text.append_json_parsed(quoted, json), kOk) << type.to_string() << " " << quoted;
+      EXPECT_EQ(compare_values(value_at(plain.finish(), 0), value), 0) << type.to_string() << " " << shown;
+      EXPECT_EQ(compare_values(value_at(json.finish(), 0), value), 0) << type.to_string() << " " << quoted;
+    }
+  }
+}
+
+TEST(FieldText, integers_outside_their_type_are_refused) {
+  const std::pair<TypeId, std::pair<const char*, const char*>> limits[] = {
+      {TypeId::kInt8, {"-128", "128"}}, {TypeId::kInt16, {"-32768", "32768"}}, {TypeId::kInt32, {"-2147483648", "2147483648"}},
+      {TypeId::kInt64, {"-9223372036854775808", "9223372036854775808"}}, {TypeId::kUInt8, {"255", "256"}},
+      {TypeId::kUInt16, {"65535", "65536"}}, {TypeId::kUInt32, {"4294967295", "4294967296"}},
+      {TypeId::kUInt64, {"18446744073709551615", "18446744073709551616"}}, {TypeId::kUInt32, {"0", "-1"}}};
+  for (const auto& [type, texts] : limits) {
+    const FieldText text{DataType(type)};
+    ColumnBuilder builder{DataType(type)};
+    EXPECT_EQ(text.append_parsed(texts.first, builder), kOk);
+    EXPECT_EQ(text.append_parsed(texts.second, builder), kOutOfRange) << texts.second;
+    EXPECT_EQ(value_to_display(type, value_at(builder.finish(), 0)), texts.first);
+  }
 }
 
 TEST(FieldText, errors_say_what_the_text_is_not) {

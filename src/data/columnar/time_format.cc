@@ -407,7 +407,7 @@ char* TimeFormat::write(char* out, int64_t value) const {
   if (type_ == TypeId::kDate) {
     days = value;
   } else if (type_ == TypeId::kTime) {
-    time = value - floor_div(value, kMicrosPerDay) * kMicrosPerDay;
+    time = micros_of_day(value);
   } else {
     int64_t local = value;
     if (zone_) {
@@ -416,7 +416,7 @@ char* TimeFormat::write(char* out, int64_t value) const {
       if (__builtin_add_overflow(value, offset * kMicrosPerSecond, &local)) local = value, offset = 0;
     }
     days = floor_div(local, kMicrosPerDay);
-    time = local - days * kMicrosPerDay;
+    time = micros_of_day(local);
   }
   const YearMonthDay date = days_to_civil(days);
   const auto seconds = static_cast<unsigned>(time / kMicrosPerSecond);

@@ -256,7 +256,7 @@ char* write_date(char* out, int32_t days) {
 
 char* write_time(char* out, int64_t micros) {
   // A time of day is below a day; a value that a program made otherwise is shown modulo a day rather than misprinted.
-  micros -= floor_div(micros, kMicrosPerDay) * kMicrosPerDay;
+  micros = micros_of_day(micros);
   const auto seconds = static_cast<unsigned>(micros / kMicrosPerSecond);
   const auto fraction = static_cast<unsigned>(micros % kMicrosPerSecond);
   out = write_2(out, seconds / 3600);
@@ -272,10 +272,9 @@ char* write_time(char* out, int64_t micros) {
 }
 
 char* write_timestamp(char* out, int64_t micros) {
-  const int64_t days = floor_div(micros, kMicrosPerDay);
-  out = write_date(out, static_cast<int32_t>(days));
+  out = write_date(out, static_cast<int32_t>(floor_div(micros, kMicrosPerDay)));
   *out++ = 'T';
-  out = write_time(out, micros - days * kMicrosPerDay);
+  out = write_time(out, micros);
   *out++ = 'Z';
   return out;
 }
