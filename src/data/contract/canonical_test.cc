@@ -87,7 +87,7 @@ TEST(Canonical, StructsAndImportsLeaveNoTrace) {
 }
 
 TEST(Canonical, TextSurvivesQuoting) {
-  for (const std::string text : {std::string("plain"), std::string("a\"b"), std::string("\\"), std::string("\\d+\\."), std::string("\\\\n"),
+  for (const std::string& text : {std::string("plain"), std::string("a\"b"), std::string("\\"), std::string("\\d+\\."), std::string("\\\\n"),
                                  std::string("a\\\"b"), std::string("tab\there\nline\r"), std::string("\x01\x7f\xc2\x85 end"),
                                  std::string("ü\\ü\\"), std::string("\\u0041 \\/ \\t")}) {
     const auto contract = make("contract C { string a [[description(" + quote_text(text) + ")]]; }");

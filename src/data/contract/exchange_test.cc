@@ -12,12 +12,17 @@
 namespace runink::contract {
 namespace {
 
+std::vector<std::string> files(const std::string& pattern) {
+  auto found = os::glob(pattern);
+  return found.ok() ? *found : std::vector<std::string>();
+}
+
 using testing::Contains;
 using testing::HasSubstr;
 
 std::vector<ContractPtr> examples() {
   std::vector<ContractPtr> contracts;
-  for (const auto& path : *os::glob("testdata/good/*.contract")) {
+  for (const auto& path : files("testdata/good/*.contract")) {
     Diagnostics diagnostics;
     const auto parsed = parse_contracts(std::make_shared<SourceText>(path, *os::read_file(path)), file_loader(), diagnostics);
     contracts.insert(contracts.end(), parsed.contracts.begin(), parsed.contracts.end());
@@ -126,14 +131,14 @@ TEST(Import, RefusesWhatIsNotOfTheStandard) {
                            "kind: DataContract\napiVersion: v3.1.0\nschema: []", "kind: DataContract\napiVersion: v3.1.0\nschema: [{name: x}]",
                            "a: [", "a: &x [*x]", "\xff\xfe"}) {
     const auto imported = import_odcs(text, "x.yaml");
-    EXPECT_FALSE(imported.ok()) << text;
-    if (!imported.ok()) EXPECT_EQ(imported.status().code(), Code::kInvalidArgument);
+    ASSERT_FALSE(imported.ok()) << text;
+    EXPECT_EQ(imported.status().code(), Code::kInvalidArgument);
   }
   for (const char* text : {"", "[]", "{}", "{\"type\":\"object\"}", "{\"properties\":{}}", "{\"properties\":", "{\"$ref\":\"#\"}",
                            "{\"$ref\":\"#/nowhere\"}", "{\"$ref\":\"https://example.org/x\"}", "true"}) {
     const auto imported = import_json_schema(text, "x.json");
-    EXPECT_FALSE(imported.ok()) << text;
-    if (!imported.ok()) EXPECT_EQ(imported.status().code(), Code::kInvalidArgument);
+    ASSERT_FALSE(imported.ok()) << text;
+    EXPECT_EQ(imported.status().code(), Code::kInvalidArgument);
   }
 }
 

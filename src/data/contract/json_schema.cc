@@ -370,7 +370,7 @@ class SchemaReader {
     }
     const bool required = needed && !nullable;
     if (required && !present) notes_.push_back(fmt::format("{}: required only where the object around it is present; here it may be null", full));
-    if (needed && nullable) notes_.push_back(fmt::format("{}: must be present but may be null; here it may also be absent", full));
+    if (needed && nullable && !schema->contains("x-runink-required")) notes_.push_back(fmt::format("{}: must be present but may be null; here it may also be absent", full));
     field.required = required && present;
     fill(*schema, type, full, depth, field);
     out.push_back(std::move(field));
@@ -438,7 +438,7 @@ class SchemaReader {
       }
     }
     for (const char* word : {"allOf", "anyOf", "oneOf", "not", "if", "uniqueItems", "contains", "exclusiveMinimum", "exclusiveMaximum"}) {
-      const bool handled = field.type.is_integer() && std::string_view(word).starts_with("exclusive");
+      const bool handled = field.type.id() == TypeId::kInt64 && std::string_view(word).starts_with("exclusive");
       if (schema.contains(word) && !handled) notes_.push_back(fmt::format("{}: {} is not carried over", name, word));
     }
     const bool has_format = schema.contains("format") && schema["format"].is_string();
@@ -532,8 +532,9 @@ class SchemaReader {
     field.min = number("minimum");
     field.max = number("maximum");
     if (field.type.id() == TypeId::kInt64) {
-      if (const auto above = number("exclusiveMinimum")) field.min = Value(above->as_int64() + 1);
-      if (const auto below = number("exclusiveMaximum")) field.max = Value(below->as_int64() - 1);
+      const auto above = number("exclusiveMinimum"), below = number("exclusiveMaximum");
+      if (above && above->as_int64() != INT64_MAX) field.min = Value(above->as_int64() + 1);
+      if (below && below->as_int64() != INT64_MIN) field.max = Value(below->as_int64() - 1);
     }
     drop_type_bounds(field);
     const auto length = [&](const char* word) -> std::optional<uint64_t> {

@@ -227,6 +227,8 @@ class OdcsWriter {
     type(field.type, field, name, property);
     if (property.contains("logicalType") && field.type.id() != TypeId::kList) {
       const bool same = implied_type(property["logicalType"].get<std::string>(), property) == field.type;
+      // Valid values make an enum of a string, unless it is said that they do not.
+      if (same && field.type.id() == TypeId::kString && !field.one_of.empty()) put(custom, "type", "string");
       if (!same) {
         put(custom, "type", field.type.to_string());
         if (field.type.id() != TypeId::kEnum) note(name, fmt::format("the type {}", field.type.to_string()));
@@ -635,18 +637,34 @@ class OdcsReader {
     }
   }
 
+  // The whole number above or below, unless the type ends there.
+  static bool next_integer(const Value& bound, const DataType& type, bool above, std::optional<Value>& out) {
+    if (type.is_signed_integer()) {
+      const int64_t value = bound.as_int64();
+      if (value == (above ? INT64_MAX : INT64_MIN)) return false;
+      out = json_value(Json(value + (above ? 1 : -1)), type);
+    } else {
+      const uint64_t value = bound.as_uint64();
+      if (value == (above ? UINT64_MAX : 0)) return false;
+      out = json_value(Json(above ? value + 1 : value - 1), type);
+    }
+    return out.has_value();
+  }
+
   static bool option(const std::string& key, const Json& value, ContractField& field) {
     const TypeId id = field.type.id();
     const bool timed = id == TypeId::kDate || id == TypeId::kTime || id == TypeId::kTimestamp;
-    const bool whole = field.type.is_integer() && field.type.is_signed_integer();
     if (key == "minimum") return take_field_word("min", value, field);
     if (key == "maximum") return take_field_word("max", value, field);
     if (key == "exclusiveMinimum" || key == "exclusiveMaximum") {
-      auto bound = json_value(value, field.type);
-      if (!bound || !whole) return false;
-      const int64_t step = key == "exclusiveMinimum" ? 1 : -1;
-      (step > 0 ? field.min : field.max) = Value(bound->as_int64() + step);
-      return true;
+      const auto bound = json_value(value, field.type);
+      if (!bound || !field.type.is_integer()) return false;
+      return next_integer(*bound, field.type, key == "exclusiveMinimum", key == "exclusiveMinimum" ? field.min : field.max);
+    }
+    if (key == "multipleOf" && field.type.id() == TypeId::kDecimal && value.is_number()) {
+      double step = value.get<double>();  // 0.01 says two digits after the point, as the type does
+      for (int i = 0; i < field.type.scale(); ++i) step *= 10;
+      return step > 0.999999 && step < 1.000001;
     }
     if (key == "minLength" || key == "minItems" || key == "maxLength" || key == "maxItems") {
       if (!value.is_number_unsigned() || value.get<uint64_t>() > 0x7FFFFFFF || !(field.type.is_text() || id == TypeId::kList)) return false;

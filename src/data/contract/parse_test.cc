@@ -13,6 +13,11 @@
 namespace runink::contract {
 namespace {
 
+std::vector<std::string> files(const std::string& pattern) {
+  auto found = os::glob(pattern);
+  return found.ok() ? *found : std::vector<std::string>();
+}
+
 using testing::HasSubstr;
 
 bool rewriting() { return std::getenv("RUNINK_REWRITE") != nullptr; }
@@ -76,10 +81,10 @@ TEST(Cases, ThereAreSome) { EXPECT_GE(cases().size(), 12u); }
 // Every code that the module's sources can report occurs in a text case or is named here with the test that has it.
 TEST(Cases, EveryDiagnosticHasOne) {
   std::string expected = "[contract.too_large] [contract.too_deep]";  // Bounds.* below
-  for (const auto& path : *os::glob("testdata/*/*.expected")) expected += *os::read_file(path);
+  for (const auto& path : files("testdata/*/*.expected")) expected += *os::read_file(path);
   const std::regex code("\"(contract\\.[a-z_]+)\"");
   size_t seen = 0;
-  for (const auto& path : *os::glob("*.cc")) {
+  for (const auto& path : files("*.cc")) {
     if (path.find("_test") != std::string::npos || path.find("_fuzz") != std::string::npos) continue;
     const std::string text = *os::read_file(path);
     for (std::sregex_iterator at(text.begin(), text.end(), code), end; at != end; ++at) {

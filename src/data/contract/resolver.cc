@@ -411,7 +411,7 @@ class Resolver {
     contract->files = order_;
     apply_contract_attributes(syntax, source, *contract, diagnostics_);
     resolve_columns(scope, syntax, *contract);
-    if (syntax.fields.empty()) {
+    if (syntax.fields.empty() && !diagnostics_.has_errors()) {  // else its fields may be what did not parse
       diagnostics_.error(source, syntax.name_span, "contract.empty", "a contract needs a field");
     }
     const bool fields_good = diagnostics_.error_count() == errors_before;

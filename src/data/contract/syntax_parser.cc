@@ -1,15 +1,22 @@
 // Recursive descent over the declarations of a contract file. Names are resolved later (resolver.cc).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/nearest.h"
 #include "base/text.h"
 #include "data/contract/lexer.h"
+#include "data/contract/parse.h"
 #include "data/contract/syntax.h"
 
 namespace runink::contract {
 namespace {
+
+bool is_type_word(std::string_view name) {
+  const auto& words = type_words();
+  return std::any_of(words.begin(), words.end(), [name](const WordHelp& word) { return word.name == name; });
+}
 
 class SyntaxParser {
  public:
@@ -77,7 +84,8 @@ class SyntaxParser {
       return true;
     }
     if (token_.kind == TokenKind::kBad) return false;
-    if (source_.position(token_.span.offset).line != source_.position(end_of_previous).line || token_.is('}')) {
+    const auto gap = std::string_view(source_.text()).substr(end_of_previous, token_.span.offset - std::min(token_.span.offset, end_of_previous));
+    if (gap.find('\n') != std::string_view::npos || token_.is('}')) {
       error({end_of_previous, 0}, "contract.syntax", fmt::format("a ; is missing after {}", after));
       return true;
     }
@@ -85,13 +93,15 @@ class SyntaxParser {
     return false;
   }
 
+  // Cheaper than asking for the column: recovery asks this of every token.
+  bool starts_line() const { return token_.span.offset == 0 || source_.text()[token_.span.offset - 1] == '\n'; }
   bool at_attributes() const { return token_.is('[') && source_.text().compare(token_.span.offset, 2, "[[") == 0; }
 
   // To the next word that begins a declaration at the start of a line, or the end.
   void recover_declaration() {
     while (token_.kind != TokenKind::kEnd) {
-      const bool starts_line = source_.position(token_.span.offset).column == 1;
-      if (starts_line && (token_.is_word("import") || token_.is_word("struct") || token_.is_word("contract") || at_attributes())) {
+      const bool first = starts_line();
+      if (first && (token_.is_word("import") || token_.is_word("struct") || token_.is_word("contract") || at_attributes())) {
         return;
       }
       advance();
@@ -110,8 +120,8 @@ class SyntaxParser {
         if (depth == 0) return;
         --depth;
       }
-      const bool starts_line = source_.position(token_.span.offset).column == 1;
-      if (starts_line && (token_.is_word("struct") || token_.is_word("contract") || token_.is_word("import"))) return;
+      const bool first = starts_line();
+      if (first && (token_.is_word("struct") || token_.is_word("contract") || token_.is_word("import"))) return;
       advance();
     }
   }
@@ -191,8 +201,8 @@ class SyntaxParser {
         advance();
         continue;
       }
-      const bool starts_line = source_.position(token_.span.offset).column == 1;
-      if (depth == 0 && starts_line && (token_.is_word("contract") || token_.is_word("import"))) {
+      const bool first = starts_line();
+      if (depth == 0 && first && (token_.is_word("contract") || token_.is_word("import"))) {
         error(token_.span, "contract.syntax", fmt::format("a }} is missing before this {}", token_.text));
         return true;
       }
@@ -232,7 +242,7 @@ class SyntaxParser {
     if (!parse_type(field.type, depth)) return false;
     if (field.type.kind == TypeSyntax::Kind::kNamed && (token_.is(';') || at_attributes())) {
       error(field.type.span, "contract.syntax", "a field needs a type and a name")
-          .help.push_back(fmt::format("string {};", field.type.name));
+          .help.push_back(is_type_word(field.type.name) ? field.type.name + " name;" : fmt::format("string {};", field.type.name));
       return false;
     }
     if (field.type.kind == TypeSyntax::Kind::kNamed && field.type.name == "struct" && token_.kind == TokenKind::kWord) {
