@@ -171,9 +171,9 @@ std::optional<int> RowInterpreter::compare(const ExprPtr& a, const Value& x, con
   const auto sign = [](auto p, auto q) { return p < q ? -1 : p > q ? 1 : 0; };
   if (ta.is_numeric() && tb.is_numeric()) {
     Number p = number(a, x), q = number(b, y);
-    // A decimal written as such is a float beside a float.
+    // A number written with a point is a float beside a float; whole numbers compare exactly.
     const auto adapt = [](const ExprPtr& e, Number& n, const DataType& other) {
-      if (e->kind != Expr::Kind::kLiteral || n.real || !other.is_float()) return;
+      if (e->kind != Expr::Kind::kLiteral || n.real || n.scale == 0 || !other.is_float()) return;
       n.d = n.as_double();
       if (other.id() == TypeId::kFloat32) n.d = static_cast<double>(static_cast<float>(n.d));
       n.real = true;
@@ -282,6 +282,7 @@ columnar::Value RowInterpreter::widened(const ExprPtr& e, const Value& v, const 
   if (v.is_null()) return v;
   const DataType& from = type_of(e);
   if (from == type) return v;
+  if (type.id() == TypeId::kFloat32) return Value(static_cast<double>(static_cast<float>(number(e, v).as_double())));
   if (type.is_float()) return Value(number(e, v).as_double());
   if (type.id() == TypeId::kDecimal) {
     const Number n = number(e, v);
@@ -534,6 +535,15 @@ columnar::Value RowInterpreter::call(const ExprPtr& e) {
     if (!order) return Value();
     const int o = *order;
     return Value(name == "==" ? o == 0 : name == "!=" ? o != 0 : name == "<" ? o < 0 : name == "<=" ? o <= 0 : name == ">" ? o > 0 : o >= 0);
+  }
+  if (is_word(name, {"in", "not in", "between", "not between"})) {
+    // A literal takes one type for all its comparisons; pairwise, as below, it could take two.
+    bool narrow = false, wide = false;
+    for (const auto& arg : e->args) {
+      narrow |= type_of(arg).id() == TypeId::kFloat32;
+      wide |= type_of(arg).id() == TypeId::kFloat64;
+    }
+    if (narrow && wide) throw Unknown();
   }
   if (name == "in" || name == "not in") {
     std::vector<Value> values;
