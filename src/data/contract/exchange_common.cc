@@ -118,6 +118,10 @@ bool is_valid_pattern(std::string_view pattern) {
 }
 
 void put_field_words(const ContractField& field, const PutWord& put) {
+  // Elsewhere a length counts characters of text, which the bytes of a value and JSON are not.
+  const bool own_length = field.type.id() == TypeId::kBytes || field.type.id() == TypeId::kJson;
+  if (own_length && field.length_min) put("lengthMin", *field.length_min);
+  if (own_length && field.length_max) put("lengthMax", *field.length_max);
   if (field.coerce) put("coerce", true);
   if (!field.pii_kind.empty()) put("piiKind", field.pii_kind);
   if (!field.access.empty()) put("access", field.access);
@@ -178,6 +182,11 @@ bool take_field_word(const std::string& key, const Json& value, ContractField& f
   if (key == "glossary") return take_text(value, field.glossary);
   if (key == "tags") return take_texts(value, field.tags);
   if (key == "description") return take_text(value, field.description);
+  if (key == "lengthMin" || key == "lengthMax") {
+    if (!value.is_number_unsigned() || value.get<uint64_t>() > 0x7FFFFFFF || !field.type.is_text()) return false;
+    (key == "lengthMin" ? field.length_min : field.length_max) = value.get<uint64_t>();
+    return true;
+  }
   if (key == "format") return take_text(value, field.format);
   if (key == "zone") return take_text(value, field.zone);
   if (key == "pattern") {

@@ -1,5 +1,6 @@
 // A C++ header for custom steps, generated from a contract: a struct per record, the number of each column, and the
-// constants that tie a compiled step to the contract it was compiled for. It needs only the standard library.
+// constants that tie a compiled step to the contract it was compiled for. It needs only the standard library, and works
+// with the step SDK (include/runink/step).
 #pragma once
 
 #include <string>

@@ -199,8 +199,12 @@ class SchemaWriter {
       note(name, "a range of " + field.type.to_string());
     }
     const bool list = field.type.id() == TypeId::kList;
-    if (field.length_min) schema[list ? "minItems" : "minLength"] = *field.length_min;
-    if (field.length_max) schema[list ? "maxItems" : "maxLength"] = *field.length_max;
+    if (list || field.type.id() == TypeId::kString) {
+      if (field.length_min) schema[list ? "minItems" : "minLength"] = *field.length_min;
+      if (field.length_max) schema[list ? "maxItems" : "maxLength"] = *field.length_max;
+    } else if (field.length_min || field.length_max) {
+      note(name, "the length of " + field.type.to_string());
+    }
     if (!field.pattern.empty()) {
       schema["pattern"] = searching_pattern(field.pattern);
       if (whole_pattern(schema["pattern"].get<std::string>()) != field.pattern) put("pattern", field.pattern);
@@ -542,7 +546,7 @@ class SchemaReader {
       return schema[word].get<uint64_t>();
     };
     const bool list = field.type.id() == TypeId::kList;
-    if (!list && !field.type.is_text()) return;
+    if (!list && field.type.id() != TypeId::kString) return;
     field.length_min = length(list ? "minItems" : "minLength");
     field.length_max = length(list ? "maxItems" : "maxLength");
     if (field.length_min == uint64_t{0}) field.length_min.reset();

@@ -336,8 +336,12 @@ class OdcsWriter {
       note(name, "a range of " + field.type.to_string());
     }
     const bool list = id == TypeId::kList;
-    if (field.length_min) options[list ? "minItems" : "minLength"] = *field.length_min;
-    if (field.length_max) options[list ? "maxItems" : "maxLength"] = *field.length_max;
+    if (list || id == TypeId::kString) {
+      if (field.length_min) options[list ? "minItems" : "minLength"] = *field.length_min;
+      if (field.length_max) options[list ? "maxItems" : "maxLength"] = *field.length_max;
+    } else if (field.length_min || field.length_max) {
+      note(name, "the length of " + field.type.to_string());
+    }
     if (!field.pattern.empty()) {
       options["pattern"] = searching_pattern(field.pattern);
       if (whole_pattern(options["pattern"].get<std::string>()) != field.pattern) put(custom, "pattern", field.pattern);
@@ -667,7 +671,7 @@ class OdcsReader {
       return step > 0.999999 && step < 1.000001;
     }
     if (key == "minLength" || key == "minItems" || key == "maxLength" || key == "maxItems") {
-      if (!value.is_number_unsigned() || value.get<uint64_t>() > 0x7FFFFFFF || !(field.type.is_text() || id == TypeId::kList)) return false;
+      if (!value.is_number_unsigned() || value.get<uint64_t>() > 0x7FFFFFFF || !(id == TypeId::kString || id == TypeId::kList)) return false;
       const uint64_t length = value.get<uint64_t>();
       if (key.starts_with("min")) {
         if (length > 0) field.length_min = length;
