@@ -33,6 +33,8 @@ def allowed_for(module):
             return None
         own = ["base", "model", "platform/os", "platform/telemetry", "platform/crypto", "runink/step"]
         return own + before + (["platform/http"] if name == "connectors" else [])
+    if module == "worker/slice":
+        return ["base", "platform", "model", "data", "runink/step"]
     if module == "client/cli":
         return ["base", "platform", "model", "data/contract", "data/plan", "data/dsl", "client/local"]
     if module == "client/local":
@@ -45,7 +47,7 @@ def allowed_for(module):
 def module_of(path):
     """'data/expr' for 'data/expr/lexer.h'; 'base' for 'base/status.h'."""
     parts = pathlib.PurePosixPath(path).parts
-    if len(parts) > 2 and parts[0] in ("platform", "data", "client"):
+    if len(parts) > 2 and parts[0] in ("platform", "data", "worker", "client"):
         return "/".join(parts[:2])
     if parts[0] == "runink":
         return "/".join(parts[:2])
