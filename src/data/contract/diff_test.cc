@@ -237,6 +237,57 @@ TEST(DiffAgainstBruteForce, Text) {
   compare_all(fields, {std::nullopt, Value(), Value(""), Value("x"), Value("xy"), Value("äß"), Value("xyz"), Value("wxyz")});
 }
 
+// Two columns, each absent, nullable, required or with a default: every pair of such contracts, decided by every record in
+// which each column is missing or there.
+TEST(DiffAgainstBruteForce, Presence) {
+  enum class Form { kAbsent, kNullable, kRequired, kDefault };
+  struct Two {
+    Form form[2];
+    ContractPtr contract;
+  };
+  std::vector<Two> contracts;
+  const char* attributes[] = {"", "", " [[required]]", " [[default(7)]]"};
+  for (int a = 0; a < 4; ++a) {
+    for (int b = 0; b < 4; ++b) {
+      std::string text = "contract C { int32 always; ";
+      if (a > 0) text += std::string("int32 a") + attributes[a] + "; ";
+      if (b > 0) text += std::string("int32 b") + attributes[b] + "; ";
+      contracts.push_back({{static_cast<Form>(a), static_cast<Form>(b)}, make(text + "}")});
+    }
+  }
+  // What a reader gets of a column: nothing, null, or a value.
+  enum class Got { kNothing, kNull, kValue };
+  const auto read = [](const Two& two, int column, bool there) {
+    if (two.form[column] == Form::kAbsent) return Got::kNothing;
+    return there || two.form[column] == Form::kDefault ? Got::kValue : Got::kNull;
+  };
+  const auto takes = [](const Two& two, const bool* there) {
+    for (int column = 0; column < 2; ++column) {
+      if (two.form[column] == Form::kRequired && !there[column]) return false;
+    }
+    return true;
+  };
+  for (const auto& before : contracts) {
+    for (const auto& after : contracts) {
+      bool readers = false, writers = false;
+      for (int record = 0; record < 4; ++record) {
+        const bool there[2] = {(record & 1) != 0, (record & 2) != 0};
+        writers = writers || (takes(before, there) && !takes(after, there));
+        if (!takes(after, there)) continue;
+        for (int column = 0; column < 2; ++column) {
+          if (before.form[column] == Form::kAbsent) continue;
+          const Got got = read(after, column, there[column]);
+          readers = readers || got == Got::kNothing || (got == Got::kNull && before.form[column] != Form::kNullable);
+        }
+      }
+      const auto claimed = diff_contracts(*before.contract, *after.contract);
+      const std::string where = before.contract->schema->to_string() + " to " + after.contract->schema->to_string();
+      EXPECT_EQ(claimed.breaks_readers(), readers) << where;
+      EXPECT_EQ(claimed.breaks_writers(), writers) << where;
+    }
+  }
+}
+
 TEST(Drift, FindsWhatTheDataDoesOtherwise) {
   const auto contract = make(
       "contract C { int32 id [[required, range(0, 100)]]; string code [[pattern(\"[A-Z]{3}\")]]; enum(a, b) kind; date day; "

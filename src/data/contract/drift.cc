@@ -103,8 +103,9 @@ class ColumnDrift {
     const auto low = text.parse(*seen_.min), high = text.parse(*seen_.max);
     if (!low.ok() || !high.ok()) {
       if (field_.type.is_integer() && seen_.type.is_integer()) {
-        add("value.out_of_range", true, field_.type.to_string(), fmt::format("{} to {}", *seen_.min, *seen_.max),
-            fmt::format("values go from {} to {}, outside {}", *seen_.min, *seen_.max, field_.type.to_string()));
+        const std::string found = hidden_ ? std::string("****") : fmt::format("{} to {}", *seen_.min, *seen_.max);
+        add("value.out_of_range", true, field_.type.to_string(), found,
+            fmt::format("values go from {}, outside {}", found, field_.type.to_string()));
       }
       return;
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "base/nearest.h"
 #include "base/text.h"
@@ -556,7 +557,14 @@ class Resolver {
 ParsedFile parse_contracts(const SourceTextPtr& text, const TextLoader& loader, Diagnostics& diagnostics) {
   Diagnostics own;
   ParsedFile parsed = Resolver(loader, own).resolve(text);
-  diagnostics.append(std::move(own));
+  // Found in several passes, told in the order of the text, the file itself before what it imports.
+  std::vector<Diagnostic> list = own.list();
+  const auto place = [&parsed](const Diagnostic& diagnostic) {
+    const auto file = std::find(parsed.files.begin(), parsed.files.end(), diagnostic.location.file);
+    return std::tuple(file - parsed.files.begin(), diagnostic.location.line, diagnostic.location.column);
+  };
+  std::stable_sort(list.begin(), list.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  for (auto& diagnostic : list) diagnostics.add(std::move(diagnostic));
   return parsed;
 }
 
