@@ -63,8 +63,9 @@ Columns source_columns(plan::OperatorId source, const columnar::Schema& schema) 
   return out;
 }
 
-void add_pii(const std::vector<PiiSource>& from, std::vector<PiiSource>* to) {
-  for (const auto& p : from) {
+void add_pii(const std::vector<PiiSource>& from, bool derived, std::vector<PiiSource>* to) {
+  for (PiiSource p : from) {
+    p.derived = p.derived || derived;
     if (std::find(to->begin(), to->end(), p) == to->end()) to->push_back(p);
   }
 }
@@ -96,7 +97,7 @@ void follow(const Columns& in, const std::vector<int>& read, const std::vector<i
   for (const int c : read) {
     const auto& column = in[static_cast<size_t>(c)];
     const bool shown = std::find(revealed.begin(), revealed.end(), c) != revealed.end();
-    if (shown) add_pii(column.pii, &out->pii);
+    if (shown) add_pii(column.pii, true, &out->pii);
     add_origins(column.lineage, how, !shown, &out->lineage);
   }
 }
@@ -143,7 +144,7 @@ ColumnInfo column_of(const Columns& in, const expr::AggregateExpr& value, const 
   follow(in, read, expr::taint(value, all, key_taint), "AGGREGATION", &out);
   for (const int c : value.result.columns()) {
     if (static_cast<size_t>(c) >= keys.size()) continue;  // an aggregate
-    add_pii(keys[static_cast<size_t>(c)].pii, &out.pii);
+    add_pii(keys[static_cast<size_t>(c)].pii, true, &out.pii);
     add_origins(keys[static_cast<size_t>(c)].lineage, "TRANSFORMATION", false, &out.lineage);
   }
   return out;
@@ -152,12 +153,10 @@ ColumnInfo column_of(const Columns& in, const expr::AggregateExpr& value, const 
 std::string sink_mask(const ColumnInfo& column, bool* derived) {
   *derived = false;
   if (column.pii.empty()) return "";
-  const bool identity = std::all_of(column.lineage.begin(), column.lineage.end(),
-                                    [](const auto& o) { return o.how == "IDENTITY"; });
+  *derived = std::any_of(column.pii.begin(), column.pii.end(), [](const auto& p) { return p.derived; });
   const bool same_mask = std::all_of(column.pii.begin(), column.pii.end(),
                                      [&](const auto& p) { return p.mask == column.pii[0].mask; });
-  *derived = !identity;
-  if (!identity || !same_mask || column.pii[0].mask.empty()) return "all";
+  if (*derived || !same_mask || column.pii[0].mask.empty()) return "all";
   return column.pii[0].mask;
 }
 

@@ -28,7 +28,8 @@ plan::ColumnInfo column_of(const Columns& in, const expr::TypedExpr& value, std:
 plan::ColumnInfo column_of(const Columns& in, const expr::AggregateExpr& value, const Columns& keys,
                            const std::vector<expr::TypedExpr>& key_values, std::string name);
 
-void add_pii(const std::vector<plan::PiiSource>& from, std::vector<plan::PiiSource>* to);
+// Adds sources of pii, marked as derived when the value is computed from theirs.
+void add_pii(const std::vector<plan::PiiSource>& from, bool derived, std::vector<plan::PiiSource>* to);
 // Adds origins, joined with those already there: the stronger `how` wins, masked only where both are.
 void add_origins(const std::vector<plan::ColumnInfo::Origin>& from, const char* how, bool masked,
                  std::vector<plan::ColumnInfo::Origin>* to);

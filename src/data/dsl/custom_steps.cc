@@ -102,6 +102,7 @@ void ScenarioCompiler::custom(bool program) {
     for (auto& c : out) {
       c.unchanged_from.reset();
       c.field.nullable = true;
+      for (auto& p : c.pii) p.derived = true;  // nobody knows what the step made of it
       for (auto& origin : c.lineage) {
         if (origin.how == "IDENTITY") origin.how = "TRANSFORMATION";
       }

@@ -121,7 +121,7 @@ bool ScenarioCompiler::group_item(const TextAt& name, const TextAt& text, plan::
     failed_ = true;
     return false;
   }
-  group->items.push_back({name.text, std::move(value)});
+  group->items.push_back({name.text, std::move(value), expr::to_text(*tree)});
   return true;
 }
 

@@ -1,7 +1,6 @@
 // Joins and unions: a second side beside the flow.
 #include <algorithm>
 
-#include "base/nearest.h"
 #include "base/text.h"
 #include "data/dsl/scenario_compiler.h"
 
@@ -91,14 +90,12 @@ void ScenarioCompiler::unite() {
   bool good = true, in_order = left.size() == right.size();
   std::vector<plan::Project::Item> items;
   Columns ordered, out;
+  std::vector<std::string> missing, extra;
   for (size_t i = 0; i < left.size(); ++i) {
     const columnar::Field& wanted = left[i].field;
     const int at = index_of(right, wanted.name);
     if (at < 0) {
-      auto& d = error(step_span(), "dsl.union", fmt::format("`{}` has no field `{}`, and the records before have", name, wanted.name));
-      const auto near = nearest(wanted.name, names_of(right));
-      if (!near.empty()) d.help.push_back("it has `" + near[0] + "`");
-      good = false;
+      missing.push_back(wanted.name);
       continue;
     }
     const plan::ColumnInfo& other = right[static_cast<size_t>(at)];
@@ -114,14 +111,18 @@ void ScenarioCompiler::unite() {
     plan::ColumnInfo column = left[i];
     column.field.nullable = column.field.nullable || other.field.nullable;
     if (column.unchanged_from != other.unchanged_from) column.unchanged_from.reset();
-    add_pii(other.pii, &column.pii);
+    add_pii(other.pii, false, &column.pii);
     add_origins(other.lineage, nullptr, false, &column.lineage);
     out.push_back(std::move(column));
   }
   for (const auto& c : right) {
-    if (index_of(left, c.field.name) >= 0) continue;
-    error(step_span(), "dsl.union", fmt::format("`{}` has the field `{}`, and the records before have not", name, c.field.name))
-        .help.push_back("give both the same contract, or keep the same fields in both");
+    if (index_of(left, c.field.name) < 0) extra.push_back(c.field.name);
+  }
+  if (!missing.empty() || !extra.empty()) {
+    auto& d = error(step_span(), "dsl.union", fmt::format("`{}` and the records before do not have the same fields", name));
+    if (!missing.empty()) d.help.push_back("it has no " + join(missing, ", "));
+    if (!extra.empty()) d.help.push_back("only it has " + join(extra, ", "));
+    d.help.push_back("give both the same contract, or keep the same fields in both");
     good = false;
   }
   if (!good) return;

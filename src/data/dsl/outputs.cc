@@ -77,6 +77,10 @@ void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vect
   }
   const std::optional<Endpoint> e = endpoint(a, file, true);
   if (!e || sink_conflicts(*e)) return;
+  if (rejected && (e->program || e->facts.kind == plan::LocatorFacts::Kind::kStandard || !e->compression.empty())) {
+    error(e->span, "dsl.locator", "dead letters hold original bytes and go to a plain file, readable by its owner only");
+    return;
+  }
   if (rejected && e->format != "ndjson") {
     error(e->span, "dsl.format", fmt::format("dead letters are written as ndjson, not as {}", e->format))
         .help.push_back("each is one object: the rules broken, the place of origin, the original bytes");

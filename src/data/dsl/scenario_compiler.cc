@@ -59,7 +59,15 @@ void ScenarioCompiler::step(const BoundStep& s) {
   check_attachments();
   const size_t before = plan_.operators.size();
   dispatch(s);
-  if (plan_.operators.size() > before) plan_.operators.back().tap = true;
+  // Of several operators the one that does what the sentence says is tapped, not a check that was added after it.
+  const bool is_check = s.bound && s.bound->sentence->meaning == Meaning::kCheck;
+  size_t tapped = plan_.operators.size();
+  for (size_t i = before; i < plan_.operators.size(); ++i) {
+    const auto& p = plan_.operators[i].parameters;
+    const bool check = std::holds_alternative<plan::Check>(p);
+    if (is_check ? check : !check && !std::holds_alternative<plan::Unique>(p)) tapped = i;
+  }
+  if (tapped < plan_.operators.size()) plan_.operators[tapped].tap = true;
 }
 
 void ScenarioCompiler::dispatch(const BoundStep& s) {

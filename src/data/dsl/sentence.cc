@@ -74,6 +74,19 @@ std::string example_words(const Sentence& sentence) {
   return "";
 }
 
+std::string shown_pattern(std::string_view pattern) {
+  std::string out;
+  bool in_kind = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    if (c == '{') in_kind = false;
+    if (c == ':' && pattern.find('}', i) < pattern.find('{', i)) in_kind = true;
+    if (c == '}') in_kind = false;
+    if (!in_kind) out += c;
+  }
+  return out;
+}
+
 const Capture* BoundSentence::find(std::string_view slot) const { return find_capture(captures, slot); }
 const Capture* BoundAssertion::find(std::string_view slot) const { return find_capture(captures, slot); }
 

@@ -96,6 +96,12 @@ struct BoundSentence {
   const Capture* find(std::string_view slot) const;  // nullptr when the pattern has none
 };
 
+// The pattern as people read it: slots without their kinds, "{records} are sorted by {keys}".
+std::string shown_pattern(std::string_view pattern);
+
+// The reference of sentences, assertions and annotations as Markdown: docs/guide/sentences.md.
+std::string sentences_as_markdown();
+
 // The sentence that the text is, or none. Where several match (registry tests see to it that none do for what the
 // registry documents), the one with more fixed words wins, then the earlier.
 std::optional<BoundSentence> bind_sentence(std::string_view text);

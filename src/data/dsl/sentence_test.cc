@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fstream>
 #include <set>
+#include <sstream>
 
 #include "base/text.h"
 
@@ -113,6 +116,16 @@ TEST(Sentence, NoTwoAssertionsShareAWording) {
       }
     }
   }
+}
+
+TEST(Sentence, TheReferenceIsWhatTheRegistrySays) {
+  const std::string path = "../../../docs/guide/sentences.md";
+  if (std::getenv("RUNINK_REWRITE") != nullptr) std::ofstream(path, std::ios::binary) << sentences_as_markdown();
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  EXPECT_EQ(text.str(), sentences_as_markdown()) << path << " (RUNINK_REWRITE=1 writes it anew)";
+  EXPECT_EQ(shown_pattern("{records} are [a:b] sorted by {keys:keys}"), "{records} are [a:b] sorted by {keys}");
 }
 
 TEST(Sentence, NamesAreUniqueAndEverythingIsDescribed) {

@@ -76,15 +76,8 @@ struct Describer {
   std::string operator()(const Group& g) const {
     std::vector<std::string> keys, items;
     for (const auto& k : g.keys) keys.push_back(text_of(k.value) == k.name ? k.name : text_of(k.value) + " as " + k.name);
-    for (const auto& i : g.items) items.push_back(i.name + " = " + item_text(g, i.value));
+    for (const auto& i : g.items) items.push_back(i.name + " = " + (i.text.empty() ? text_of(i.value) : i.text));
     return (keys.empty() ? "aggregate all" : "group by " + list(keys)) + ": " + list(items);
-  }
-  // The result of an item names columns of keys and aggregates; a plain one is written as the aggregate itself.
-  static std::string item_text(const Group& g, const TypedExpr& value) {
-    const int plain = value.column_if_plain();
-    if (plain < 0) return text_of(value);
-    const auto at = static_cast<size_t>(plain);
-    return at < g.keys.size() ? g.keys[at].name : g.aggregates[at - g.keys.size()].text;
   }
   std::string operator()(const Program& p) const {
     std::string out = p.argv.empty() ? "C++ step " + p.cpp_step : "program " + join(p.argv, " ");

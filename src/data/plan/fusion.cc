@@ -30,6 +30,13 @@ class Groups {
   std::vector<OperatorId> parent_;
 };
 
+// "512Mi" as people write it, where it is a round number of those.
+std::string memory_text(uint64_t bytes) {
+  if (bytes % (uint64_t{1} << 30) == 0) return fmt::format("{}Gi", bytes >> 30);
+  if (bytes % (uint64_t{1} << 20) == 0) return fmt::format("{}Mi", bytes >> 20);
+  return human_bytes(bytes);
+}
+
 bool same_needs(const Operator& a, const Operator& b) { return a.needs == b.needs && a.affinity == b.affinity; }
 bool is_program(const Operator& op) { return std::holds_alternative<Program>(op.parameters); }
 
@@ -83,7 +90,7 @@ class Reach {
 std::string needs_text(const Requires& needs) {
   std::vector<std::string> parts;
   if (needs.cpu > 0) parts.push_back(fmt::format("cpu {}", needs.cpu));
-  if (needs.memory_bytes > 0) parts.push_back("memory " + human_bytes(needs.memory_bytes));
+  if (needs.memory_bytes > 0) parts.push_back("memory " + memory_text(needs.memory_bytes));
   if (needs.gpu > 0) parts.push_back(fmt::format("gpu {}", needs.gpu));
   if (!needs.label.empty()) parts.push_back("label " + needs.label);
   return join(parts, ", ");

@@ -26,7 +26,7 @@ struct Stage {
 // Every operator is in exactly one stage, and stages form no cycle.
 std::vector<Stage> fuse(const ScenarioPlan& scenario);
 
-// "cpu 2, memory 512 MiB, gpu 1, label fast"; "" when nothing is asked for.
+// "cpu 2, memory 512Mi, gpu 1, label fast"; "" when nothing is asked for.
 std::string needs_text(const Requires& needs);
 
 }  // namespace runink::plan

@@ -62,7 +62,7 @@ std::string_view scheme_of(std::string_view text) {
 
 Result<LocatorFacts> locator_facts(std::string_view text) {
   LocatorFacts facts;
-  if (text.empty()) return invalid_argument("the path is empty").with_hint("write a path from the project root, or - ");
+  if (text.empty()) return invalid_argument("the path is empty").with_hint("write a path from the project root, or - for standard input or output");
   if (text.find('\0') != std::string_view::npos) return invalid_argument("the path holds a NUL byte");
   if (text == "-") {
     facts.kind = LocatorFacts::Kind::kStandard;

@@ -39,6 +39,7 @@ struct PiiSource {
   std::string contract, field;
   std::string mask;                  // mask method of the field; empty: wholly masked
   std::vector<std::string> access;   // roles that may read it
+  bool derived = false;              // the value was computed from the field and is not the field itself
   bool operator==(const PiiSource&) const = default;
 };
 
@@ -122,7 +123,7 @@ struct Join {                                         // input 0 is probed in or
 };
 struct Group {
   struct Key { std::string name; TypedExpr value; };
-  struct Item { std::string name; TypedExpr value; };
+  struct Item { std::string name; TypedExpr value; std::string text; };   // text: canonical, with the aggregates in it
   std::vector<Key> keys;                              // may be empty: one group (also of no rows at all)
   std::vector<expr::AggregateSpec> aggregates;        // equal ones once
   std::vector<Item> items;                            // each over a row of keys, then aggregates, in their orders
@@ -183,7 +184,9 @@ struct Operator {
   std::string sentence;              // the user's words
   Location location;
   std::vector<Input> inputs;
-  std::vector<ColumnInfo> columns;   // of every output port (all ports share one schema); empty for sinks of letters
+  // Of every output port (all ports share one schema); of a sink, as they are written, that is after masking; empty for
+  // sinks of letters.
+  std::vector<ColumnInfo> columns;
   columnar::SchemaPtr schema;        // the fields of `columns`
   Requires needs;                    // in force at this step
   std::vector<std::string> affinity; // as written; acts only on a cluster
@@ -206,7 +209,7 @@ struct Assertion {
 };
 
 struct Quality {                 // a data-set rule of a contract, over the rows that pass its check
-  OperatorId after = 0;          // the Check operator
+  OperatorId after = 0;          // the Check operator, or the last Unique that belongs to it: its output rows count
   std::string name;
   expr::AggregateExpr expression; // boolean over aggregates
   bool warn_only = false;

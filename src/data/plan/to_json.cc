@@ -35,7 +35,9 @@ Json column_json(const ColumnInfo& c, const std::string& mask) {
   if (c.unchanged_from) j["unchanged_from"] = {c.unchanged_from->first, c.unchanged_from->second};
   if (!c.pii.empty()) {
     Json list = Json::array();
-    for (const auto& p : c.pii) list.push_back({{"contract", p.contract}, {"field", p.field}, {"mask", p.mask}, {"access", p.access}});
+    for (const auto& p : c.pii) {
+      list.push_back({{"contract", p.contract}, {"field", p.field}, {"mask", p.mask}, {"access", p.access}, {"derived", p.derived}});
+    }
     j["pii"] = std::move(list);
   }
   if (!c.lineage.empty()) {
@@ -118,7 +120,7 @@ struct Members {
     j["aggregates"] = Json::array();
     for (const auto& a : g.aggregates) j["aggregates"].push_back(a.text);
     j["items"] = Json::array();
-    for (const auto& i : g.items) j["items"].push_back({{"name", i.name}, {"value", text_of(i.value)}});
+    for (const auto& i : g.items) j["items"].push_back({{"name", i.name}, {"value", i.text.empty() ? text_of(i.value) : i.text}});
   }
   void operator()(const Program& p) const {
     j["program"] = p.name;

@@ -246,6 +246,8 @@ Feature: F
     And records are written to "data/airports.csv"
     And records are written to "deep/x.ndjson"
     And rejected records are written to "out/rejected.csv"
+    And rejected records are written to "out/rejected.ndjson.gz"
+    And rejected records are written to "-"
   Scenario: B
     Given records arrive from "data/airports.csv"
     Then records are written to "./out/x.csv"
