@@ -257,6 +257,8 @@ Result<ChunkReport> CsvReader::parse(const ChunkPtr& chunk, const BatchCallback&
   context_.cell_columns = mapping.columns.data();
   context_.column_count = static_cast<uint32_t>(mapping.columns.size());
   context_.verbatim = mapping.verbatim;
+  const char quote = options_.csv.quote;
+  context_.has_quotes = quote != 0 && std::memchr(base, quote, chunk->bytes.size()) != nullptr;
   begin_batch(chunk);
   while (context_.p < end) {
     if (rows_.full()) RUNINK_RETURN_IF_ERROR(flush(chunk, callback, report, true));

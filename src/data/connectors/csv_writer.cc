@@ -1,6 +1,7 @@
 #include "data/connectors/csv_writer.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "data/connectors/csv_border.h"
 
@@ -17,6 +18,12 @@ Result<std::unique_ptr<CsvWriter>> CsvWriter::make(const WriterOptions& options)
   for (const char c : {options.csv.delimiter, options.csv.quote, options.csv.escape, '\n', '\r'}) {
     if (c != 0) writer->special_[static_cast<unsigned char>(c)] = true;
   }
+  // Numbers, dates and words hold none of what needs quotes.
+  writer->plain_digits_ = writer->csv_.null_text.empty() && writer->csv_.comment == 0;
+  for (int c = 0; c < 256; ++c) {
+    const bool used = std::isalnum(c) != 0 || c == '+' || c == '-' || c == '.' || c == ':' || c == ' ';
+    if (used && writer->special_[c]) writer->plain_digits_ = false;
+  }
   return writer;
 }
 
@@ -25,10 +32,9 @@ bool CsvWriter::needs_quotes(std::string_view text, bool first_cell) const {
   // A reader may skip spaces around cells, and lines of nothing else.
   if (text.front() == ' ' || text.back() == ' ' || text.front() == '\t' || text.back() == '\t') return true;
   if (text == csv_.null_text || (first_cell && csv_.comment != 0 && text.front() == csv_.comment)) return true;
-  for (const char c : text) {
-    if (special_[static_cast<unsigned char>(c)]) return true;
-  }
-  return false;
+  unsigned found = 0;
+  for (const char c : text) found |= special_[static_cast<unsigned char>(c)];
+  return found != 0;
 }
 
 Status CsvWriter::write_text(std::string_view text, size_t cell, OutCursor& out) {
@@ -77,6 +83,15 @@ Status CsvWriter::write_value(size_t cell, int64_t row, OutCursor& out) {
       f.text->append_json(*f.column, row, scratch_);
       return write_text(scratch_, cell, out);
     case TypeId::kNull: return Status();
+    case TypeId::kBool:
+      if (plain_digits_) {
+        static constexpr char kWords[2][16] = {"false", "true"};
+        const bool value = f.values[row] != 0;
+        out.ensure(16);
+        out.put_small({kWords[value], value ? 4u : 5u});
+        return Status();
+      }
+      [[fallthrough]];
     default: {
       out.ensure(scalar_room(f));
       char* const begin = out.at();
@@ -87,7 +102,8 @@ Status CsvWriter::write_value(size_t cell, int64_t row, OutCursor& out) {
       }
       // Digits and colons need quotes only in odd dialects, formats may hold anything.
       const std::string_view written(begin, static_cast<size_t>(out.at() - begin));
-      if (__builtin_expect(needs_quotes(written, cell == 0), 0)) {
+      const bool plain = plain_digits_ && f.text->format() == nullptr;
+      if (!plain && __builtin_expect(needs_quotes(written, cell == 0), 0)) {
         scratch_ = written;
         out.move_to(begin);
         return write_text(scratch_, cell, out);
@@ -125,7 +141,7 @@ Status CsvWriter::append(const columnar::Batch& batch, columnar::Buffer& buffer)
       const std::string_view text = origin->bytes(row);
       out.ensure(text.size());
       if (padded) {
-        out.put_padded(text);
+        out.put_padded_record(text);
       } else {
         out.put(text);
       }

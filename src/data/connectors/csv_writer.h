@@ -31,6 +31,7 @@ class CsvWriter : public RecordWriter {
   CsvDialect csv_;
   size_t verbatim_prefix_ = 0;
   bool special_[256] = {};
+  bool plain_digits_ = false;
   std::string scratch_;
 };
 

@@ -36,7 +36,10 @@ struct Column {
   const TimeLayout* layout = nullptr;
   Op op = Op::kGeneral;
   bool nullable_here = true;      // false: a null needs the general code (it has a default)
-  bool empty_is_text = false;     // CSV
+  // Texts of one length (codes, ids) are common. While they hold, the end of a text is foreseen instead of computed, and
+  // the processor need not wait for it to begin with what follows.
+  uint8_t guessed_length = 0;
+  uint8_t wrong_guesses = 0;
 };
 
 // NDJSON: the bytes before a value, and where the value goes. The last step of a plan ends the record (column kEnd).

@@ -85,6 +85,11 @@ Result<std::unique_ptr<NdjsonWriter>> NdjsonWriter::make(const WriterOptions& op
     emit(after, literal, writer->suffix_);
     writer->suffix_.push_back(piece(literal, -1));
   }
+  for (Program* program : {&writer->whole_, &writer->suffix_}) {
+    for (Piece& piece : *program) {
+      if (piece.field >= 0) piece.type = schema.field(static_cast<size_t>(piece.field)).type.id();
+    }
+  }
   return writer;
 }
 
@@ -140,9 +145,20 @@ void NdjsonWriter::write_value(const WriteField& f, int64_t row, OutCursor& out)
 
 void NdjsonWriter::run(const Program& program, int64_t row, OutCursor& out) {
   for (const Piece& piece : program) {
-    out.ensure(piece.length);
+    out.ensure(piece.length + 16);
     out.put_padded({piece.literal.data(), piece.length});
-    if (piece.field >= 0) write_value(fields_[static_cast<size_t>(piece.field)], row, out);
+    if (piece.field < 0) return;
+    const WriteField& field = fields_[static_cast<size_t>(piece.field)];
+    // The commonest here, the others in a function of their own.
+    if (piece.type == TypeId::kString && !field.is_null(row)) {
+      write_json_string(field.text_at(row), out);
+    } else if (piece.type == TypeId::kBool && !field.is_null(row)) {
+      static constexpr char kWords[2][16] = {"false", "true"};
+      const bool value = field.values[row] != 0;
+      out.put_small({kWords[value], value ? 4u : 5u});
+    } else {
+      write_value(field, row, out);
+    }
   }
 }
 
@@ -163,11 +179,13 @@ Status NdjsonWriter::append_rows(const columnar::Batch& batch, int64_t first, in
     bool open_comma = true;
     if (raw && origin->verbatim[static_cast<size_t>(row)]) {
       std::string_view text = origin->bytes(row);
-      while (!text.empty() && text.back() != '}') text.remove_suffix(1);  // white space after the object
-      if (!text.empty()) text.remove_suffix(1);
+      if (__builtin_expect(text.back() != '}', 0)) {  // white space after the object
+        text = text.substr(0, text.rfind('}') + 1);
+      }
+      text.remove_suffix(1);
       out.ensure(text.size());
       if (padded) {
-        out.put_padded(text);
+        out.put_padded_record(text);
       } else {
         out.put(text);
       }

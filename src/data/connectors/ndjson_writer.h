@@ -28,6 +28,7 @@ class NdjsonWriter : public RecordWriter {
     std::string literal;    // followed by 64 bytes that may be read
     size_t length = 0;
     int32_t field = -1;
+    columnar::TypeId type = columnar::TypeId::kNull;
   };
   using Program = std::vector<Piece>;
   struct Node {

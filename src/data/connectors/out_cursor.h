@@ -38,17 +38,42 @@ class OutCursor {
     if (!text.empty()) std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
   }
-  // `text` is followed by at least 64 readable bytes.
+  // `text` is followed by at least 64 readable bytes; meant for up to 32.
   void put_padded(std::string_view text) {
     const char* from = text.data();
     char* to = at_;
-    for (size_t i = 0; i < text.size(); i += 32) {
+    size_t i = 0;
+    do {
       const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
       const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i + 16));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), a);
       _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i + 16), b);
-    }
+      i += 32;
+    } while (__builtin_expect(i < text.size(), 0));
     at_ += text.size();
+  }
+  // The same for texts of about a record's length.
+  void put_padded_record(std::string_view text) {
+    const char* from = text.data();
+    char* to = at_;
+    at_ += text.size();
+    if (__builtin_expect(text.size() > 256, 0)) {
+      std::memcpy(to, from, text.size());
+      return;
+    }
+    const char* const end = from + text.size();
+    do {
+      const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+      const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 16));
+      const __m128i c = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 32));
+      const __m128i d = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 48));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), a);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 16), b);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 32), c);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 48), d);
+      from += 64;
+      to += 64;
+    } while (from < end);
   }
 
  private:

@@ -63,6 +63,7 @@ void RowBuilder::start(const ChunkPtr& chunk) {
     Cold& cold = cold_[i];
     hot::Column& column = hot_[i];
     column.validity = nullptr;
+    column.wrong_guesses = column.wrong_guesses / 2;  // another try now and then
     cold.validity.reset();
     if (cold.general) continue;
     if (cold.text) {

@@ -108,14 +108,6 @@ bool write_scalar(const WriteField& f, int64_t row, OutCursor& out) {
 
 namespace {
 
-// Bits of 16 bytes that JSON cannot have in a string as they are.
-inline unsigned must_escape(__m128i v) {
-  const __m128i low = _mm_cmpeq_epi8(_mm_max_epu8(v, _mm_set1_epi8(0x1F)), _mm_set1_epi8(0x1F));
-  const __m128i any = _mm_or_si128(
-      low, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
-  return static_cast<unsigned>(_mm_movemask_epi8(any));
-}
-
 void write_escape(char c, OutCursor& out) {
   out.put('\\');
   switch (c) {
@@ -137,7 +129,7 @@ void write_escape(char c, OutCursor& out) {
 
 }  // namespace
 
-void write_json_string(std::string_view text, OutCursor& out) {
+void write_long_json_string(std::string_view text, OutCursor& out) {
   out.ensure(text.size() + 2);
   out.put('"');
   const char* p = text.data();

@@ -43,8 +43,31 @@ size_t scalar_room(const WriteField& field);
 // True if JSON writes the type in quotes.
 bool is_quoted_in_json(columnar::TypeId id);
 
+// Bits of 16 bytes that JSON cannot have in a string as they are.
+inline unsigned must_escape(__m128i v) {
+  const __m128i low = _mm_cmpeq_epi8(_mm_max_epu8(v, _mm_set1_epi8(0x1F)), _mm_set1_epi8(0x1F));
+  const __m128i any = _mm_or_si128(
+      low, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+  return static_cast<unsigned>(_mm_movemask_epi8(any));
+}
+
 // `text`, which must be followed by 64 readable bytes, as a JSON string with quotes. Ensures its own room.
-void write_json_string(std::string_view text, OutCursor& out);
+void write_long_json_string(std::string_view text, OutCursor& out);
+inline void write_json_string(std::string_view text, OutCursor& out) {
+  if (__builtin_expect(text.size() <= 16, 1)) {
+    out.ensure(18);
+    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data()));
+    char* const at = out.at();
+    *at = '"';
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(at + 1), v);
+    at[1 + text.size()] = '"';
+    if (__builtin_expect((must_escape(v) & ((1u << text.size()) - 1)) == 0, 1)) {
+      out.move_to(at + text.size() + 2);
+      return;
+    }
+  }
+  write_long_json_string(text, out);
+}
 // JSON text on one line: line breaks between its tokens become spaces. Ensures its own room.
 void write_json_on_one_line(std::string_view json, OutCursor& out);
 
