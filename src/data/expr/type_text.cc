@@ -108,6 +108,10 @@ class TypeParser {
         }
         if (pos_ >= text_.size()) return invalid_argument("an enum's label has no closing quote");
         ++pos_;
+        const bool control = std::any_of(label.begin(), label.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+        if (label.empty() || control || !is_valid_utf8(label)) {
+          return invalid_argument("an enum's label is a text of at least one character, without control bytes");
+        }
       } else {
         label = word();
         if (label.empty()) return invalid_argument("a label was expected").with_hint("write enum(a, b, \"N/A\")");
