@@ -47,43 +47,42 @@ std::string difference(const Operator& a, const Operator& b) {
                      theirs.empty() ? "nothing in particular" : theirs);
 }
 
-// Whether stage `target` reaches operator set `from` through some operator outside of both: uniting them would then make
-// a circle of stages.
-class Reach {
- public:
-  Reach(const ScenarioPlan& scenario, Groups& groups) : scenario_(scenario), groups_(groups) {}
-
-  // Operators stand after their inputs, so one pass forward finds what the set feeds from outside itself.
-  bool circle_if_united(OperatorId a, OperatorId b) {
-    const OperatorId first = groups_.find(a), second = groups_.find(b);
-    std::vector<bool> outside(scenario_.operators.size(), false);
-    for (const Operator& op : scenario_.operators) {
-      const OperatorId own = groups_.find(op.id);
-      const bool inside = own == first || own == second;
-      bool fed = false, fed_from_outside = false;
-      for (const Input& i : op.inputs) {
-        const OperatorId from = groups_.find(i.from);
-        fed = fed || from == first || from == second;
-        fed_from_outside = fed_from_outside || outside[i.from];
-      }
-      if (inside && fed_from_outside) return true;
-      outside[op.id] = !inside && (fed || fed_from_outside || stage_outside(own, outside));
+// Whether stages would wait for each other in a circle if the sets of `a` and `b` were one.
+bool circle_if_united(const ScenarioPlan& scenario, Groups& groups, OperatorId a, OperatorId b) {
+  const size_t count = scenario.operators.size();
+  const OperatorId first = groups.find(a), second = groups.find(b);
+  const auto set_of = [&](OperatorId id) {
+    const OperatorId set = groups.find(id);
+    return set == second ? first : set;
+  };
+  std::vector<std::vector<OperatorId>> next(count);
+  std::vector<uint32_t> waiting(count, 0);
+  size_t sets = 0;
+  for (const Operator& op : scenario.operators) {
+    const OperatorId own = set_of(op.id);
+    sets += own == op.id;
+    for (const Input& i : op.inputs) {
+      const OperatorId from = set_of(i.from);
+      if (from == own) continue;
+      next[from].push_back(own);
+      ++waiting[own];
     }
-    return false;
   }
-
- private:
-  // An operator of a stage that is fed by the set makes the whole stage come after it.
-  bool stage_outside(OperatorId stage, const std::vector<bool>& outside) {
-    for (OperatorId id = 0; id < outside.size(); ++id) {
-      if (outside[id] && groups_.find(id) == stage) return true;
+  std::vector<OperatorId> ready;
+  for (OperatorId id = 0; id < count; ++id) {
+    if (set_of(id) == id && waiting[id] == 0) ready.push_back(id);
+  }
+  size_t done = 0;
+  while (!ready.empty()) {
+    const OperatorId set = ready.back();
+    ready.pop_back();
+    ++done;
+    for (const OperatorId to : next[set]) {
+      if (--waiting[to] == 0) ready.push_back(to);
     }
-    return false;
   }
-
-  const ScenarioPlan& scenario_;
-  Groups& groups_;
-};
+  return done != sets;
+}
 
 }  // namespace
 
@@ -105,7 +104,6 @@ std::vector<Stage> fuse(const ScenarioPlan& scenario) {
   for (const Operator& op : scenario.operators) {
     splits = splits || is_program(op) || !same_needs(op, scenario.operators[0]);
   }
-  Reach reach(scenario, groups);
   for (const Operator& op : scenario.operators) {
     if (is_program(op)) {
       why[op.id] = "a custom step runs in a process of its own";
@@ -117,19 +115,17 @@ std::vector<Stage> fuse(const ScenarioPlan& scenario) {
         if (why[op.id].empty()) why[op.id] = "its records come from the custom step " + from.name;
       } else if (!same_needs(from, op)) {
         if (why[op.id].empty()) why[op.id] = difference(from, op);
-      } else if (splits && groups.find(from.id) != groups.find(op.id) && reach.circle_if_united(from.id, op.id)) {
+      } else if (splits && groups.find(from.id) != groups.find(op.id) && circle_if_united(scenario, groups, from.id, op.id)) {
         if (why[op.id].empty()) why[op.id] = "its records come from several stages";
       } else {
         groups.unite(from.id, op.id);
       }
     }
   }
-  // Sinks of dead letters have no inputs: they belong to the first stage that is no custom step.
-  OperatorId home = 0;
+  // Sinks of dead letters have no inputs: they belong to the first stage, which begins with a source.
   for (const Operator& op : scenario.operators) {
     const auto* sink = std::get_if<Sink>(&op.parameters);
-    if (sink != nullptr && sink->rejected && op.id != home && !splits) groups.unite(home, op.id);
-    else if (sink != nullptr && sink->rejected && count > 0 && same_needs(scenario.operators[home], op)) groups.unite(home, op.id);
+    if (sink != nullptr && sink->rejected && same_needs(scenario.operators[0], op)) groups.unite(0, op.id);
   }
 
   std::vector<Stage> stages;
