@@ -140,7 +140,10 @@ class SplitNode final : public Node {
     const auto& p = std::get<plan::Split>(op_.parameters);
     auto& evaluators = local<std::vector<expr::Evaluator>>(m, [&] {
       std::vector<expr::Evaluator> all;
-      for (const auto& b : p.branches) all.emplace_back(b.condition.valid() ? b.condition : expr::TypedExpr());
+      // `otherwise` has no condition; its evaluator is never asked.
+      for (const auto& b : p.branches) {
+        all.emplace_back(b.condition.valid() ? b.condition : expr::constant(columnar::TypeId::kBool, columnar::Value(false)));
+      }
       return all;
     });
     const auto rows = static_cast<size_t>(batch.rows);
