@@ -12,14 +12,41 @@
 namespace runink::contract {
 
 enum class AttributeId {
-  kRequired, kUnique, kKey, kMin, kMax, kRange, kLength, kPattern, kOneOf, kFormat, kZone, kDefault, kCoerce, kPii,
-  kAccess, kMask, kLineage, kDescription, kUnit, kTags, kGlossary,  // of fields
-  kVersion, kOwner, kClassification, kMaxRecords, kOpen,            // of contracts (description and tags as well)
-  kSeverity,                                                        // of qualities (description as well)
+  kRequired,
+  kUnique,
+  kKey,
+  kMin,
+  kMax,
+  kRange,
+  kLength,
+  kPattern,
+  kOneOf,
+  kFormat,
+  kZone,
+  kDefault,
+  kCoerce,
+  kPii,
+  kAccess,
+  kMask,
+  kLineage,
+  kDescription,
+  kUnit,
+  kTags,
+  kGlossary,  // of fields
+  kVersion,
+  kOwner,
+  kClassification,
+  kMaxRecords,
+  kOpen,      // of contracts (description and tags as well)
+  kSeverity,  // of qualities (description as well)
 };
 
 enum AttributePlace : unsigned {
-  kOnField = 1, kOnStruct = 2, kOnContract = 4, kOnCheck = 8, kOnQuality = 16,
+  kOnField = 1,
+  kOnStruct = 2,
+  kOnContract = 4,
+  kOnCheck = 8,
+  kOnQuality = 16,
 };
 
 struct AttributeInfo {

@@ -95,7 +95,8 @@ class Printer {
         }
         out_ += " }";
         break;
-      default: out_ += type.to_string();
+      default:
+        out_ += type.to_string();
     }
   }
 
@@ -145,14 +146,18 @@ class Printer {
     if (field.length_min && field.length_max && *field.length_min == *field.length_max) {
       return fmt::format("length({})", *field.length_min);
     }
-    return fmt::format("length({}, {})", field.length_min ? std::to_string(*field.length_min) : field.length_max ? "0" : "*",
+    return fmt::format("length({}, {})",
+                       field.length_min   ? std::to_string(*field.length_min)
+                       : field.length_max ? "0"
+                                          : "*",
                        field.length_max ? std::to_string(*field.length_max) : "*");
   }
 
   std::string one_of_attribute(const ContractField& field) const {
     std::vector<Value> values = field.one_of;
     if (!whole()) {
-      std::sort(values.begin(), values.end(), [](const Value& a, const Value& b) { return columnar::compare_values(a, b) < 0; });
+      std::sort(values.begin(), values.end(),
+                [](const Value& a, const Value& b) { return columnar::compare_values(a, b) < 0; });
     }
     std::vector<std::string> texts;
     for (const auto& value : values) texts.push_back(value_text(value, field));
@@ -163,7 +168,8 @@ class Printer {
     std::vector<std::string> lines;
     for (const auto& check : contract.checks) {
       std::string line = fmt::format("  check {}: {}", name_text(check.name), check.canonical);
-      if (whole() && !check.description.empty()) line += " [[" + text_attribute("description", check.description) + "]]";
+      if (whole() && !check.description.empty())
+        line += " [[" + text_attribute("description", check.description) + "]]";
       lines.push_back(line + ";\n");
     }
     const size_t checks = lines.size();
@@ -215,7 +221,8 @@ std::string quote_text(std::string_view text) {
       out += "\\\"";
     } else if (c == '\\') {
       // A backslash that does not begin one of the language's own escapes stands for itself, as in "\d+".
-      const bool plain = i + 1 < text.size() && std::string_view("ntr\"\\/u").find(text[i + 1]) == std::string_view::npos &&
+      const bool plain = i + 1 < text.size() &&
+                         std::string_view("ntr\"\\/u").find(text[i + 1]) == std::string_view::npos &&
                          static_cast<unsigned char>(text[i + 1]) >= 0x20;
       out += plain ? "\\" : "\\\\";
     } else if (c == '\n') {

@@ -16,13 +16,14 @@
 namespace runink::contract {
 
 std::string canonical_text(const Contract& contract);
-std::string hashed_text(const Contract& contract);   // exactly the bytes that are hashed
+std::string hashed_text(const Contract& contract);    // exactly the bytes that are hashed
 std::string contract_hash(const Contract& contract);  // what Contract::hash holds
 
 // Parts of it, used by diff, exports and messages.
-std::string type_text(const ContractField& field);                         // with members of lists written out
-std::string value_text(const Value& value, const ContractField& field);    // a literal as in an attribute: 12, "2001-01-10"
-std::string quote_text(std::string_view text);                             // "…" with the escapes of the language
-std::string name_text(std::string_view name);                              // in backquotes where it must be
+std::string type_text(const ContractField& field);  // with members of lists written out
+std::string value_text(const Value& value,
+                       const ContractField& field);  // a literal as in an attribute: 12, "2001-01-10"
+std::string quote_text(std::string_view text);       // "…" with the escapes of the language
+std::string name_text(std::string_view name);        // in backquotes where it must be
 
 }  // namespace runink::contract

@@ -47,7 +47,11 @@ TEST(Canonical, HashIgnoresWhatDoesNotDecideOverData) {
   EXPECT_EQ(make(changed("minutes", "hours"))->hash, hash);
   EXPECT_EQ(make(changed("description(\"who\")", "lineage(\"crm\"), glossary(\"g\"), tags(\"t\")"))->hash, hash);
   EXPECT_EQ(make(changed("  int32 delay", "  // a comment ; with \"signs\"\n /* and */ int32    delay"))->hash, hash);
-  EXPECT_EQ(make(changed("delay > 0", "(delay)>0 // why"  "\n"))->hash, hash);
+  EXPECT_EQ(make(changed("delay > 0",
+                         "(delay)>0 // why"
+                         "\n"))
+                ->hash,
+            hash);
   EXPECT_EQ(make(changed("required, range(-10, 10)", "max(10), required, min(-10)"))->hash, hash);
   EXPECT_EQ(make(changed("check c:", "check c:\n"))->hash, hash);
 }
@@ -55,14 +59,26 @@ TEST(Canonical, HashIgnoresWhatDoesNotDecideOverData) {
 TEST(Canonical, HashCoversWhatDoes) {
   const std::string hash = make(kBase)->hash;
   const std::pair<const char*, const char*> changes[] = {
-      {"int32 delay", "int64 delay"},       {"range(-10, 10)", "range(-10, 11)"}, {"required, range", "range"},
-      {"[a-z]+", "[a-z]*"},                 {"enum(a, b)", "enum(b, a)"},         {"enum(a, b)", "enum(a, b, c)"},
-      {"pii, access", "access"},            {"access(\"hr\")", "access(\"it\")"}, {"last4", "last3"},
-      {"delay > 0", "delay >= 0"},          {"check c", "check d"},               {"count() > 1", "count() > 2"},
-      {"count() > 1;", "count() > 1 [[severity(\"warn\")]];"},                    {"internal", "public"},
-      {"string name", "string nome"},       {"required, range", "required, unique, range"},
-      {"required, range", "required, default(1), range"}, {"required, range", "required, coerce, range"},
-      {"classification", "open, classification"},         {"pii,", "pii(\"name\"),"},
+      {"int32 delay", "int64 delay"},
+      {"range(-10, 10)", "range(-10, 11)"},
+      {"required, range", "range"},
+      {"[a-z]+", "[a-z]*"},
+      {"enum(a, b)", "enum(b, a)"},
+      {"enum(a, b)", "enum(a, b, c)"},
+      {"pii, access", "access"},
+      {"access(\"hr\")", "access(\"it\")"},
+      {"last4", "last3"},
+      {"delay > 0", "delay >= 0"},
+      {"check c", "check d"},
+      {"count() > 1", "count() > 2"},
+      {"count() > 1;", "count() > 1 [[severity(\"warn\")]];"},
+      {"internal", "public"},
+      {"string name", "string nome"},
+      {"required, range", "required, unique, range"},
+      {"required, range", "required, default(1), range"},
+      {"required, range", "required, coerce, range"},
+      {"classification", "open, classification"},
+      {"pii,", "pii(\"name\"),"},
   };
   std::vector<std::string> hashes = {hash};
   for (const auto& [from, to] : changes) hashes.push_back(make(changed(from, to))->hash);
@@ -76,20 +92,26 @@ TEST(Canonical, HashCoversWhatDoes) {
 TEST(Canonical, TheOrderOfRulesAndAllowedValuesMeansNothing) {
   EXPECT_EQ(make("contract C { int32 a; check x: a > 1; check y: a > 2; }")->hash,
             make("contract C { int32 a; check y: a > 2; check x: a > 1; }")->hash);
-  EXPECT_EQ(make("contract C { string a [[one_of(\"x\", \"y\")]]; }")->hash, make("contract C { string a [[one_of(\"y\", \"x\")]]; }")->hash);
-  EXPECT_EQ(make("contract C { string a [[access(\"x\", \"y\")]]; }")->hash, make("contract C { string a [[access(\"y\", \"x\")]]; }")->hash);
+  EXPECT_EQ(make("contract C { string a [[one_of(\"x\", \"y\")]]; }")->hash,
+            make("contract C { string a [[one_of(\"y\", \"x\")]]; }")->hash);
+  EXPECT_EQ(make("contract C { string a [[access(\"x\", \"y\")]]; }")->hash,
+            make("contract C { string a [[access(\"y\", \"x\")]]; }")->hash);
 }
 
 TEST(Canonical, StructsAndImportsLeaveNoTrace) {
-  EXPECT_EQ(make("struct A { string city [[required]]; struct { int32 x; } in; } contract C { A billing; list<A> more; }")->hash,
-            make("contract C { string billing.city [[required]]; int32 billing.in.x;"
-                 " list<struct { string city [[required]]; struct { int32 x; } in; }> more; }")->hash);
+  EXPECT_EQ(
+      make("struct A { string city [[required]]; struct { int32 x; } in; } contract C { A billing; list<A> more; }")
+          ->hash,
+      make("contract C { string billing.city [[required]]; int32 billing.in.x;"
+           " list<struct { string city [[required]]; struct { int32 x; } in; }> more; }")
+          ->hash);
 }
 
 TEST(Canonical, TextSurvivesQuoting) {
-  for (const std::string& text : {std::string("plain"), std::string("a\"b"), std::string("\\"), std::string("\\d+\\."), std::string("\\\\n"),
-                                 std::string("a\\\"b"), std::string("tab\there\nline\r"), std::string("\x01\x7f\xc2\x85 end"),
-                                 std::string("ü\\ü\\"), std::string("\\u0041 \\/ \\t")}) {
+  for (const std::string& text :
+       {std::string("plain"), std::string("a\"b"), std::string("\\"), std::string("\\d+\\."), std::string("\\\\n"),
+        std::string("a\\\"b"), std::string("tab\there\nline\r"), std::string("\x01\x7f\xc2\x85 end"),
+        std::string("ü\\ü\\"), std::string("\\u0041 \\/ \\t")}) {
     const auto contract = make("contract C { string a [[description(" + quote_text(text) + ")]]; }");
     ASSERT_NE(contract, nullptr);
     EXPECT_EQ(contract->fields[0].description, text) << quote_text(text);

@@ -31,12 +31,18 @@ struct CompiledCheck {
 
 Result<expr::RulePtr> compile(RuleKind kind, const ContractField& field) {
   switch (kind) {
-    case RuleKind::kRequired: return expr::rule_not_null();
-    case RuleKind::kRange: return expr::rule_range(field.type, field.min, field.max);
-    case RuleKind::kLength: return expr::rule_length(field.type, field.length_min, field.length_max);
-    case RuleKind::kPattern: return expr::rule_pattern(field.type, field.pattern);
-    case RuleKind::kOneOf: return expr::rule_one_of(field.type, field.one_of);
-    default: return internal_error("rule kind {} has no kernel", static_cast<int>(kind));
+    case RuleKind::kRequired:
+      return expr::rule_not_null();
+    case RuleKind::kRange:
+      return expr::rule_range(field.type, field.min, field.max);
+    case RuleKind::kLength:
+      return expr::rule_length(field.type, field.length_min, field.length_max);
+    case RuleKind::kPattern:
+      return expr::rule_pattern(field.type, field.pattern);
+    case RuleKind::kOneOf:
+      return expr::rule_one_of(field.type, field.one_of);
+    default:
+      return internal_error("rule kind {} has no kernel", static_cast<int>(kind));
   }
 }
 
@@ -56,7 +62,8 @@ void check_members(const Column& column, const CompiledRule& rule, size_t from, 
     const int32_t* offsets = column.offset_data();
     for (int64_t row = 0; row < column.length; ++row) {
       if (column.is_null(row)) continue;
-      for (int32_t i = offsets[row]; i < offsets[row + 1]; ++i) failed[static_cast<size_t>(row)] |= below[static_cast<size_t>(i)];
+      for (int32_t i = offsets[row]; i < offsets[row + 1]; ++i)
+        failed[static_cast<size_t>(row)] |= below[static_cast<size_t>(i)];
     }
     return;
   }
@@ -112,10 +119,14 @@ Result<std::shared_ptr<const ContractChecker>> ContractChecker::create(ContractP
     const Rule& rule = contract->rules[i];
     const auto index = static_cast<int32_t>(i);
     switch (rule.kind) {
-      case RuleKind::kRequired: case RuleKind::kRange: case RuleKind::kLength: case RuleKind::kPattern:
+      case RuleKind::kRequired:
+      case RuleKind::kRange:
+      case RuleKind::kLength:
+      case RuleKind::kPattern:
       case RuleKind::kOneOf: {
         const ContractField& field = contract->fields[static_cast<size_t>(rule.column)];
-        impl->rules.push_back({rule.column, index, RUNINK_TRY_CONTEXT(compile(rule.kind, field), "compile rule " + rule.name), {}});
+        impl->rules.push_back(
+            {rule.column, index, RUNINK_TRY_CONTEXT(compile(rule.kind, field), "compile rule " + rule.name), {}});
         break;
       }
       case RuleKind::kElements: {
@@ -128,12 +139,14 @@ Result<std::shared_ptr<const ContractChecker>> ContractChecker::create(ContractP
       case RuleKind::kCheck: {
         CompiledCheck check{index, static_cast<size_t>(rule.check)};
         for (const int column : contract->checks[check.check].expression.columns()) {
-          check.reads_protected = check.reads_protected || mask_of(contract->fields[static_cast<size_t>(column)]).has_value();
+          check.reads_protected =
+              check.reads_protected || mask_of(contract->fields[static_cast<size_t>(column)]).has_value();
         }
         impl->checks.push_back(check);
         break;
       }
-      default: break;  // type and record are the reader's; unique and key the engine's
+      default:
+        break;  // type and record are the reader's; unique and key the engine's
     }
   }
   auto checker = std::shared_ptr<ContractChecker>(new ContractChecker(std::move(contract)));
@@ -144,8 +157,8 @@ Result<std::shared_ptr<const ContractChecker>> ContractChecker::create(ContractP
 Status ContractChecker::check(const columnar::Batch& batch, const expr::EvalContext& context, CheckScratch& scratch,
                               CheckResult& result) const {
   if (batch.columns.size() < contract_->fields.size()) {
-    return internal_error("a batch of {} columns cannot be checked against contract {}, which has {}", batch.columns.size(),
-                          contract_->name, contract_->fields.size());
+    return internal_error("a batch of {} columns cannot be checked against contract {}, which has {}",
+                          batch.columns.size(), contract_->name, contract_->fields.size());
   }
   CheckScratch::Impl& work = *scratch.impl;
   if (work.owner != impl_.get()) {
@@ -202,9 +215,8 @@ Status ContractChecker::check(const columnar::Batch& batch, const expr::EvalCont
       if (!rule.kernel->passes(column, row)) result.failures.push_back({row, rule.rule});
     }
   }
-  std::sort(result.failures.begin(), result.failures.end(), [](const Failure& a, const Failure& b) {
-    return a.row != b.row ? a.row < b.row : a.rule < b.rule;
-  });
+  std::sort(result.failures.begin(), result.failures.end(),
+            [](const Failure& a, const Failure& b) { return a.row != b.row ? a.row < b.row : a.rule < b.rule; });
   return {};
 }
 
@@ -216,25 +228,30 @@ std::string ContractChecker::message(const columnar::Batch& batch, const Failure
     return shown_value(batch.columns[at], failure.row, contract_->fields[at], reader);
   };
   switch (rule.kind) {
-    case RuleKind::kRange: case RuleKind::kLength: case RuleKind::kPattern: case RuleKind::kOneOf:
+    case RuleKind::kRange:
+    case RuleKind::kLength:
+    case RuleKind::kPattern:
+    case RuleKind::kOneOf:
       return fmt::format("{}; it is {}", rule.sentence, value_of(rule.column));
     case RuleKind::kCheck: {
       const RowCheck& check = contract_->checks[static_cast<size_t>(rule.check)];
       if (result != nullptr) {
         for (const auto& error : result->errors) {
-          if (error.row == failure.row && error.rule == failure.rule) return fmt::format("{}: {}", rule.name, escape_control(error.text));
+          if (error.row == failure.row && error.rule == failure.rule)
+            return fmt::format("{}: {}", rule.name, escape_control(error.text));
         }
       }
       std::string values;
       constexpr size_t kValuesMax = 6;
       const auto& columns = check.expression.columns();
       for (size_t i = 0; i < columns.size() && i < kValuesMax; ++i) {
-        values += fmt::format("{}{} is {}", i == 0 ? "; " : ", ", contract_->fields[static_cast<size_t>(columns[i])].name,
-                              value_of(columns[i]));
+        values += fmt::format("{}{} is {}", i == 0 ? "; " : ", ",
+                              contract_->fields[static_cast<size_t>(columns[i])].name, value_of(columns[i]));
       }
       return fmt::format("{} {}{}", rule.name, rule.sentence, values);
     }
-    default: return rule.sentence;
+    default:
+      return rule.sentence;
   }
 }
 

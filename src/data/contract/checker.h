@@ -33,7 +33,7 @@ struct CheckError {
 };
 
 struct CheckResult {
-  std::vector<uint8_t> failed;     // one byte per row: 1 when any rule is broken
+  std::vector<uint8_t> failed;  // one byte per row: 1 when any rule is broken
   int64_t failed_rows = 0;
   std::vector<Failure> failures;   // by row, then by rule: every rule broken
   std::vector<CheckError> errors;  // by rule, then by row

@@ -35,7 +35,8 @@ Checked run(const std::string& text, const std::vector<std::vector<Value>>& rows
   const Status status = checked.checker->check(checked.batch, {}, scratch, checked.result);
   EXPECT_TRUE(status.ok()) << status.to_string();
   for (const auto& failure : checked.result.failures) {
-    checked.broken.push_back(std::to_string(failure.row) + " " + (*contract)->rules[static_cast<size_t>(failure.rule)].name);
+    checked.broken.push_back(std::to_string(failure.row) + " " +
+                             (*contract)->rules[static_cast<size_t>(failure.rule)].name);
   }
   // The same scratch and result again give the same.
   CheckResult again;
@@ -46,61 +47,80 @@ Checked run(const std::string& text, const std::vector<std::vector<Value>>& rows
 }
 
 TEST(Checker, NamesEveryRuleThatARowBreaks) {
-  const auto checked = run(
-      "contract C { int32 delay [[required, range(-10, 10)]]; string origin [[pattern(\"[A-Z]{3}\"), length(3)]];"
-      " string to; enum(x, y) e; check differ: origin != to; check small: delay * delay < 50; }",
-      {{5, "ABC", "XYZ", 0}, {99, "abcd", "abcd", Value()}, {Value(), "ABC", "ABC", 1}, {-10, Value(), "ABC", 0}, {8, "ABC", "Q", 1}});
+  const auto checked =
+      run("contract C { int32 delay [[required, range(-10, 10)]]; string origin [[pattern(\"[A-Z]{3}\"), length(3)]];"
+          " string to; enum(x, y) e; check differ: origin != to; check small: delay * delay < 50; }",
+          {{5, "ABC", "XYZ", 0},
+           {99, "abcd", "abcd", Value()},
+           {Value(), "ABC", "ABC", 1},
+           {-10, Value(), "ABC", 0},
+           {8, "ABC", "Q", 1}});
   EXPECT_THAT(checked.result.failed, ElementsAre(0, 1, 1, 1, 1));
   EXPECT_EQ(checked.result.failed_rows, 4);
-  EXPECT_THAT(checked.broken, ElementsAre("1 delay.range", "1 origin.length", "1 origin.pattern", "1 check differ", "1 check small",
-                                          "2 delay.required", "2 check differ", "3 check small", "4 check small"));
+  EXPECT_THAT(checked.broken,
+              ElementsAre("1 delay.range", "1 origin.length", "1 origin.pattern", "1 check differ", "1 check small",
+                          "2 delay.required", "2 check differ", "3 check small", "4 check small"));
 }
 
 TEST(Checker, AGoodBatchHasNoFailures) {
-  const auto checked = run("contract C { int64 a [[min(0)]]; check c: a >= 0; }", {{int64_t{1}}, {int64_t{2}}, {Value()}});
+  const auto checked =
+      run("contract C { int64 a [[min(0)]]; check c: a >= 0; }", {{int64_t{1}}, {int64_t{2}}, {Value()}});
   EXPECT_THAT(checked.result.failed, ElementsAre(0, 0, 0));
   EXPECT_TRUE(checked.result.failures.empty());
 }
 
 TEST(Checker, AnExpressionErrorBreaksTheCheck) {
-  const auto checked = run("contract C { int64 a; check c: a * 1000000000000 > 0; }", {{int64_t{1}}, {int64_t{1} << 62}, {int64_t{0}}});
+  const auto checked =
+      run("contract C { int64 a; check c: a * 1000000000000 > 0; }", {{int64_t{1}}, {int64_t{1} << 62}, {int64_t{0}}});
   EXPECT_THAT(checked.broken, ElementsAre("1 check c", "2 check c"));
   ASSERT_EQ(checked.result.errors.size(), 1u);
-  EXPECT_THAT(checked.checker->message(checked.batch, checked.result.failures[0], {}, &checked.result), HasSubstr("overflow"));
+  EXPECT_THAT(checked.checker->message(checked.batch, checked.result.failures[0], {}, &checked.result),
+              HasSubstr("overflow"));
 }
 
 TEST(Checker, LooksIntoListsOfStructs) {
   const std::string text =
-      "contract C { list<struct { string who [[required, pattern(\"[a-z]+\")]]; struct { int32 age [[max(150)]]; } more;"
+      "contract C { list<struct { string who [[required, pattern(\"[a-z]+\")]]; struct { int32 age [[max(150)]]; } "
+      "more;"
       " list<int32> n [[length(1, 2)]]; }> people [[length(*, 2)]]; }";
   const auto person = [](Value who, Value age, std::vector<Value> n) {
     return Value(std::vector<Value>{who, Value(std::vector<Value>{age}), Value(n)});
   };
   const auto list = [](std::vector<Value> people) { return Value(std::move(people)); };
-  const auto checked = run(text, {{list({person("ann", 30, {1})})},
-                                  {list({person("ann", 30, {1}), person("Bob", 200, {})})},
-                                  {list({})},
-                                  {Value()},
-                                  {list({person(Value(), 1, {1}), person("x", Value(), {1, 2}), person("y", 1, {1, 2, 3})})}});
-  EXPECT_THAT(checked.broken, ElementsAre("1 people.who.pattern", "1 people.more.age.max", "1 people.n.length", "4 people.length",
-                                          "4 people.who.required", "4 people.n.length"));
+  const auto checked =
+      run(text, {{list({person("ann", 30, {1})})},
+                 {list({person("ann", 30, {1}), person("Bob", 200, {})})},
+                 {list({})},
+                 {Value()},
+                 {list({person(Value(), 1, {1}), person("x", Value(), {1, 2}), person("y", 1, {1, 2, 3})})}});
+  EXPECT_THAT(checked.broken, ElementsAre("1 people.who.pattern", "1 people.more.age.max", "1 people.n.length",
+                                          "4 people.length", "4 people.who.required", "4 people.n.length"));
 }
 
 TEST(Checker, MessagesTellTheValueAndMaskIt) {
-  const auto checked = run(
-      "contract C { int32 delay [[range(-10, 10)]]; string pass [[pii, access(\"hr\"), mask(\"last4\"), pattern(\"[A-Z]\\d{8}\")]];"
-      " string note [[length(1)]]; check c: pass != note; }",
-      {{99, "K12345", "\x1b[31mred", }, {1, "x", "x"}});
+  const auto checked =
+      run("contract C { int32 delay [[range(-10, 10)]]; string pass [[pii, access(\"hr\"), mask(\"last4\"), "
+          "pattern(\"[A-Z]\\d{8}\")]];"
+          " string note [[length(1)]]; check c: pass != note; }",
+          {{
+               99,
+               "K12345",
+               "\x1b[31mred",
+           },
+           {1, "x", "x"}});
   const Reader nobody, hr{{"hr"}, false}, reveal{{}, true};
   ASSERT_EQ(checked.broken.size(), 5u);
-  const auto message = [&](size_t i, const Reader& reader) { return checked.checker->message(checked.batch, checked.result.failures[i], reader); };
+  const auto message = [&](size_t i, const Reader& reader) {
+    return checked.checker->message(checked.batch, checked.result.failures[i], reader);
+  };
   EXPECT_EQ(message(0, nobody), "delay must lie between -10 and 10; it is 99");
   EXPECT_THAT(message(1, nobody), testing::AllOf(HasSubstr("2345"), testing::Not(HasSubstr("K1"))));
   EXPECT_THAT(message(1, hr), HasSubstr("\"K12345\""));
   EXPECT_THAT(message(1, reveal), HasSubstr("\"K12345\""));
   EXPECT_THAT(message(2, nobody), testing::Not(HasSubstr("\x1b")));
   EXPECT_EQ(checked.broken[4], "1 check c");
-  EXPECT_THAT(message(4, nobody), testing::AllOf(HasSubstr("pass != note"), HasSubstr("pass is \"*"), HasSubstr("note is \"x\"")));
+  EXPECT_THAT(message(4, nobody),
+              testing::AllOf(HasSubstr("pass != note"), HasSubstr("pass is \"*"), HasSubstr("note is \"x\"")));
 }
 
 TEST(Checker, RefusesABatchThatDoesNotFit) {

@@ -48,7 +48,8 @@ std::string range_sentence(const ContractField& field) {
   if (field.min && field.max) {
     return fmt::format("must lie between {} and {}", value_text(*field.min, field), value_text(*field.max, field));
   }
-  return field.min ? "must be at least " + value_text(*field.min, field) : "must be at most " + value_text(*field.max, field);
+  return field.min ? "must be at least " + value_text(*field.min, field)
+                   : "must be at most " + value_text(*field.max, field);
 }
 
 std::string length_sentence(const ContractField& field) {

@@ -46,8 +46,8 @@ struct ContractField {
   std::optional<Value> min, max;       // inclusive; `range(a, b)` sets both
   std::optional<uint64_t> length_min;  // code points of a string, bytes of bytes, elements of a list
   std::optional<uint64_t> length_max;
-  std::string pattern;                 // RE2, matches the whole value; empty: none
-  std::vector<Value> one_of;           // empty: any value
+  std::string pattern;        // RE2, matches the whole value; empty: none
+  std::vector<Value> one_of;  // empty: any value
 
   // How text becomes a value.
   std::string format;                  // strftime-like, for date, time, timestamp
@@ -79,8 +79,8 @@ enum class QualitySeverity { kWarn, kError };
 // `check NAME: expression;` on each row: fails only on false.
 struct RowCheck {
   std::string name;
-  std::string text;       // as written, trimmed
-  std::string canonical;  // printed from the parsed form: stable spelling
+  std::string text;            // as written, trimmed
+  std::string canonical;       // printed from the parsed form: stable spelling
   expr::TypedExpr expression;  // over the columns of Contract::schema
   std::string description;
   Location location;
@@ -97,17 +97,17 @@ struct QualityRule {
 };
 
 enum class RuleKind {
-  kType,       // "delay.type": the reader could not make a value of the type (also out of range of the type)
-  kRequired,   // "delay.required"
-  kRange,      // "delay.range", "delay.min", "delay.max"
-  kLength,     // "name.length"
-  kPattern,    // "origin.pattern"
-  kOneOf,      // "origin.one_of"
-  kElements,   // "legs.carrier.pattern": a rule of a member of a list's struct
-  kCheck,      // "check distinct_airports"
-  kUnique,     // "id.unique"
-  kKey,        // "key": all key fields together
-  kRecord,     // "record": the record as a whole could not be read (syntax, duplicate key, too long, …)
+  kType,      // "delay.type": the reader could not make a value of the type (also out of range of the type)
+  kRequired,  // "delay.required"
+  kRange,     // "delay.range", "delay.min", "delay.max"
+  kLength,    // "name.length"
+  kPattern,   // "origin.pattern"
+  kOneOf,     // "origin.one_of"
+  kElements,  // "legs.carrier.pattern": a rule of a member of a list's struct
+  kCheck,     // "check distinct_airports"
+  kUnique,    // "id.unique"
+  kKey,       // "key": all key fields together
+  kRecord,    // "record": the record as a whole could not be read (syntax, duplicate key, too long, …)
 };
 
 // One thing that can be wrong with one record. A rule is known by its index here for the life of the contract and by
@@ -115,11 +115,11 @@ enum class RuleKind {
 struct Rule {
   std::string name;
   RuleKind kind = RuleKind::kRecord;
-  int column = -1;            // the field it is about; -1 for checks, key, record
-  int check = -1;             // index into Contract::checks
-  std::vector<int> element;   // kElements: the path of members below the column
+  int column = -1;                            // the field it is about; -1 for checks, key, record
+  int check = -1;                             // index into Contract::checks
+  std::vector<int> element;                   // kElements: the path of members below the column
   RuleKind element_kind = RuleKind::kRecord;  // kElements: which rule of the member
-  std::string sentence;       // "delay must lie between -1440 and 4320"
+  std::string sentence;                       // "delay must lie between -1440 and 4320"
 };
 
 // Columns whose values together must differ from row to row; the first in input order is kept.
@@ -132,28 +132,28 @@ struct Contract {
   std::string name;
   std::optional<Version> version;
   std::string owner, description;
-  std::string classification;            // free text such as "internal"; empty when not said
+  std::string classification;  // free text such as "internal"; empty when not said
   std::vector<std::string> tags;
-  std::optional<uint64_t> max_records;   // a hint for the size of buffers, never a limit
-  bool open = false;                     // fields not named here pass through
+  std::optional<uint64_t> max_records;  // a hint for the size of buffers, never a limit
+  bool open = false;                    // fields not named here pass through
 
-  std::vector<ContractField> fields;     // flattened, in column order
+  std::vector<ContractField> fields;  // flattened, in column order
   std::vector<RowCheck> checks;
   std::vector<QualityRule> qualities;
   Location location;
-  std::vector<std::string> files;        // every file read for it: its own first, then imports, in order of first use
+  std::vector<std::string> files;  // every file read for it: its own first, then imports, in order of first use
 
   // Derived once, by the parser.
-  SchemaPtr schema;                      // one column per field
-  std::vector<Rule> rules;               // stable order: record, per field (type, required, …), checks, unique, key
+  SchemaPtr schema;         // one column per field
+  std::vector<Rule> rules;  // stable order: record, per field (type, required, …), checks, unique, key
   std::vector<UniqueSet> unique_sets;
-  std::string hash;                      // see canonical.h: 64 hexadecimal digits
+  std::string hash;  // see canonical.h: 64 hexadecimal digits
 
   int column_of(std::string_view column) const { return schema->index_of(column); }
-  int rule_of(std::string_view rule) const;        // -1 when there is none
+  int rule_of(std::string_view rule) const;  // -1 when there is none
   int type_rule(int column) const { return type_rules_of_column[static_cast<size_t>(column)]; }
   int required_rule(int column) const { return required_rules_of_column[static_cast<size_t>(column)]; }  // -1: none
-  static constexpr int kRecordRule = 0;            // index of the rule "record"
+  static constexpr int kRecordRule = 0;  // index of the rule "record"
   std::string version_text() const { return version ? version->to_string() : std::string("unversioned"); }
 
   std::vector<int> type_rules_of_column, required_rules_of_column;

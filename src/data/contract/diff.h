@@ -19,11 +19,11 @@ enum class Impact { kNone, kCompatible, kBreaksReaders, kBreaksWriters, kBreaksB
 std::string_view impact_text(Impact impact);  // "no effect", "compatible", "breaks readers", …
 
 struct Change {
-  std::string kind;           // stable: "field.added", "field.removed", "type.changed", "range.tightened", …
-  std::string field;          // column, or "check NAME", "quality NAME", or empty for the contract
-  std::string before, after;  // as canonical text; empty when there is none
+  std::string kind;               // stable: "field.added", "field.removed", "type.changed", "range.tightened", …
+  std::string field;              // column, or "check NAME", "quality NAME", or empty for the contract
+  std::string before, after;      // as canonical text; empty when there is none
   Impact impact = Impact::kNone;  // kNone: words only (description, owner, …)
-  std::string sentence;       // "delay: range(-10, 10) became range(-10, 5): values above 5 are now refused"
+  std::string sentence;           // "delay: range(-10, 10) became range(-10, 5): values above 5 are now refused"
   bool breaks_readers() const { return impact == Impact::kBreaksReaders || impact == Impact::kBreaksBoth; }
   bool breaks_writers() const { return impact == Impact::kBreaksWriters || impact == Impact::kBreaksBoth; }
 };
@@ -32,7 +32,8 @@ enum class Bump { kNone, kPatch, kMinor, kMajor };
 std::string_view bump_text(Bump bump);  // "none", "patch", "minor", "major"
 
 struct ContractDiff {
-  std::vector<Change> changes;  // contract first, then fields in order of the new contract, removed ones, checks, qualities
+  std::vector<Change>
+      changes;  // contract first, then fields in order of the new contract, removed ones, checks, qualities
   bool breaks_readers() const;
   bool breaks_writers() const;
   // Major if anything breaks anyone; minor for compatible changes; patch for changes of words only; none without any.
@@ -50,7 +51,7 @@ Version lowest_next(const Version& before, Bump bump);
 
 // Drift: what a data file holds, against what the contract says.
 struct Drift {
-  std::string kind;      // "field.unknown", "field.missing", "type.mismatch", "null.found", "value.out_of_range", …
+  std::string kind;  // "field.unknown", "field.missing", "type.mismatch", "null.found", "value.out_of_range", …
   std::string field;
   std::string expected, found;
   bool error = false;    // records would be rejected; else only noticed (unknown fields are dropped)

@@ -63,9 +63,11 @@ TEST(Diff, SaysWhomEachChangeBreaks) {
   EXPECT_EQ(only("string a;", "string a [[length(1, 6)]];"), "length.tightened: breaks writers");
   EXPECT_EQ(only("string a;", "string a [[pattern(\"x\")]];"), "pattern.added: breaks writers");
   EXPECT_EQ(only("string a [[pattern(\"x\")]];", "string a;"), "pattern.removed: breaks readers");
-  EXPECT_EQ(only("string a [[pattern(\"x\")]];", "string a [[pattern(\"y\")]];"), "pattern.changed: breaks readers and writers");
+  EXPECT_EQ(only("string a [[pattern(\"x\")]];", "string a [[pattern(\"y\")]];"),
+            "pattern.changed: breaks readers and writers");
   EXPECT_EQ(only("string a [[one_of(\"x\", \"y\")]];", "string a [[one_of(\"y\", \"x\")]];"), "");
-  EXPECT_EQ(only("string a [[one_of(\"x\", \"y\")]];", "string a [[one_of(\"x\")]];"), "one_of.tightened: breaks writers");
+  EXPECT_EQ(only("string a [[one_of(\"x\", \"y\")]];", "string a [[one_of(\"x\")]];"),
+            "one_of.tightened: breaks writers");
   EXPECT_EQ(only("string a [[one_of(\"x\")]];", "string a;"), "one_of.loosened: breaks readers");
   EXPECT_EQ(only("enum(x, y) a;", "enum(x, y, z) a;"), "enum.value_added: breaks readers");
   EXPECT_EQ(only("enum(x, y) a;", "enum(x) a;"), "enum.value_removed: breaks writers");
@@ -74,13 +76,16 @@ TEST(Diff, SaysWhomEachChangeBreaks) {
   EXPECT_EQ(only("int32 a [[unique]];", "int32 a;"), "unique.removed: breaks readers");
   EXPECT_EQ(only("int32 a [[coerce]];", "int32 a;"), "coerce.removed: breaks writers");
   EXPECT_EQ(only("date a;", "date a [[format(\"%d.%m.%Y\")]];"), "format.changed: breaks readers and writers");
-  EXPECT_EQ(only("timestamp a;", "timestamp a [[zone(\"Europe/Berlin\")]];"), "zone.changed: breaks readers and writers");
+  EXPECT_EQ(only("timestamp a;", "timestamp a [[zone(\"Europe/Berlin\")]];"),
+            "zone.changed: breaks readers and writers");
   EXPECT_EQ(only("string a;", "string a [[pii]];"), "pii.added: breaks readers");
   EXPECT_EQ(only("string a [[pii]];", "string a;"), "pii.removed: compatible");
-  EXPECT_EQ(only("string a [[pii, access(\"x\")]];", "string a [[pii, access(\"x\", \"y\")]];"), "access.changed: compatible");
+  EXPECT_EQ(only("string a [[pii, access(\"x\")]];", "string a [[pii, access(\"x\", \"y\")]];"),
+            "access.changed: compatible");
   EXPECT_EQ(only("string a [[pii, access(\"x\")]];", "string a [[pii]];"), "access.changed: breaks readers");
   EXPECT_EQ(only("string a [[pii]];", "string a [[pii, mask(\"hash\")]];"), "mask.changed: breaks readers");
-  EXPECT_EQ(only("string a;", "string a [[description(\"x\"), tags(\"y\")]];"), "description.changed: no effect; tags.changed: no effect");
+  EXPECT_EQ(only("string a;", "string a [[description(\"x\"), tags(\"y\")]];"),
+            "description.changed: no effect; tags.changed: no effect");
   EXPECT_EQ(only("int32 a; int32 b;", "int32 b; int32 a;"), "fields.reordered: compatible");
   EXPECT_EQ(only("int32 a;", "int32 a; check c: a > 1;"), "check.added: breaks writers");
   EXPECT_EQ(only("int32 a; check c: a > 1;", "int32 a; check c: a > 2;"), "check.changed: breaks readers and writers");
@@ -134,7 +139,8 @@ TEST(Versions, AreThreeNumbers) {
   Version version;
   EXPECT_TRUE(Version::parse("1.20.3", &version));
   EXPECT_EQ(version, (Version{1, 20, 3}));
-  for (const char* bad : {"", "1", "1.2", "1.2.3.4", "01.2.3", "1.2.x", "1..3", "-1.2.3", "1.2.99999999999", "1.2.3 "}) {
+  for (const char* bad :
+       {"", "1", "1.2", "1.2.3.4", "01.2.3", "1.2.x", "1..3", "-1.2.3", "1.2.99999999999", "1.2.3 "}) {
     EXPECT_FALSE(Version::parse(bad, &version)) << bad;
   }
 }
@@ -194,8 +200,8 @@ void compare_all(const std::vector<std::string>& fields, const std::vector<std::
         if (!is_null) readers = readers || (after.accepted[i] && !before.accepted[i]);
       }
       const auto claimed = diff_contracts(*before.contract, *after.contract);
-      const std::string where = before.contract->fields[0].name + ": " + std::to_string(&before - entries.data()) + " to " +
-                                std::to_string(&after - entries.data());
+      const std::string where = before.contract->fields[0].name + ": " + std::to_string(&before - entries.data()) +
+                                " to " + std::to_string(&after - entries.data());
       EXPECT_EQ(claimed.breaks_readers(), readers) << where;
       EXPECT_EQ(claimed.breaks_writers(), writers) << where;
       ++pairs;
@@ -209,7 +215,8 @@ void compare_all(const std::vector<std::string>& fields, const std::vector<std::
 TEST(DiffAgainstBruteForce, Integers) {
   std::vector<std::string> fields;
   for (const char* presence : {"", "required", "default(2)", "required, default(2)"}) {
-    for (const char* rule : {"", "range(1, 3)", "min(1)", "max(3)", "range(2, 4)", "range(2, 2)", "one_of(1, 2, 3)", "one_of(2)", "one_of(2, 5)"}) {
+    for (const char* rule : {"", "range(1, 3)", "min(1)", "max(3)", "range(2, 4)", "range(2, 2)", "one_of(1, 2, 3)",
+                             "one_of(2)", "one_of(2, 5)"}) {
       std::string list = presence;
       if (*rule != '\0') list += (list.empty() ? "" : ", ") + std::string(rule);
       fields.push_back("int8 a" + (list.empty() ? "" : " [[" + list + "]]") + ";");
@@ -217,7 +224,8 @@ TEST(DiffAgainstBruteForce, Integers) {
   }
   std::vector<std::optional<Value>> values = {std::nullopt, Value()};
   for (int64_t i = -128; i <= 127; ++i) values.push_back(Value(i));
-  // `one_of` beside `range` allows the same values; the diff compares rule by rule, so such pairs are left to the next test.
+  // `one_of` beside `range` allows the same values; the diff compares rule by rule, so such pairs are left to the next
+  // test.
   std::vector<std::string> ranges, lists;
   for (const auto& field : fields) (field.find("one_of") == std::string::npos ? ranges : lists).push_back(field);
   compare_all(ranges, values);
@@ -234,11 +242,12 @@ TEST(DiffAgainstBruteForce, Text) {
       fields.push_back("string a" + (list.empty() ? "" : " [[" + list + "]]") + ";");
     }
   }
-  compare_all(fields, {std::nullopt, Value(), Value(""), Value("x"), Value("xy"), Value("äß"), Value("xyz"), Value("wxyz")});
+  compare_all(fields,
+              {std::nullopt, Value(), Value(""), Value("x"), Value("xy"), Value("äß"), Value("xyz"), Value("wxyz")});
 }
 
-// Two columns, each absent, nullable, required or with a default: every pair of such contracts, decided by every record in
-// which each column is missing or there.
+// Two columns, each absent, nullable, required or with a default: every pair of such contracts, decided by every record
+// in which each column is missing or there.
 TEST(DiffAgainstBruteForce, Presence) {
   enum class Form { kAbsent, kNullable, kRequired, kDefault };
   struct Two {
@@ -290,12 +299,15 @@ TEST(DiffAgainstBruteForce, Presence) {
 
 TEST(Drift, FindsWhatTheDataDoesOtherwise) {
   const auto contract = make(
-      "contract C { int32 id [[required, range(0, 100)]]; string code [[pattern(\"[A-Z]{3}\")]]; enum(a, b) kind; date day; "
+      "contract C { int32 id [[required, range(0, 100)]]; string code [[pattern(\"[A-Z]{3}\")]]; enum(a, b) kind; date "
+      "day; "
       "string mail [[pii]]; int32 gone [[required]]; int8 small; list<int32> list [[length(0, 1)]]; float64 number; }");
   Inferrer inferrer;
-  for (const char* line : {R"({"id":5,"code":"ABC","kind":"a","day":"2001-01-10","mail":"a@b.org","small":5,"list":[1],"number":1,"extra":1})",
-                           R"({"id":500,"code":"abc","kind":"c","day":"10.01.2001","mail":7,"small":300,"list":[1,2],"number":"x","extra":2})",
-                           R"({"code":"ABC"})"}) {
+  for (
+      const char* line :
+      {R"({"id":5,"code":"ABC","kind":"a","day":"2001-01-10","mail":"a@b.org","small":5,"list":[1],"number":1,"extra":1})",
+       R"({"id":500,"code":"abc","kind":"c","day":"10.01.2001","mail":7,"small":300,"list":[1,2],"number":"x","extra":2})",
+       R"({"code":"ABC"})"}) {
     ASSERT_TRUE(inferrer.add_json(line).ok());
   }
   std::string seen;
@@ -304,8 +316,10 @@ TEST(Drift, FindsWhatTheDataDoesOtherwise) {
     EXPECT_THAT(drift.sentence, testing::Not(HasSubstr("a@b.org")));
   }
   EXPECT_EQ(seen,
-            "null.found id!\nvalue.out_of_range id!\npattern.broken code!\nvalue.unknown kind!\ntype.mismatch day!\ntype.mismatch mail!\n"
-            "field.missing gone!\ntype.mismatch small!\nvalue.out_of_range small!\nlength.broken list!\ntype.mismatch number!\n"
+            "null.found id!\nvalue.out_of_range id!\npattern.broken code!\nvalue.unknown kind!\ntype.mismatch "
+            "day!\ntype.mismatch mail!\n"
+            "field.missing gone!\ntype.mismatch small!\nvalue.out_of_range small!\nlength.broken list!\ntype.mismatch "
+            "number!\n"
             "field.unknown extra\n");
 }
 

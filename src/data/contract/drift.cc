@@ -20,7 +20,8 @@ namespace {
 
 class ColumnDrift {
  public:
-  ColumnDrift(const ContractField& field, const ColumnProfile& seen, const DataProfile& profile, std::vector<Drift>& out)
+  ColumnDrift(const ContractField& field, const ColumnProfile& seen, const DataProfile& profile,
+              std::vector<Drift>& out)
       : field_(field), seen_(seen), profile_(profile), out_(out), hidden_(mask_of(field).has_value()) {}
 
   void run() {
@@ -31,21 +32,24 @@ class ColumnDrift {
     bounds();
     lengths();
     if ((field_.unique || (field_.key && key_alone_)) && !seen_.all_distinct && seen_.present > 1) {
-      add("value.repeated", true, "unique", "a value that comes twice", "a value comes twice, and the field must be unique");
+      add("value.repeated", true, "unique", "a value that comes twice",
+          "a value comes twice, and the field must be unique");
     }
   }
   void set_key_alone(bool alone) { key_alone_ = alone; }
 
  private:
   void add(std::string kind, bool error, std::string expected, std::string found, const std::string& sentence) {
-    out_.push_back({std::move(kind), field_.name, std::move(expected), std::move(found), error, field_.name + ": " + sentence});
+    out_.push_back(
+        {std::move(kind), field_.name, std::move(expected), std::move(found), error, field_.name + ": " + sentence});
   }
   std::string shown(const std::string& value) const { return hidden_ ? std::string("****") : quote_text(value); }
 
   void presence() {
     if (seen_.nulls == 0 || !field_.required || field_.default_value) return;
     add("null.found", true, "required", "null",
-        fmt::format("{} of {} records have no value, and it is required", human_count(seen_.nulls), human_count(profile_.records)));
+        fmt::format("{} of {} records have no value, and it is required", human_count(seen_.nulls),
+                    human_count(profile_.records)));
   }
 
   // Whether JSON values are of a kind that the type is read from.
@@ -62,7 +66,8 @@ class ColumnDrift {
     // A decimal may be written as text, so that no reader rounds it.
     if (seen_.saw_text && !text && !field_.coerce && id != TypeId::kDecimal) wrong.push_back("text");
     if (wrong.empty()) return true;
-    add("type.mismatch", true, type_text(field_), join(wrong, " and "), fmt::format("values are {}, not {}", join(wrong, " and "), type_text(field_)));
+    add("type.mismatch", true, type_text(field_), join(wrong, " and "),
+        fmt::format("values are {}, not {}", join(wrong, " and "), type_text(field_)));
     return false;
   }
 
@@ -80,15 +85,19 @@ class ColumnDrift {
       if (!parsed.ok()) {
         const bool is_enum = field_.type.id() == TypeId::kEnum;
         add(is_enum ? "value.unknown" : "type.mismatch", true, type_text(field_), shown(value),
-            is_enum ? fmt::format("{} is none of the enum's values", shown(value)) : fmt::format("{} is not of type {}", shown(value), type_text(field_)));
+            is_enum ? fmt::format("{} is none of the enum's values", shown(value))
+                    : fmt::format("{} is not of type {}", shown(value), type_text(field_)));
         return;
       }
       if (!field_.pattern.empty() && !RE2::FullMatch(value, pattern)) {
-        add("pattern.broken", true, field_.pattern, shown(value), fmt::format("{} does not match {}", shown(value), field_.pattern));
+        add("pattern.broken", true, field_.pattern, shown(value),
+            fmt::format("{} does not match {}", shown(value), field_.pattern));
         return;
       }
-      if (!field_.one_of.empty() && std::find(field_.one_of.begin(), field_.one_of.end(), *parsed) == field_.one_of.end()) {
-        add("value.unknown", true, "one_of", shown(value), fmt::format("{} is not among the values allowed", shown(value)));
+      if (!field_.one_of.empty() &&
+          std::find(field_.one_of.begin(), field_.one_of.end(), *parsed) == field_.one_of.end()) {
+        add("value.unknown", true, "one_of", shown(value),
+            fmt::format("{} is not among the values allowed", shown(value)));
         return;
       }
     }
@@ -142,7 +151,8 @@ std::vector<Drift> drift_of(const Contract& contract, const DataProfile& profile
   std::vector<Drift> out;
   const auto keys = std::count_if(contract.fields.begin(), contract.fields.end(), [](const auto& f) { return f.key; });
   for (const auto& field : contract.fields) {
-    const auto seen = std::find_if(profile.columns.begin(), profile.columns.end(), [&](const auto& c) { return c.name == field.name; });
+    const auto seen = std::find_if(profile.columns.begin(), profile.columns.end(),
+                                   [&](const auto& c) { return c.name == field.name; });
     if (seen == profile.columns.end()) {
       // What the contract keeps as one json value is several columns to the profile.
       const bool inside = std::any_of(profile.columns.begin(), profile.columns.end(),
@@ -161,11 +171,13 @@ std::vector<Drift> drift_of(const Contract& contract, const DataProfile& profile
   for (const auto& column : profile.columns) {
     if (contract.column_of(column.name) >= 0) continue;
     // Members of something that the contract holds as one json or list column belong to it.
-    const bool inside = std::any_of(names.begin(), names.end(), [&](const auto& name) { return column.name.starts_with(name + "."); });
+    const bool inside =
+        std::any_of(names.begin(), names.end(), [&](const auto& name) { return column.name.starts_with(name + "."); });
     if (inside) continue;
     const auto near = nearest(column.name, names);
     out.push_back({"field.unknown", column.name, "", column.type.to_string(), false,
-                   fmt::format("{}: the contract does not name it; it {}{}", column.name, contract.open ? "passes through" : "is dropped",
+                   fmt::format("{}: the contract does not name it; it {}{}", column.name,
+                               contract.open ? "passes through" : "is dropped",
                                near.empty() ? "" : fmt::format(" (did you mean {}?)", near[0]))});
   }
   return out;

@@ -26,7 +26,8 @@ std::vector<FieldNode> nest_fields(const std::vector<ContractField>& fields) {
     const auto parts = split(field.name, '.');
     for (size_t i = 0; i < parts.size(); ++i) {
       const bool leaf = i + 1 == parts.size();
-      auto at = std::find_if(level->begin(), level->end(), [&](const FieldNode& node) { return node.name == parts[i]; });
+      auto at =
+          std::find_if(level->begin(), level->end(), [&](const FieldNode& node) { return node.name == parts[i]; });
       if (at == level->end()) {
         level->push_back({std::string(parts[i]), nullptr, {}});
         at = level->end() - 1;
@@ -57,7 +58,9 @@ bool order_survives(const std::vector<ContractField>& fields) {
 }
 
 void reorder_fields(std::vector<ContractField>& fields, const std::vector<std::string>& names) {
-  const auto place = [&](const ContractField& field) { return std::find(names.begin(), names.end(), field.name) - names.begin(); };
+  const auto place = [&](const ContractField& field) {
+    return std::find(names.begin(), names.end(), field.name) - names.begin();
+  };
   std::stable_sort(fields.begin(), fields.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
 }
 
@@ -207,7 +210,8 @@ bool take_field_word(const std::string& key, const Json& value, ContractField& f
     for (const auto& item : value) {
       auto parsed = json_value(item, field.type);
       if (!parsed) return false;
-      if (std::find(field.one_of.begin(), field.one_of.end(), *parsed) == field.one_of.end()) field.one_of.push_back(std::move(*parsed));
+      if (std::find(field.one_of.begin(), field.one_of.end(), *parsed) == field.one_of.end())
+        field.one_of.push_back(std::move(*parsed));
     }
     return true;
   }
@@ -325,7 +329,8 @@ void drop_broken_rules(Contract& draft, std::vector<std::string>& notes) {
     if (parses(bare)) {
       qualities.push_back(std::move(quality));
     } else {
-      notes.push_back(fmt::format("quality {}: its expression is not one of Runink's: {}", quality.name, quality.canonical));
+      notes.push_back(
+          fmt::format("quality {}: its expression is not one of Runink's: {}", quality.name, quality.canonical));
     }
   }
   draft.checks = std::move(checks);

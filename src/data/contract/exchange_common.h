@@ -22,7 +22,7 @@ inline constexpr int kExchangeDepthMax = 16;
 
 // Columns `billing.city`, `billing.street` as one node `billing` with two children.
 struct FieldNode {
-  std::string name;                     // last part
+  std::string name;                      // last part
   const ContractField* field = nullptr;  // of a leaf
   std::vector<FieldNode> children;
 };
@@ -37,8 +37,8 @@ Json value_json(const Value& value, const DataType& type);
 std::optional<Value> json_value(const Json& json, const DataType& type);
 
 // Patterns of the other formats search; ours match the whole value.
-std::string searching_pattern(std::string_view whole);              // "[A-Z]{3}" → "^(?:[A-Z]{3})$"
-std::string whole_pattern(std::string_view searching);              // and back; "ab" → "(?s:.*)(?:ab)(?s:.*)"
+std::string searching_pattern(std::string_view whole);  // "[A-Z]{3}" → "^(?:[A-Z]{3})$"
+std::string whole_pattern(std::string_view searching);  // and back; "ab" → "(?s:.*)(?:ab)(?s:.*)"
 bool is_valid_pattern(std::string_view pattern);
 
 // Attributes that only Runink knows, each as a key and a JSON value: "zone", "coerce", "access", …

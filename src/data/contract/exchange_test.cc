@@ -24,15 +24,19 @@ std::vector<ContractPtr> examples() {
   std::vector<ContractPtr> contracts;
   for (const auto& path : files("testdata/good/*.contract")) {
     Diagnostics diagnostics;
-    const auto parsed = parse_contracts(std::make_shared<SourceText>(path, *os::read_file(path)), file_loader(), diagnostics);
+    const auto parsed =
+        parse_contracts(std::make_shared<SourceText>(path, *os::read_file(path)), file_loader(), diagnostics);
     contracts.insert(contracts.end(), parsed.contracts.begin(), parsed.contracts.end());
   }
   const char* more[] = {
       "contract Order { int32 a.x; int32 b; int32 a.y; }",
-      "contract Exact { decimal(38,10) a [[range(0.1, 12345678901234567890.0123456789), default(0.1)]]; uint64 b [[max(18446744073709551614)]];"
+      "contract Exact { decimal(38,10) a [[range(0.1, 12345678901234567890.0123456789), default(0.1)]]; uint64 b "
+      "[[max(18446744073709551614)]];"
       " float32 c [[min(0.1)]]; int64 d [[range(-9223372036854775807, 9223372036854775806)]]; }",
-      "contract Words { string a [[one_of(\"no\", \"1.10\", \"null\", \"\")]]; enum(yes, no, \"2001-01-10\") b; string c [[pattern(\"a|b\")]];"
-      " timestamp d [[format(\"%d.%m.%Y %H:%M\")]]; timestamp e [[zone(\"Asia/Tokyo\")]]; json f [[required]]; bool g [[required, default(true)]]; }",
+      "contract Words { string a [[one_of(\"no\", \"1.10\", \"null\", \"\")]]; enum(yes, no, \"2001-01-10\") b; string "
+      "c [[pattern(\"a|b\")]];"
+      " timestamp d [[format(\"%d.%m.%Y %H:%M\")]]; timestamp e [[zone(\"Asia/Tokyo\")]]; json f [[required]]; bool g "
+      "[[required, default(true)]]; }",
   };
   for (const char* text : more) contracts.push_back(*parse_contract_text(text));
   return contracts;
@@ -80,17 +84,20 @@ TEST(Exchange, WithoutExtensionsOnlyTheStandardsWordsStand) {
 
 TEST(Exchange, ListsWhatTheOtherCannotSay) {
   const auto contract = *parse_contract_text(
-      "contract C { decimal(5,2) a [[coerce, default(1.50)]]; duration d [[max(1h)]]; string s [[pii, mask(\"last4\"), unique]];"
+      "contract C { decimal(5,2) a [[coerce, default(1.50)]]; duration d [[max(1h)]]; string s [[pii, mask(\"last4\"), "
+      "unique]];"
       " check c: a > 1.0; quality q: count() > 1; }");
   const auto schema = export_json_schema(*contract)->not_carried;
-  for (const char* what : {"a: JSON Schema cannot say how many digits", "a: JSON Schema cannot say that values of other types",
-                           "d: JSON Schema cannot say a range of duration", "s: JSON Schema cannot say who may see a value",
-                           "s: JSON Schema cannot say that values differ", "check c: JSON Schema", "quality q: JSON Schema"}) {
+  for (const char* what :
+       {"a: JSON Schema cannot say how many digits", "a: JSON Schema cannot say that values of other types",
+        "d: JSON Schema cannot say a range of duration", "s: JSON Schema cannot say who may see a value",
+        "s: JSON Schema cannot say that values differ", "check c: JSON Schema", "quality q: JSON Schema"}) {
     EXPECT_THAT(schema, Contains(HasSubstr(what)));
   }
   const auto odcs = export_odcs(*contract)->not_carried;
-  for (const char* what : {"a: ODCS cannot say the type decimal(5,2)", "a: ODCS cannot say a default", "d: ODCS cannot say a range of duration",
-                           "s: ODCS cannot say who sees a value unmasked", "c: the expression is Runink's own"}) {
+  for (const char* what : {"a: ODCS cannot say the type decimal(5,2)", "a: ODCS cannot say a default",
+                           "d: ODCS cannot say a range of duration", "s: ODCS cannot say who sees a value unmasked",
+                           "c: the expression is Runink's own"}) {
     EXPECT_THAT(odcs, Contains(HasSubstr(what)));
   }
 }
@@ -122,20 +129,23 @@ std::string with_notes(const Result<Exchanged>& imported) {
 TEST(Import, UnderstandsOthersDocuments) {
   expect_text(with_notes(import_odcs(*os::read_file("testdata/exchange/orders.odcs.yaml"), "orders.odcs.yaml")),
               "testdata/exchange/orders.odcs.expected");
-  expect_text(with_notes(import_json_schema(*os::read_file("testdata/exchange/person.schema.json"), "person.schema.json")),
-              "testdata/exchange/person.schema.expected");
+  expect_text(
+      with_notes(import_json_schema(*os::read_file("testdata/exchange/person.schema.json"), "person.schema.json")),
+      "testdata/exchange/person.schema.expected");
 }
 
 TEST(Import, RefusesWhatIsNotOfTheStandard) {
-  for (const char* text : {"", "[]", "a: b", "kind: DataContract", "kind: DataContract\napiVersion: v2.2.2\nschema: []",
-                           "kind: DataContract\napiVersion: v3.1.0\nschema: []", "kind: DataContract\napiVersion: v3.1.0\nschema: [{name: x}]",
-                           "a: [", "a: &x [*x]", "\xff\xfe"}) {
+  for (const char* text :
+       {"", "[]", "a: b", "kind: DataContract", "kind: DataContract\napiVersion: v2.2.2\nschema: []",
+        "kind: DataContract\napiVersion: v3.1.0\nschema: []",
+        "kind: DataContract\napiVersion: v3.1.0\nschema: [{name: x}]", "a: [", "a: &x [*x]", "\xff\xfe"}) {
     const auto imported = import_odcs(text, "x.yaml");
     ASSERT_FALSE(imported.ok()) << text;
     EXPECT_EQ(imported.status().code(), Code::kInvalidArgument);
   }
-  for (const char* text : {"", "[]", "{}", "{\"type\":\"object\"}", "{\"properties\":{}}", "{\"properties\":", "{\"$ref\":\"#\"}",
-                           "{\"$ref\":\"#/nowhere\"}", "{\"$ref\":\"https://example.org/x\"}", "true"}) {
+  for (const char* text :
+       {"", "[]", "{}", "{\"type\":\"object\"}", "{\"properties\":{}}", "{\"properties\":", "{\"$ref\":\"#\"}",
+        "{\"$ref\":\"#/nowhere\"}", "{\"$ref\":\"https://example.org/x\"}", "true"}) {
     const auto imported = import_json_schema(text, "x.json");
     ASSERT_FALSE(imported.ok()) << text;
     EXPECT_EQ(imported.status().code(), Code::kInvalidArgument);
@@ -150,10 +160,14 @@ TEST(Import, IsBounded) {
   EXPECT_FALSE(import_odcs(std::string(20000, '['), "x.yaml").ok());
   // Each reference doubles what it stands for.
   std::string laughs = "kind: DataContract\napiVersion: v3.1.0\na0: &a0 [x, x]\n";
-  for (int i = 1; i < 40; ++i) laughs += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + ", *a" + std::to_string(i - 1) + "]\n";
+  for (int i = 1; i < 40; ++i)
+    laughs += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + ", *a" +
+              std::to_string(i - 1) + "]\n";
   EXPECT_FALSE(import_odcs(laughs, "x.yaml").ok());
   // A schema that refers to itself ends as json.
-  const auto loop = import_json_schema(R"({"properties":{"a":{"$ref":"#/$defs/n"}},"$defs":{"n":{"type":"object","properties":{"next":{"$ref":"#/$defs/n"},"v":{"type":"integer"}}}}})", "x.json");
+  const auto loop = import_json_schema(
+      R"({"properties":{"a":{"$ref":"#/$defs/n"}},"$defs":{"n":{"type":"object","properties":{"next":{"$ref":"#/$defs/n"},"v":{"type":"integer"}}}}})",
+      "x.json");
   ASSERT_TRUE(loop.ok()) << loop.status().to_string();
   EXPECT_THAT(loop->text, HasSubstr("int64 a.v;"));
 }

@@ -48,13 +48,16 @@ TEST(Header, Compiles) {
   std::string program;
   size_t count = 0;
   const auto nasty = parse_contract_text(
-      "contract `class` { int32 `a b`; int32 `a-b`; int32 Columns; int32 kContractHash; int32 int; enum(\"a b\", \"a-b\", class, \"1\") e;"
-      " list<struct { int32 new; enum(x, y) k; list<struct { string z; }> deeper; }> items; string note [[description(\"ends in \\\\\")]]; int32 after; }");
+      "contract `class` { int32 `a b`; int32 `a-b`; int32 Columns; int32 kContractHash; int32 int; enum(\"a b\", "
+      "\"a-b\", class, \"1\") e;"
+      " list<struct { int32 new; enum(x, y) k; list<struct { string z; }> deeper; }> items; string note "
+      "[[description(\"ends in \\\\\")]]; int32 after; }");
   ASSERT_TRUE(nasty.ok()) << nasty.status().to_string();
   std::vector<ContractPtr> contracts = {*nasty};
   for (const auto& path : files("testdata/good/*.contract")) {
     Diagnostics diagnostics;
-    const auto parsed = parse_contracts(std::make_shared<SourceText>(path, *os::read_file(path)), file_loader(), diagnostics);
+    const auto parsed =
+        parse_contracts(std::make_shared<SourceText>(path, *os::read_file(path)), file_loader(), diagnostics);
     contracts.insert(contracts.end(), parsed.contracts.begin(), parsed.contracts.end());
   }
   for (const auto& contract : contracts) {
@@ -62,14 +65,18 @@ TEST(Header, Compiles) {
     ASSERT_TRUE(os::write_file_atomic(folder->file(name + ".h"), generate_cpp_header(*contract, {name})).ok());
     program += "#include \"" + name + ".h\"\n";
   }
-  program += "int main() { c1::Flight f; f.delay = 5; return static_cast<int>(c1::Flight::Columns::delay) + f.delay + static_cast<int>(c1::Flight::kColumnNames.size()); }\n";
+  program +=
+      "int main() { c1::Flight f; f.delay = 5; return static_cast<int>(c1::Flight::Columns::delay) + f.delay + "
+      "static_cast<int>(c1::Flight::kColumnNames.size()); }\n";
   // The order of files decides which number a contract has; find Flight's.
   size_t flight = 0;
   for (size_t i = 0; i < contracts.size(); ++i) flight = contracts[i]->name == "Flight" ? i : flight;
-  for (size_t at; (at = program.find("c1::")) != std::string::npos;) program.replace(at, 4, "c" + std::to_string(flight) + "\x01::");
+  for (size_t at; (at = program.find("c1::")) != std::string::npos;)
+    program.replace(at, 4, "c" + std::to_string(flight) + "\x01::");
   std::erase(program, '\x01');
   ASSERT_TRUE(os::write_file_atomic(folder->file("main.cc"), program).ok());
-  const std::string command = "c++ -std=c++20 -fsyntax-only -Wall -Werror -I" + folder->path() + " " + folder->file("main.cc") + " 2>&1";
+  const std::string command =
+      "c++ -std=c++20 -fsyntax-only -Wall -Werror -I" + folder->path() + " " + folder->file("main.cc") + " 2>&1";
   EXPECT_EQ(std::system(command.c_str()), 0);
 }
 

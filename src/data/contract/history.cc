@@ -14,12 +14,15 @@ namespace {
 
 constexpr std::string_view kExtension = ".contract";
 
-Status missing_folder_is_empty(Status status) { return status.code() == Code::kNotFound ? Status() : std::move(status); }
+Status missing_folder_is_empty(Status status) {
+  return status.code() == Code::kNotFound ? Status() : std::move(status);
+}
 
 // The history's own folder, as a path that cannot leave it: names with other characters than these are refused, since a
 // contract named `..` must not write elsewhere.
 Status check_name(const std::string& name) {
-  if (!name.empty() && name[0] != '.' && name.find('/') == std::string::npos && name.find('\0') == std::string::npos) return {};
+  if (!name.empty() && name[0] != '.' && name.find('/') == std::string::npos && name.find('\0') == std::string::npos)
+    return {};
   return invalid_argument("\"{}\" cannot be the name of a folder", escape_control(name))
       .with_hint("rename the contract");
 }
@@ -83,7 +86,8 @@ Result<ContractPtr> History::load(const std::string& name, const Version& versio
 
 Result<ContractPtr> History::load_highest(const std::string& name) const {
   const auto released = RUNINK_TRY(versions(name));
-  if (released.empty()) return not_found("no version of contract {} has been released", name).with_hint("runi contract release");
+  if (released.empty())
+    return not_found("no version of contract {} has been released", name).with_hint("runi contract release");
   return load(name, released.back().version);
 }
 
@@ -102,7 +106,8 @@ Result<History::Release> History::release(const Contract& contract) const {
     if (entry.version != version) continue;
     const std::string old = RUNINK_TRY(os::read_file(entry.path));
     if (old != text) {
-      auto status = already_exists("contract {}: version {} has been released with other content", contract.name, version.to_string());
+      auto status = already_exists("contract {}: version {} has been released with other content", contract.name,
+                                   version.to_string());
       const auto before = load(contract.name, version);
       if (before.ok()) {
         const auto diff = diff_contracts(**before, contract);
@@ -121,8 +126,8 @@ Result<History::Release> History::release(const Contract& contract) const {
     release.diff = diff_contracts(*before, contract);
     RUNINK_RETURN_IF_ERROR(check_bump(*before, contract, release.diff));
     if (version <= *before->version) {
-      return failed_precondition("contract {}: version {} is not above the released {}", contract.name, version.to_string(),
-                                 before->version->to_string())
+      return failed_precondition("contract {}: version {} is not above the released {}", contract.name,
+                                 version.to_string(), before->version->to_string())
           .with_kind("contract.bump");
     }
   }
@@ -149,7 +154,8 @@ CatalogEntry describe(const Contract& contract, const std::string& path) {
   entry.classification = contract.classification;
   entry.tags = contract.tags;
   entry.fields = contract.fields.size();
-  entry.rules = contract.rules.size() - 1 - contract.fields.size() + contract.qualities.size();  // without record and types
+  entry.rules =
+      contract.rules.size() - 1 - contract.fields.size() + contract.qualities.size();  // without record and types
   for (const auto& field : contract.fields) {
     pii_names(field, field.name, entry.pii_fields);
     if (!field.glossary.empty()) entry.glossary.push_back({field.name, field.glossary});
@@ -203,9 +209,8 @@ Result<std::vector<CatalogEntry>> catalog(const std::string& project_root) {
       entries.push_back(std::move(entry));
     }
   }
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
-    return a.name != b.name ? a.name < b.name : a.path < b.path;
-  });
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.name != b.name ? a.name < b.name : a.path < b.path; });
   return entries;
 }
 

@@ -32,9 +32,9 @@ class History {
 
   struct Release {
     std::string path;
-    bool already_there = false;          // the same text had been released before
+    bool already_there = false;  // the same text had been released before
     std::optional<Version> previous;
-    ContractDiff diff;                   // against `previous`; empty for the first
+    ContractDiff diff;  // against `previous`; empty for the first
   };
   // Refuses: no version (kFailedPrecondition), the version with other content (kAlreadyExists), a version not higher
   // than the highest, a bump smaller than the changes require (kFailedPrecondition, kind "contract.bump").
@@ -46,9 +46,9 @@ class History {
 
 // `runi contract catalog`: every contract of a project.
 struct CatalogEntry {
-  std::string name, path;              // path#Name where the file has several
+  std::string name, path;  // path#Name where the file has several
   std::string version, hash, owner, description, classification;
-  std::string released;                // highest released version; empty: none
+  std::string released;  // highest released version; empty: none
   size_t fields = 0, rules = 0;
   std::vector<std::string> pii_fields;
   std::vector<std::string> tags;
@@ -56,7 +56,7 @@ struct CatalogEntry {
     std::string field, glossary;
   };
   std::vector<Term> glossary;
-  std::string error;                   // of a contract that does not parse: first line; other members are then empty
+  std::string error;  // of a contract that does not parse: first line; other members are then empty
 };
 Result<std::vector<CatalogEntry>> catalog(const std::string& project_root);
 

@@ -67,7 +67,8 @@ TEST_F(HistoryTest, RefusesAStepThatIsTooSmall) {
   EXPECT_EQ(status.kind(), "contract.bump");
   EXPECT_EQ(history_.versions("Flight")->size(), 1u);
   EXPECT_TRUE(history_.release(*make("2.0.0", "int64 a;")).ok());
-  EXPECT_EQ(history_.release(**parse_contract_text("contract Flight { int64 a; }")).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(history_.release(**parse_contract_text("contract Flight { int64 a; }")).status().code(),
+            Code::kFailedPrecondition);
 }
 
 TEST_F(HistoryTest, NoticesFilesThatDoNotBelong) {
@@ -85,8 +86,10 @@ TEST_F(HistoryTest, NamesCannotLeaveTheFolder) {
 }
 
 TEST_F(HistoryTest, CatalogListsAllContracts) {
-  write("contracts/b.contract", "[[version(\"1.0.0\"), owner(\"o\"), classification(\"internal\"), tags(\"t\")]] contract B {"
-                                " int32 a [[required, glossary(\"Term\")]]; list<struct { string m [[pii]]; }> l; string p [[pii]]; check c: a > 0; }");
+  write("contracts/b.contract",
+        "[[version(\"1.0.0\"), owner(\"o\"), classification(\"internal\"), tags(\"t\")]] contract B {"
+        " int32 a [[required, glossary(\"Term\")]]; list<struct { string m [[pii]]; }> l; string p [[pii]]; check c: a "
+        "> 0; }");
   write("contracts/deep/two.contract", "contract A { int32 a; } contract C { int32 a; }");
   write("contracts/broken.contract", "contract X { strng a; }");
   write("contracts/structs.contract", "struct S { string a; }");

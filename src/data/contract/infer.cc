@@ -42,8 +42,10 @@ bool can_be_declared(std::string_view name) {
 
 // Whether the members become columns or fields of a struct.
 bool is_struct(const Place& place) {
-  return place.objects > 0 && place.values.count() == 0 && place.lists == 0 && !place.too_deep && !place.members.empty() &&
-         std::all_of(place.members.begin(), place.members.end(), [](const auto& m) { return can_be_declared(m->name); });
+  return place.objects > 0 && place.values.count() == 0 && place.lists == 0 && !place.too_deep &&
+         !place.members.empty() && std::all_of(place.members.begin(), place.members.end(), [](const auto& m) {
+           return can_be_declared(m->name);
+         });
 }
 
 class Profiler {
@@ -103,7 +105,8 @@ class Profiler {
       std::vector<columnar::Field> fields;
       for (const auto& member : element.members) {
         ColumnProfile profile = column(*member, member->name, element.objects);
-        if (is_struct(*member)) profile.type = TypeId::kJson;  // one level of structs in lists is what a sample can show well
+        if (is_struct(*member))
+          profile.type = TypeId::kJson;  // one level of structs in lists is what a sample can show well
         fields.push_back({member->name, profile.type, profile.nulls > 0, profile.format, {}});
         out.elements.push_back(std::move(profile));
       }
@@ -210,15 +213,26 @@ class Inferrer::Impl {
 
   Status add_value(Place& place, const Json& value, int depth) {
     switch (value.type()) {
-      case Json::value_t::null: ++place.nulls; return {};
-      case Json::value_t::boolean: place.values.add_bool(value.get<bool>()); return {};
-      case Json::value_t::number_integer: case Json::value_t::number_unsigned: case Json::value_t::number_float:
+      case Json::value_t::null:
+        ++place.nulls;
+        return {};
+      case Json::value_t::boolean:
+        place.values.add_bool(value.get<bool>());
+        return {};
+      case Json::value_t::number_integer:
+      case Json::value_t::number_unsigned:
+      case Json::value_t::number_float:
         place.values.add_number(value.dump());
         return {};
-      case Json::value_t::string: place.values.add_text(value.get_ref<const std::string&>()); return {};
-      case Json::value_t::object: return add_object(place, value, depth);
-      case Json::value_t::array: return add_list(place, value, depth);
-      default: return {};
+      case Json::value_t::string:
+        place.values.add_text(value.get_ref<const std::string&>());
+        return {};
+      case Json::value_t::object:
+        return add_object(place, value, depth);
+      case Json::value_t::array:
+        return add_list(place, value, depth);
+      default:
+        return {};
     }
   }
 
@@ -263,9 +277,10 @@ class ContractWriter {
       : profile_(profile), options_(options), ambiguous_(ambiguous) {}
 
   std::string write() {
-    out_ = fmt::format("// Inferred from {} record{}{}. Read it as a first draft: a sample cannot know what is allowed.\n",
-                       human_count(profile_.records), profile_.records == 1 ? "" : "s",
-                       profile_.source.empty() ? "" : " of " + escape_control(profile_.source));
+    out_ =
+        fmt::format("// Inferred from {} record{}{}. Read it as a first draft: a sample cannot know what is allowed.\n",
+                    human_count(profile_.records), profile_.records == 1 ? "" : "s",
+                    profile_.source.empty() ? "" : " of " + escape_control(profile_.source));
     out_ += "[[version(\"0.1.0\")";
     if (!options_.owner.empty()) out_ += fmt::format(", owner({})", quote_text(options_.owner));
     out_ += "]]\n";
@@ -273,7 +288,8 @@ class ContractWriter {
     std::vector<std::string> names;
     for (const auto& column : profile_.columns) {
       if (!declarable(column.name, names)) {
-        out_ += fmt::format("  // field {} has a name that a contract cannot hold, or that another field has\n", json_quote(column.name));
+        out_ += fmt::format("  // field {} has a name that a contract cannot hold, or that another field has\n",
+                            json_quote(column.name));
         continue;
       }
       names.push_back(column.name);
@@ -302,10 +318,13 @@ class ContractWriter {
     std::vector<std::string> attributes, notes;
     if (column.nulls == 0 && profile_.records > 0) attributes.push_back("required");
     range(column, attributes, notes);
-    if (!column.pattern.empty() && column.pii_kind.empty()) attributes.push_back(fmt::format("pattern({})", quote_text(column.pattern)));
+    if (!column.pattern.empty() && column.pii_kind.empty())
+      attributes.push_back(fmt::format("pattern({})", quote_text(column.pattern)));
     if (!column.format.empty()) attributes.push_back(fmt::format("format({})", quote_text(column.format)));
     if (!column.pii_kind.empty()) protect(column, attributes, notes);
-    if (column.nulls > 0) notes.push_back(fmt::format("{} of {} without a value", human_count(column.nulls), human_count(profile_.records)));
+    if (column.nulls > 0)
+      notes.push_back(
+          fmt::format("{} of {} without a value", human_count(column.nulls), human_count(profile_.records)));
     if (column.all_distinct && column.nulls == 0 && profile_.records >= 20 && may_be_key(column.type)) {
       notes.push_back("no value came twice: key?");
     }
@@ -337,7 +356,8 @@ class ContractWriter {
         inner.pii = !member.pii_kind.empty();
         inner.pii_kind = member.pii_kind;
         // Lists of lists of structs are beyond what a sample shows well.
-        if (inner.type.id() == TypeId::kList && inner.type.element().id() == TypeId::kStruct) inner.type = TypeId::kJson;
+        if (inner.type.id() == TypeId::kList && inner.type.element().id() == TypeId::kStruct)
+          inner.type = TypeId::kJson;
         field.elements.push_back(std::move(inner));
       }
     }
@@ -356,7 +376,8 @@ class ContractWriter {
     }
   }
 
-  static void protect(const ColumnProfile& column, std::vector<std::string>& attributes, std::vector<std::string>& notes) {
+  static void protect(const ColumnProfile& column, std::vector<std::string>& attributes,
+                      std::vector<std::string>& notes) {
     attributes.push_back(fmt::format("pii({})", quote_text(column.pii_kind)));
     if (column.pii_kind == "email") attributes.push_back("mask(\"email\")");
     for (const char* kind : {"card", "phone", "ssn", "iban", "passport"}) {
@@ -384,7 +405,8 @@ Inferrer::~Inferrer() = default;
 Inferrer::Inferrer(Inferrer&&) noexcept = default;
 Inferrer& Inferrer::operator=(Inferrer&&) noexcept = default;
 Status Inferrer::add_json(std::string_view record) { return impl_->add_json(record); }
-Status Inferrer::add_cells(const std::vector<std::string>& names, const std::vector<std::optional<std::string>>& cells) {
+Status Inferrer::add_cells(const std::vector<std::string>& names,
+                           const std::vector<std::optional<std::string>>& cells) {
   return impl_->add_cells(names, cells);
 }
 uint64_t Inferrer::records() const { return impl_->records(); }
@@ -395,9 +417,10 @@ namespace {
 
 Result<SampleForm> guess_form(const std::string& path) {
   const std::string lower = to_lower_ascii(path);
-  for (const auto& [ending, form] : {std::pair(".csv", SampleForm::kCsv), std::pair(".tsv", SampleForm::kTsv),
-                                     std::pair(".ndjson", SampleForm::kNdjson), std::pair(".jsonl", SampleForm::kNdjson),
-                                     std::pair(".json", SampleForm::kNdjson)}) {
+  for (const auto& [ending, form] :
+       {std::pair(".csv", SampleForm::kCsv), std::pair(".tsv", SampleForm::kTsv),
+        std::pair(".ndjson", SampleForm::kNdjson), std::pair(".jsonl", SampleForm::kNdjson),
+        std::pair(".json", SampleForm::kNdjson)}) {
     if (lower.ends_with(ending)) return form;
   }
   RecordFile file = RUNINK_TRY(RecordFile::open(path, false));
@@ -426,7 +449,8 @@ Status sample_json(RecordFile& file, const std::string& path, uint64_t limit, In
   return {};
 }
 
-Status sample_cells(RecordFile& file, const std::string& path, char separator, uint64_t limit, Inferrer& inferrer, bool* complete) {
+Status sample_cells(RecordFile& file, const std::string& path, char separator, uint64_t limit, Inferrer& inferrer,
+                    bool* complete) {
   std::string record;
   std::vector<CsvCell> cells;
   std::vector<std::string> names;
@@ -445,7 +469,8 @@ Status sample_cells(RecordFile& file, const std::string& path, char separator, u
       continue;
     }
     if (cells.size() > names.size()) {
-      return invalid_argument("{}:{}: this row has {} cells and the header {}", path, file.line(), cells.size(), names.size());
+      return invalid_argument("{}:{}: this row has {} cells and the header {}", path, file.line(), cells.size(),
+                              names.size());
     }
     values.clear();
     for (auto& cell : cells) {
@@ -459,14 +484,15 @@ Status sample_cells(RecordFile& file, const std::string& path, char separator, u
 
 }  // namespace
 
-Status sample_file(const std::string& path, SampleForm form, const InferOptions& options, Inferrer& inferrer, bool* complete) {
+Status sample_file(const std::string& path, SampleForm form, const InferOptions& options, Inferrer& inferrer,
+                   bool* complete) {
   *complete = false;
   const std::string context = "sample " + path;
   if (form == SampleForm::kGuess) form = RUNINK_TRY_CONTEXT(guess_form(path), context);
   RecordFile file = RUNINK_TRY_CONTEXT(RecordFile::open(path, form != SampleForm::kNdjson), context);
-  Status sampled = form == SampleForm::kNdjson
-                       ? sample_json(file, path, options.max_records, inferrer, complete)
-                       : sample_cells(file, path, form == SampleForm::kTsv ? '\t' : ',', options.max_records, inferrer, complete);
+  Status sampled = form == SampleForm::kNdjson ? sample_json(file, path, options.max_records, inferrer, complete)
+                                               : sample_cells(file, path, form == SampleForm::kTsv ? '\t' : ',',
+                                                              options.max_records, inferrer, complete);
   return std::move(sampled).with_context(context);
 }
 

@@ -21,35 +21,36 @@ namespace runink::contract {
 struct InferOptions {
   std::string contract_name = "Data";
   std::string owner;
-  uint64_t max_records = 100'000;   // sample_file stops there; 0: all
-  size_t enum_values_max = 12;      // text with at most so many distinct values, each seen often, becomes an enum
-  bool ranges_as_comments = true;   // else they become rules
+  uint64_t max_records = 100'000;  // sample_file stops there; 0: all
+  size_t enum_values_max = 12;     // text with at most so many distinct values, each seen often, becomes an enum
+  bool ranges_as_comments = true;  // else they become rules
 };
 
 // What was seen of one column.
 struct ColumnProfile {
-  std::string name;            // flattened
-  columnar::DataType type;     // narrowest that holds every value seen
-  std::string format;          // of date and time text that is not ISO 8601
-  uint64_t present = 0;        // records that had a value (not null)
-  uint64_t nulls = 0;          // explicit nulls and absences
+  std::string name;         // flattened
+  columnar::DataType type;  // narrowest that holds every value seen
+  std::string format;       // of date and time text that is not ISO 8601
+  uint64_t present = 0;     // records that had a value (not null)
+  uint64_t nulls = 0;       // explicit nulls and absences
   uint64_t empty_text = 0;
-  bool saw_text = false, saw_number = false, saw_bool = false, saw_nested = false;  // kinds of JSON value; cells are text
-  std::optional<std::string> min, max;            // as text, of ordered types
-  uint64_t length_min = 0, length_max = 0;        // code points, text only
-  bool distinct_complete = true;                  // `distinct` holds every value
-  std::map<std::string, uint64_t> distinct;       // at most 64
-  bool all_distinct = false;                      // no value came twice, as far as was looked
-  std::string pattern;                            // "[A-Z]{3}" for short text of one shape; else empty
-  std::string pii_kind;                           // "email", "phone", "card", "ssn", "name", …; empty: not suspected
-  std::vector<ColumnProfile> elements;            // one, for a list: its elements; members for a list of structs
+  bool saw_text = false, saw_number = false, saw_bool = false,
+       saw_nested = false;                   // kinds of JSON value; cells are text
+  std::optional<std::string> min, max;       // as text, of ordered types
+  uint64_t length_min = 0, length_max = 0;   // code points, text only
+  bool distinct_complete = true;             // `distinct` holds every value
+  std::map<std::string, uint64_t> distinct;  // at most 64
+  bool all_distinct = false;                 // no value came twice, as far as was looked
+  std::string pattern;                       // "[A-Z]{3}" for short text of one shape; else empty
+  std::string pii_kind;                      // "email", "phone", "card", "ssn", "name", …; empty: not suspected
+  std::vector<ColumnProfile> elements;       // one, for a list: its elements; members for a list of structs
 };
 
 struct DataProfile {
   std::string source;
   uint64_t records = 0;
-  bool complete = true;        // the whole file was read
-  bool from_text = false;      // CSV: numbers are text, empty cells are null
+  bool complete = true;                // the whole file was read
+  bool from_text = false;              // CSV: numbers are text, empty cells are null
   std::vector<ColumnProfile> columns;  // in order of first appearance
 };
 
@@ -62,7 +63,8 @@ class Inferrer {
 
   // One JSON object as text. A record that is not an object is kInvalidArgument and not counted.
   Status add_json(std::string_view record);
-  // One record of text cells; an absent optional is null (an empty unquoted CSV cell). Missing cells at the end are null.
+  // One record of text cells; an absent optional is null (an empty unquoted CSV cell). Missing cells at the end are
+  // null.
   Status add_cells(const std::vector<std::string>& names, const std::vector<std::optional<std::string>>& cells);
 
   uint64_t records() const;

@@ -31,8 +31,8 @@ TEST(Infer, FindsTheNarrowestTypes) {
         R"({{"small":{},"large":{},"huge":18446744073709551{:03},"real":{}.5,"flag":{},"day":"2001-01-{:02}","at":"2001-01-{:02}T10:00:00Z",)"
         R"("us":"{:02}/17/2001","time":"10:{:02}","id":"0e37df36-f698-11e6-8dd4-cb9ced3df9{:02x}","kind":"{}","code":"A{:02}","text":"text {}",)"
         R"("nest":{{"a":{},"b":null}},"list":[1,2,{}],"people":[{{"name":"n{}","age":{}}}],"mixed":{},"maybe":{}}})",
-        i, 5000000000 + i, i, i, i % 2 ? "true" : "false", i % 28 + 1, i % 28 + 1, i % 12 + 1, i % 60, i, i % 3 ? "red" : "blue", i, i * i, i, i, i, i,
-        i % 2 ? "1" : "\"x\"", i % 2 ? "null" : "1");
+        i, 5000000000 + i, i, i, i % 2 ? "true" : "false", i % 28 + 1, i % 28 + 1, i % 12 + 1, i % 60, i,
+        i % 3 ? "red" : "blue", i, i * i, i, i, i, i, i % 2 ? "1" : "\"x\"", i % 2 ? "null" : "1");
     ASSERT_TRUE(inferrer.add_json(line).ok()) << line;
   }
   const auto profile = inferrer.profile();
@@ -73,8 +73,11 @@ TEST(Infer, ReadsNumbersInTablesAsNumbers) {
   Inferrer inferrer;
   const std::vector<std::string> names = {"id", "price", "zip", "ratio", "big", "yes", "empty"};
   for (int i = 0; i < 10; ++i) {
-    ASSERT_TRUE(inferrer.add_cells(names, {std::to_string(i), fmt::format("{}.25", i), fmt::format("0{}", i), fmt::format("{}.{}", i, i * 111),
-                                           "99999999999999999999", i % 2 ? "TRUE" : "false", std::nullopt}).ok());
+    ASSERT_TRUE(inferrer
+                    .add_cells(names, {std::to_string(i), fmt::format("{}.25", i), fmt::format("0{}", i),
+                                       fmt::format("{}.{}", i, i * 111), "99999999999999999999",
+                                       i % 2 ? "TRUE" : "false", std::nullopt})
+                    .ok());
   }
   const auto profile = inferrer.profile();
   const auto type = [&](const char* name) { return column(profile, name).type.to_string(); };
@@ -91,8 +94,12 @@ TEST(Infer, ReadsNumbersInTablesAsNumbers) {
 TEST(Infer, SuspectsPersonalDataAndShowsNoneOfIt) {
   Inferrer inferrer;
   for (int i = 0; i < 30; ++i) {
-    ASSERT_TRUE(inferrer.add_json(fmt::format(R"({{"contact":"user{}@example.org","customerPhone":"555 01{:02}","card":"4111111111111111",)"
-                                              R"("ssn":"078-05-11{:02}","birthDate":"1980-01-{:02}","number":{}}})", i, i, i, i % 28 + 1, i)).ok());
+    ASSERT_TRUE(inferrer
+                    .add_json(fmt::format(
+                        R"({{"contact":"user{}@example.org","customerPhone":"555 01{:02}","card":"4111111111111111",)"
+                        R"("ssn":"078-05-11{:02}","birthDate":"1980-01-{:02}","number":{}}})",
+                        i, i, i, i % 28 + 1, i))
+                    .ok());
   }
   const std::string text = inferrer.contract_text();
   ASSERT_TRUE(parse_contract_text(text).ok()) << text;
@@ -110,7 +117,9 @@ TEST(Infer, SuspectsPersonalDataAndShowsNoneOfIt) {
 
 TEST(Infer, CopesWithNamesThatAContractCannotHold) {
   Inferrer inferrer;
-  ASSERT_TRUE(inferrer.add_json(R"({"a.b":1,"":2,"with `tick`":3,"First name":4,"a":{"b":5},"new\nline":6,"struct":7,"ü":8})").ok());
+  ASSERT_TRUE(
+      inferrer.add_json(R"({"a.b":1,"":2,"with `tick`":3,"First name":4,"a":{"b":5},"new\nline":6,"struct":7,"ü":8})")
+          .ok());
   const std::string text = inferrer.contract_text();
   const auto contract = parse_contract_text(text);
   ASSERT_TRUE(contract.ok()) << text << contract.status().to_string();

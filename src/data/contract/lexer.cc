@@ -62,8 +62,8 @@ bool Lexer::skip_blank() {
     const size_t end = end_of_comment(all, at_);
     if (end == at_) return true;
     if (end == std::string_view::npos) {
-      diagnostics_.error(source_, {at_, 2}, "contract.syntax", "this comment does not end").help.push_back(
-          "close it with */");
+      diagnostics_.error(source_, {at_, 2}, "contract.syntax", "this comment does not end")
+          .help.push_back("close it with */");
       at_ = all.size();
       return false;
     }
@@ -97,14 +97,16 @@ Token Lexer::next() {
   if (std::string_view("{}()<>[],;:.#=-+*/!@$%^&|?~'\\").find(c) == std::string_view::npos) {
     // One diagnostic for a whole run of characters that belong nowhere.
     size_t end = at_ + 1;
-    while (end < all.size() && (static_cast<unsigned char>(all[end]) >= 0x80 || static_cast<unsigned char>(all[end]) < 0x20) &&
+    while (end < all.size() &&
+           (static_cast<unsigned char>(all[end]) >= 0x80 || static_cast<unsigned char>(all[end]) < 0x20) &&
            !is_blank(all[end])) {
       ++end;
     }
     token.kind = TokenKind::kBad;
     token.span.length = end - at_;
-    diagnostics_.error(source_, token.span, "contract.syntax",
-                       fmt::format("\"{}\" has no place here", escape_control(all.substr(at_, end - at_))))
+    diagnostics_
+        .error(source_, token.span, "contract.syntax",
+               fmt::format("\"{}\" has no place here", escape_control(all.substr(at_, end - at_))))
         .help.push_back("a name with such characters is written in backquotes: `…`");
   }
   at_ += token.span.length;
@@ -137,7 +139,8 @@ Token Lexer::quoted_word() {
                       escape_control(token.text) == token.text;
   if (!usable) {
     token.kind = TokenKind::kBad;
-    diagnostics_.error(source_, token.span, "contract.name", "a name must not be empty nor hold dots or control characters")
+    diagnostics_
+        .error(source_, token.span, "contract.name", "a name must not be empty nor hold dots or control characters")
         .help.push_back("a dot separates a struct from its member: `billing`.`post code`");
   }
   return token;
@@ -164,10 +167,20 @@ Token Lexer::string_token() {
     }
     const char escape = all[++i];
     switch (escape) {
-      case 'n': token.text += '\n'; break;
-      case 't': token.text += '\t'; break;
-      case 'r': token.text += '\r'; break;
-      case '"': case '\\': case '/': token.text += escape; break;
+      case 'n':
+        token.text += '\n';
+        break;
+      case 't':
+        token.text += '\t';
+        break;
+      case 'r':
+        token.text += '\r';
+        break;
+      case '"':
+      case '\\':
+      case '/':
+        token.text += escape;
+        break;
       case 'u': {
         uint32_t code = 0;
         bool good = i + 4 < end;
@@ -177,7 +190,8 @@ Token Lexer::string_token() {
           code = code * 16 + static_cast<uint32_t>(digit < 0 ? 0 : digit);
         }
         if (!good || code == 0 || (code >= 0xD800 && code <= 0xDFFF)) {
-          diagnostics_.error(source_, {i - 1, 2}, "contract.escape", "\\u needs four hexadecimal digits of a character");
+          diagnostics_.error(source_, {i - 1, 2}, "contract.escape",
+                             "\\u needs four hexadecimal digits of a character");
         } else {
           append_utf8(token.text, code);
           i += 4;

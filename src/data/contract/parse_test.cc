@@ -27,7 +27,8 @@ struct Parsed {
   Diagnostics diagnostics;
 };
 
-Parsed parse(const std::string& text, const TextLoader& loader = map_loader({}), const std::string& path = "a.contract") {
+Parsed parse(const std::string& text, const TextLoader& loader = map_loader({}),
+             const std::string& path = "a.contract") {
   Parsed parsed;
   parsed.file = parse_contracts(std::make_shared<SourceText>(path, text), loader, parsed.diagnostics);
   return parsed;
@@ -37,7 +38,8 @@ Parsed parse(const std::string& text, const TextLoader& loader = map_loader({}),
 std::string describe(const Parsed& parsed) {
   std::string out;
   for (const auto& contract : parsed.file.contracts) {
-    out += canonical_text(*contract) + "hash " + contract->hash + "\nschema " + contract->schema->to_string() + "\nrules\n";
+    out += canonical_text(*contract) + "hash " + contract->hash + "\nschema " + contract->schema->to_string() +
+           "\nrules\n";
     for (const auto& rule : contract->rules) out += fmt::format("  {}: {}\n", rule.name, rule.sentence);
     out += "\n";
   }
@@ -111,7 +113,8 @@ TEST(Parse, ReferencesNameAFileAndAContract) {
   const auto unknown = load_contract("contracts/two.contract#Tow", loader);
   EXPECT_EQ(unknown.status().code(), Code::kNotFound);
   EXPECT_EQ(unknown.status().hint(), "did you mean contracts/two.contract#Two?");
-  EXPECT_THAT(load_contract("contracts/structs.contract", loader).status().to_string(), HasSubstr("declares no contract"));
+  EXPECT_THAT(load_contract("contracts/structs.contract", loader).status().to_string(),
+              HasSubstr("declares no contract"));
   EXPECT_EQ(load_contract("contracts/none.contract", loader).status().code(), Code::kNotFound);
 }
 
@@ -128,7 +131,8 @@ TEST(Parse, NamesEveryFileRead) {
                                   {"x/deeper/most.contract", "struct B { string c; }"}});
   const auto parsed = parse("import \"common.contract\"; contract C { A a; }", loader, "x/c.contract");
   ASSERT_EQ(parsed.file.contracts.size(), 1u) << parsed.diagnostics.render();
-  EXPECT_THAT(parsed.file.contracts[0]->files, testing::ElementsAre("x/c.contract", "x/common.contract", "x/deeper/most.contract"));
+  EXPECT_THAT(parsed.file.contracts[0]->files,
+              testing::ElementsAre("x/c.contract", "x/common.contract", "x/deeper/most.contract"));
   EXPECT_EQ(parsed.file.contracts[0]->fields[0].name, "a.b.c");
 }
 
@@ -139,8 +143,9 @@ TEST(Parse, AnErrorAnywhereWithholdsEveryContract) {
 }
 
 TEST(Parse, StructsPassProtectionOnToTheirMembers) {
-  const auto contract = parse_contract_text("struct P { string a; string b [[mask(\"last4\")]]; } "
-                                            "contract C { P p [[pii, access(\"hr\"), mask(\"hash\")]]; }");
+  const auto contract = parse_contract_text(
+      "struct P { string a; string b [[mask(\"last4\")]]; } "
+      "contract C { P p [[pii, access(\"hr\"), mask(\"hash\")]]; }");
   ASSERT_TRUE(contract.ok()) << contract.status().to_string();
   const auto& fields = (*contract)->fields;
   ASSERT_EQ(fields.size(), 2u);
@@ -152,13 +157,15 @@ TEST(Parse, StructsPassProtectionOnToTheirMembers) {
 
 TEST(Parse, RulesHaveStableNamesAndPlaces) {
   const auto contract = parse_contract_text(
-      "contract C { int32 a [[required, range(1, 5)]]; string b [[unique, length(3), pattern(\"x.*\")]]; int8 c [[key, min(2)]];"
+      "contract C { int32 a [[required, range(1, 5)]]; string b [[unique, length(3), pattern(\"x.*\")]]; int8 c [[key, "
+      "min(2)]];"
       " list<struct { int32 d [[required]]; }> e; int32 f [[required, default(3)]]; check g: a > c; }");
   ASSERT_TRUE(contract.ok()) << contract.status().to_string();
   std::vector<std::string> names;
   for (const auto& rule : (*contract)->rules) names.push_back(rule.name);
-  EXPECT_THAT(names, testing::ElementsAre("record", "a.type", "a.required", "a.range", "b.type", "b.length", "b.pattern", "c.type",
-                                          "c.required", "c.min", "e.type", "e.d.required", "f.type", "check g", "b.unique", "key"));
+  EXPECT_THAT(names, testing::ElementsAre("record", "a.type", "a.required", "a.range", "b.type", "b.length",
+                                          "b.pattern", "c.type", "c.required", "c.min", "e.type", "e.d.required",
+                                          "f.type", "check g", "b.unique", "key"));
   EXPECT_EQ((*contract)->type_rule(1), 4);
   EXPECT_EQ((*contract)->required_rule(1), -1);
   EXPECT_EQ((*contract)->required_rule(4), -1);  // a default stands in
@@ -195,7 +202,9 @@ TEST(Bounds, LargeDeepAndManyAreErrorsNotCrashes) {
   EXPECT_TRUE(has(parse(wide), "contract.too_large"));
 
   std::string files = "struct S { string x; }";
-  TextLoader endless = [](const std::string& path) -> Result<std::string> { return "import \"x" + path.substr(path.rfind('/') + 1) + "\";"; };
+  TextLoader endless = [](const std::string& path) -> Result<std::string> {
+    return "import \"x" + path.substr(path.rfind('/') + 1) + "\";";
+  };
   EXPECT_TRUE(has(parse("import \"x.contract\"; contract C { string a; }", endless), "contract.import"));
 }
 

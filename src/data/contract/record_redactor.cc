@@ -32,7 +32,8 @@ class JsonMasker {
  private:
   bool is(char c) const { return at_ < text_.size() && text_[at_] == c; }
   void skip_blank() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+      ++at_;
   }
 
   bool object(std::string& out, const std::string& prefix, int depth) {
@@ -133,7 +134,10 @@ class JsonMasker {
     code = 0;
     for (size_t i = at; i < at + 4; ++i) {
       const char c = text_[i];
-      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      const int digit = c >= '0' && c <= '9'   ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
       if (digit < 0) return false;
       code = code * 16 + static_cast<uint32_t>(digit);
     }
@@ -153,23 +157,35 @@ class JsonMasker {
       if (at_ >= text_.size()) return false;
       const char escape = text_[at_++];
       switch (escape) {
-        case 'n': out += '\n'; break;
-        case 't': out += '\t'; break;
-        case 'r': out += '\r'; break;
-        case 'b': out += '\b'; break;
-        case 'f': out += '\f'; break;
+        case 'n':
+          out += '\n';
+          break;
+        case 't':
+          out += '\t';
+          break;
+        case 'r':
+          out += '\r';
+          break;
+        case 'b':
+          out += '\b';
+          break;
+        case 'f':
+          out += '\f';
+          break;
         case 'u': {
           uint32_t code = 0, low = 0;
           if (!hex4(at_, code)) return false;
           at_ += 4;
-          if (code >= 0xD800 && code < 0xDC00 && text_.substr(at_, 2) == "\\u" && hex4(at_ + 2, low) && low >= 0xDC00 && low < 0xE000) {
+          if (code >= 0xD800 && code < 0xDC00 && text_.substr(at_, 2) == "\\u" && hex4(at_ + 2, low) && low >= 0xDC00 &&
+              low < 0xE000) {
             at_ += 6;
             code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
           }
           append_utf8(out, code >= 0xD800 && code < 0xE000 ? 0xFFFD : code);
           break;
         }
-        default: out += escape;
+        default:
+          out += escape;
       }
     }
     return false;

@@ -48,15 +48,24 @@ Result<Mask> parse_mask(std::string_view text) {
 
 std::string mask_name(const Mask& mask) {
   switch (mask.method) {
-    case MaskMethod::kAll: return "all";
-    case MaskMethod::kFirst: return fmt::format("first{}", mask.count);
-    case MaskMethod::kLast: return fmt::format("last{}", mask.count);
-    case MaskMethod::kEmail: return "email";
-    case MaskMethod::kLength: return "length";
-    case MaskMethod::kHash: return "hash";
-    case MaskMethod::kTokenise: return "tokenise";
-    case MaskMethod::kNull: return "null";
-    case MaskMethod::kYear: return "year";
+    case MaskMethod::kAll:
+      return "all";
+    case MaskMethod::kFirst:
+      return fmt::format("first{}", mask.count);
+    case MaskMethod::kLast:
+      return fmt::format("last{}", mask.count);
+    case MaskMethod::kEmail:
+      return "email";
+    case MaskMethod::kLength:
+      return "length";
+    case MaskMethod::kHash:
+      return "hash";
+    case MaskMethod::kTokenise:
+      return "tokenise";
+    case MaskMethod::kNull:
+      return "null";
+    case MaskMethod::kYear:
+      return "year";
   }
   return "all";
 }
@@ -85,9 +94,14 @@ class Masker {
 
   void append(std::string_view text, std::string& out) const {
     switch (mask_.method) {
-      case MaskMethod::kHash: out += expr::keyed_hash(key_.bytes, text); return;
-      case MaskMethod::kTokenise: out += expr::keyed_token(key_.bytes, text); return;
-      case MaskMethod::kNull: return;
+      case MaskMethod::kHash:
+        out += expr::keyed_hash(key_.bytes, text);
+        return;
+      case MaskMethod::kTokenise:
+        out += expr::keyed_token(key_.bytes, text);
+        return;
+      case MaskMethod::kNull:
+        return;
       case MaskMethod::kYear:
         if (begins_with_year(text)) {
           out += text.substr(0, 4);
@@ -95,7 +109,8 @@ class Masker {
           method_.apply(text, out);
         }
         return;
-      default: method_.apply(text, out);
+      default:
+        method_.apply(text, out);
     }
   }
 
@@ -180,7 +195,8 @@ Redaction redaction_for(const Contract& contract, const Reader& reader) {
       columns[i].zone.clear();
     }
   }
-  redaction.schema = redaction.columns.empty() ? contract.schema : std::make_shared<columnar::Schema>(std::move(columns));
+  redaction.schema =
+      redaction.columns.empty() ? contract.schema : std::make_shared<columnar::Schema>(std::move(columns));
   return redaction;
 }
 

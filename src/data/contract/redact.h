@@ -50,8 +50,8 @@ struct Reader {
 };
 std::optional<Mask> mask_for(const ContractField& field, const Reader& reader);
 
-// Key for kHash and kTokenise: the project's. While it is empty those two mask wholly, since a hash without a secret can
-// be guessed.
+// Key for kHash and kTokenise: the project's. While it is empty those two mask wholly, since a hash without a secret
+// can be guessed.
 struct MaskKey {
   std::string bytes;
 };

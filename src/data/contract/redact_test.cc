@@ -23,8 +23,10 @@ ContractPtr make(const std::string& text) {
 }
 
 constexpr const char* kPeople =
-    "contract P { int32 id; string name [[pii]]; string card [[pii, mask(\"last4\"), access(\"billing\")]]; date born [[pii, mask(\"year\")]];"
-    " int64 phone [[pii, mask(\"null\")]]; string home.city; string home.street [[pii]]; list<struct { string mail [[pii]]; }> contacts;"
+    "contract P { int32 id; string name [[pii]]; string card [[pii, mask(\"last4\"), access(\"billing\")]]; date born "
+    "[[pii, mask(\"year\")]];"
+    " int64 phone [[pii, mask(\"null\")]]; string home.city; string home.street [[pii]]; list<struct { string mail "
+    "[[pii]]; }> contacts;"
     " string note [[mask(\"first2\")]]; string salary [[access(\"hr\")]]; }";
 
 TEST(Masks, AreReadAndNamed) {
@@ -47,13 +49,15 @@ TEST(Masks, HideTheValue) {
   EXPECT_EQ(masked("last4", "4111111111111111"), "************1111");
   EXPECT_THAT(masked("last4", "1234"), Not(HasSubstr("1")));
   EXPECT_THAT(masked("all", "secret"), Not(HasSubstr("s")));
-  EXPECT_THAT(masked("email", "ann@example.org"), testing::AllOf(testing::StartsWith("a*"), testing::EndsWith("@example.org")));
+  EXPECT_THAT(masked("email", "ann@example.org"),
+              testing::AllOf(testing::StartsWith("a*"), testing::EndsWith("@example.org")));
   EXPECT_EQ(masked("year", "1980-05-17"), "1980");
   EXPECT_THAT(masked("year", "born 1980"), Not(HasSubstr("1980")));
   EXPECT_EQ(masked("hash", "x"), masked("hash", "x"));
   EXPECT_NE(masked("hash", "x"), masked("hash", "y"));
   EXPECT_NE(masked("hash", "x"), mask_text(*parse_mask("hash"), "x", {"other"}));
-  EXPECT_EQ(mask_text(*parse_mask("hash"), "x", {}), mask_text(Mask{}, "x", {})) << "without a key a hash could be guessed";
+  EXPECT_EQ(mask_text(*parse_mask("hash"), "x", {}), mask_text(Mask{}, "x", {}))
+      << "without a key a hash could be guessed";
 }
 
 TEST(Masks, ApplyToReadersWithoutTheRole) {
@@ -76,7 +80,8 @@ TEST(Columns, AreMaskedWholly) {
   const auto redaction = redaction_for(*contract, {});
   columnar::BatchBuilder builder(contract->schema);
   const Value contacts(std::vector<Value>{Value(std::vector<Value>{Value("c@example.org")})});
-  builder.append_row({1, "Ann Alias", "4111222233334444", 3789, int64_t{4912345}, "Oslo", "Karl Johans gate", contacts, "secret", "90000"});
+  builder.append_row({1, "Ann Alias", "4111222233334444", 3789, int64_t{4912345}, "Oslo", "Karl Johans gate", contacts,
+                      "secret", "90000"});
   builder.append_row({2, Value(), Value(), Value(), Value(), Value(), Value(), Value(), Value(), Value()});
   const auto batch = redact_batch(builder.finish(), redaction, {"key"});
   std::string all;
@@ -116,8 +121,9 @@ TEST(Columns, KeepThoseThatAnOpenContractPassesThrough) {
 TEST(Records, OfJsonKeepEveryOtherByte) {
   const auto contract = make(kPeople);
   const RecordRedactor redactor(*contract, {}, {"key"});
-  EXPECT_EQ(redactor.json(R"( {"id" : 1.50, "name":"Ann","home":{"city":"Oslo", "street":"K"},"extra":[1,{"a":null}]} )"),
-            R"( {"id" : 1.50, "name":"****","home":{"city":"Oslo", "street":"****"},"extra":[1,{"a":null}]} )");
+  EXPECT_EQ(
+      redactor.json(R"( {"id" : 1.50, "name":"Ann","home":{"city":"Oslo", "street":"K"},"extra":[1,{"a":null}]} )"),
+      R"( {"id" : 1.50, "name":"****","home":{"city":"Oslo", "street":"****"},"extra":[1,{"a":null}]} )");
   EXPECT_EQ(redactor.json(R"({"phone":4912345,"card":"4111222233334444","name":null})"),
             R"({"phone":null,"card":"************4444","name":null})");
 }
@@ -125,10 +131,12 @@ TEST(Records, OfJsonKeepEveryOtherByte) {
 TEST(Records, OfJsonCannotHideAValueInAnotherPlace) {
   const auto contract = make(kPeople);
   const RecordRedactor redactor(*contract, {}, {});
-  for (const char* record : {R"({"name":"SECRET"})", R"({"na\u006de":"SECRET"})", R"({"name":["SECRET"]})", R"({"name":{"x":"SECRET"}})",
-                             R"({"home":"SECRET"})", R"({"home":["SECRET"]})", R"({"home.street":"SECRET"})", R"({"home":{"street":{"x":"SECRET"}}})",
-                             R"({"name":"x","name":"SECRET"})", R"({"contacts":[{"mail":"SECRET"}]})", R"({"name":"SECRET")", R"(["SECRET"])",
-                             R"({"name":SECRET})", "SECRET", R"({"a":1}{"name":"SECRET"})", R"({"name":"SECRET"}trailing)"}) {
+  for (const char* record :
+       {R"({"name":"SECRET"})", R"({"na\u006de":"SECRET"})", R"({"name":["SECRET"]})", R"({"name":{"x":"SECRET"}})",
+        R"({"home":"SECRET"})", R"({"home":["SECRET"]})", R"({"home.street":"SECRET"})",
+        R"({"home":{"street":{"x":"SECRET"}}})", R"({"name":"x","name":"SECRET"})",
+        R"({"contacts":[{"mail":"SECRET"}]})", R"({"name":"SECRET")", R"(["SECRET"])", R"({"name":SECRET})", "SECRET",
+        R"({"a":1}{"name":"SECRET"})", R"({"name":"SECRET"}trailing)"}) {
     EXPECT_THAT(redactor.json(record), Not(HasSubstr("SECRET"))) << record;
   }
   std::string deep = "{\"name\":";
@@ -150,7 +158,9 @@ TEST(Files, AreRedactedRecordByRecord) {
   const auto folder = os::TempFolder::create("");
   ASSERT_TRUE(folder.ok());
   const auto contract = make(kPeople);
-  ASSERT_TRUE(os::write_file_atomic(folder->file("in.ndjson"), "{\"id\":1,\"name\":\"Ann\"}\n\n{\"id\":2,\"name\":\"Bob\"}\r\n").ok());
+  ASSERT_TRUE(
+      os::write_file_atomic(folder->file("in.ndjson"), "{\"id\":1,\"name\":\"Ann\"}\n\n{\"id\":2,\"name\":\"Bob\"}\r\n")
+          .ok());
   uint64_t records = 0;
   ASSERT_TRUE(redact_file(*contract, folder->file("in.ndjson"), folder->file("out.ndjson"), {}, {}, &records).ok());
   EXPECT_EQ(records, 2u);
@@ -158,7 +168,8 @@ TEST(Files, AreRedactedRecordByRecord) {
   ASSERT_TRUE(os::write_file_atomic(folder->file("in.csv"), "\xEF\xBB\xBFid,name\n1,\"An\nn\"\n2,Bob\n").ok());
   ASSERT_TRUE(redact_file(*contract, folder->file("in.csv"), folder->file("out.csv"), {}, {}, &records).ok());
   EXPECT_EQ(*os::read_file(folder->file("out.csv")), "id,name\n1,\"****\"\n2,\"****\"\n");
-  EXPECT_EQ(redact_file(*contract, folder->file("none.csv"), folder->file("out2.csv"), {}, {}, &records).code(), Code::kNotFound);
+  EXPECT_EQ(redact_file(*contract, folder->file("none.csv"), folder->file("out2.csv"), {}, {}, &records).code(),
+            Code::kNotFound);
 }
 
 }  // namespace

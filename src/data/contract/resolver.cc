@@ -12,6 +12,7 @@
 #include "data/contract/attributes.h"
 #include "data/contract/canonical.h"
 #include "data/contract/loader.h"
+#include "data/contract/type_words.h"
 #include "data/expr/ast.h"
 
 namespace runink::contract {
@@ -19,33 +20,6 @@ namespace runink::contract {
 using columnar::TypeId;
 
 namespace {
-
-const std::vector<std::pair<const char*, TypeId>>& plain_types() {
-  static const std::vector<std::pair<const char*, TypeId>> types = {
-      {"bool", TypeId::kBool},           {"int8", TypeId::kInt8},         {"int16", TypeId::kInt16},
-      {"int32", TypeId::kInt32},         {"int64", TypeId::kInt64},       {"uint8", TypeId::kUInt8},
-      {"uint16", TypeId::kUInt16},       {"uint32", TypeId::kUInt32},     {"uint64", TypeId::kUInt64},
-      {"float32", TypeId::kFloat32},     {"float64", TypeId::kFloat64},   {"string", TypeId::kString},
-      {"bytes", TypeId::kBytes},         {"date", TypeId::kDate},         {"time", TypeId::kTime},
-      {"timestamp", TypeId::kTimestamp}, {"duration", TypeId::kDuration}, {"uuid", TypeId::kUuid},
-      {"json", TypeId::kJson},
-  };
-  return types;
-}
-
-// What other systems call our types, for help only.
-std::string known_elsewhere(std::string_view name) {
-  static const std::map<std::string, std::string, std::less<>> words = {
-      {"int", "int32 or int64"}, {"integer", "int32 or int64"}, {"long", "int64"},       {"bigint", "int64"},
-      {"short", "int16"},        {"smallint", "int16"},         {"tinyint", "int8"},     {"float", "float32 or float64"},
-      {"double", "float64"},     {"real", "float32"},           {"number", "int64, float64 or decimal(12, 2)"},
-      {"numeric", "decimal(12, 2)"}, {"varchar", "string"},     {"char", "string"},      {"text", "string"},
-      {"str", "string"},         {"boolean", "bool"},           {"datetime", "timestamp"}, {"binary", "bytes"},
-      {"blob", "bytes"},         {"interval", "duration"},      {"array", "list<…>"},    {"object", "a struct"},
-      {"map", "json"},           {"guid", "uuid"}};
-  const auto at = words.find(to_lower_ascii(name));
-  return at == words.end() ? std::string() : at->second;
-}
 
 // A struct whose types and attributes are resolved; members of struct types are nested.
 struct ResolvedStruct {
@@ -125,7 +99,8 @@ class Resolver {
       imported = known->second.get();
       if (!imported->complete) {
         std::string circle;
-        for (auto at = std::find(chain_.begin(), chain_.end(), path); at != chain_.end(); ++at) circle += *at + " imports ";
+        for (auto at = std::find(chain_.begin(), chain_.end(), path); at != chain_.end(); ++at)
+          circle += *at + " imports ";
         diagnostics_.error(source, import.span, "contract.import_cycle", "imports go round in a circle")
             .help.push_back(circle + path);
         return;
@@ -141,7 +116,8 @@ class Resolver {
       }
       auto text = loader_(path);
       if (!text.ok()) {
-        auto& diagnostic = fail(fmt::format("cannot import \"{}\": {}", escape_control(import.path), text.status().message()));
+        auto& diagnostic =
+            fail(fmt::format("cannot import \"{}\": {}", escape_control(import.path), text.status().message()));
         diagnostic.help.push_back("a path starts at the folder of the importing file");
         return;
       }
@@ -151,14 +127,15 @@ class Resolver {
       const auto [at, added] = scope.structs.emplace(name, declared);
       if (!added && at->second != declared) {
         fail(fmt::format("this import brings a second struct named {}", name))
-            .help.push_back(fmt::format("the first is declared in {}", locate(*at->second->source, at->second->syntax->name_span).to_string()));
+            .help.push_back(fmt::format("the first is declared in {}",
+                                        locate(*at->second->source, at->second->syntax->name_span).to_string()));
       }
     }
   }
 
   void declare_struct(FileScope& scope, const StructSyntax& declared) {
     const SourceText& source = *scope.syntax.source;
-    if (is_type_word(declared.name)) {
+    if (is_reserved_word(declared.name)) {
       diagnostics_.error(source, declared.name_span, "contract.reserved_name",
                          fmt::format("{} is a word of the language", declared.name));
       return;
@@ -169,23 +146,15 @@ class Resolver {
     owned->scope = &scope;
     const auto [at, added] = scope.structs.emplace(declared.name, owned.get());
     if (!added) {
-      diagnostics_.error(source, declared.name_span, "contract.repeated_name",
-                         fmt::format("there are two structs named {}", declared.name))
-          .help.push_back(fmt::format("the first is declared in {}", locate(*at->second->source, at->second->syntax->name_span).to_string()));
+      diagnostics_
+          .error(source, declared.name_span, "contract.repeated_name",
+                 fmt::format("there are two structs named {}", declared.name))
+          .help.push_back(fmt::format("the first is declared in {}",
+                                      locate(*at->second->source, at->second->syntax->name_span).to_string()));
       return;
     }
     scope.own.push_back(declared.name);
     structs_.push_back(std::move(owned));
-  }
-
-  static bool is_type_word(std::string_view name) {
-    for (const auto& [word, id] : plain_types()) {
-      if (name == word) return true;
-    }
-    for (const char* word : {"decimal", "enum", "list", "struct", "contract", "import", "check", "quality"}) {
-      if (name == word) return true;
-    }
-    return false;
   }
 
   // --- types ---------------------------------------------------------------------------------------------------------
@@ -235,8 +204,9 @@ class Resolver {
                     const FieldSyntax& syntax) {
     for (const auto& other : members) {
       if (other.name == member.name) {
-        diagnostics_.error(source, syntax.name_span, "contract.repeated_name",
-                           fmt::format("there are two fields named {}", member.name))
+        diagnostics_
+            .error(source, syntax.name_span, "contract.repeated_name",
+                   fmt::format("there are two fields named {}", member.name))
             .help.push_back("the first is at " + other.location.to_string());
         return false;
       }
@@ -254,8 +224,9 @@ class Resolver {
     resolved_fields_ += leaves;
     if (resolved_fields_ > kResolvedFieldsMax) {
       if (resolved_fields_ - leaves <= kResolvedFieldsMax) {
-        diagnostics_.error(source, syntax.name_span, "contract.too_large",
-                           fmt::format("all structs and contracts of a file together have at most {} fields", kResolvedFieldsMax));
+        diagnostics_.error(
+            source, syntax.name_span, "contract.too_large",
+            fmt::format("all structs and contracts of a file together have at most {} fields", kResolvedFieldsMax));
       }
       return false;
     }
@@ -270,12 +241,16 @@ class Resolver {
     leaves = 1;
     const SourceText& source = *scope.syntax.source;
     if (depth > kTypeDepthMax) {
-      diagnostics_.error(source, syntax.span, "contract.too_deep", fmt::format("types nest at most {} deep", kTypeDepthMax));
+      diagnostics_.error(source, syntax.span, "contract.too_deep",
+                         fmt::format("types nest at most {} deep", kTypeDepthMax));
       return false;
     }
     switch (syntax.kind) {
-      case TypeSyntax::Kind::kDecimal: type = DataType::decimal(syntax.precision, syntax.scale); return true;
-      case TypeSyntax::Kind::kEnum: return resolve_enum(source, syntax, type);
+      case TypeSyntax::Kind::kDecimal:
+        type = DataType::decimal(syntax.precision, syntax.scale);
+        return true;
+      case TypeSyntax::Kind::kEnum:
+        return resolve_enum(source, syntax, type);
       case TypeSyntax::Kind::kList: {
         DataType element;
         if (!resolve_type(scope, syntax.element[0], depth + 1, element, members, leaves, deepest)) return false;
@@ -298,7 +273,8 @@ class Resolver {
         type = struct_type(members);
         return good;
       }
-      case TypeSyntax::Kind::kNamed: return resolve_named(scope, syntax, depth, type, members, leaves, deepest);
+      case TypeSyntax::Kind::kNamed:
+        return resolve_named(scope, syntax, depth, type, members, leaves, deepest);
     }
     return false;
   }
@@ -347,7 +323,8 @@ class Resolver {
     ResolvedStruct& declared = *found->second;
     if (declared.state == ResolvedStruct::State::kInProgress) {
       std::string circle;
-      for (auto at = std::find(struct_chain_.begin(), struct_chain_.end(), &declared); at != struct_chain_.end(); ++at) {
+      for (auto at = std::find(struct_chain_.begin(), struct_chain_.end(), &declared); at != struct_chain_.end();
+           ++at) {
         circle += (*at)->syntax->name + " holds ";
       }
       diagnostics_.error(source, syntax.span, "contract.recursive_struct", "a struct cannot hold itself")
@@ -357,7 +334,8 @@ class Resolver {
     resolve_struct(declared, depth + 1);
     if (!declared.good) return false;
     if (depth + declared.depth > kTypeDepthMax) {
-      diagnostics_.error(source, syntax.span, "contract.too_deep", fmt::format("types nest at most {} deep", kTypeDepthMax));
+      diagnostics_.error(source, syntax.span, "contract.too_deep",
+                         fmt::format("types nest at most {} deep", kTypeDepthMax));
       return false;
     }
     members = declared.members;
@@ -379,7 +357,8 @@ class Resolver {
       diagnostic.help.push_back(fmt::format("here that is {}", elsewhere));
       return;
     }
-    for (const auto& near : nearest(syntax.name, names)) diagnostic.help.push_back(fmt::format("did you mean {}?", near));
+    for (const auto& near : nearest(syntax.name, names))
+      diagnostic.help.push_back(fmt::format("did you mean {}?", near));
     if (diagnostic.help.empty()) {
       diagnostic.help.push_back("types: " + join(names, ", "));
       diagnostic.help.push_back("a struct must be declared in this file or in one that it imports");
@@ -390,8 +369,9 @@ class Resolver {
   bool check_list_member(const SourceText& source, const TypeSyntax& list, const ContractField& member) {
     const std::string attribute = attribute_not_for_members(member);
     if (!attribute.empty()) {
-      diagnostics_.error(source, list.span, "contract.misplaced_attribute",
-                         fmt::format("{} of {} has no meaning inside a list", attribute, member.name))
+      diagnostics_
+          .error(source, list.span, "contract.misplaced_attribute",
+                 fmt::format("{} of {} has no meaning inside a list", attribute, member.name))
           .help.push_back("it is declared at " + member.location.to_string());
       return false;
     }
@@ -422,7 +402,8 @@ class Resolver {
     }
     const auto schema = std::make_shared<columnar::Schema>(std::move(columns));
     std::set<std::string> names;
-    for (const auto& rule : syntax.rules) resolve_rule(*scope.syntax.source, scope, rule, schema, fields_good, names, *contract);
+    for (const auto& rule : syntax.rules)
+      resolve_rule(*scope.syntax.source, scope, rule, schema, fields_good, names, *contract);
     if (diagnostics_.error_count() != errors_before) return nullptr;
     derive(*contract);
     contract->hash = contract_hash(*contract);
@@ -449,8 +430,9 @@ class Resolver {
       for (size_t i = first; i < contract.fields.size(); ++i) {
         const auto [at, added] = columns.emplace(contract.fields[i].name, i);
         if (added) continue;
-        diagnostics_.error(source, field_syntax.name_span, "contract.repeated_name",
-                           fmt::format("there are two fields named {}", contract.fields[i].name))
+        diagnostics_
+            .error(source, field_syntax.name_span, "contract.repeated_name",
+                   fmt::format("there are two fields named {}", contract.fields[i].name))
             .help.push_back("the first is at " + contract.fields[at->second].location.to_string());
       }
     }
@@ -534,7 +516,8 @@ class Resolver {
     check.expression = expr::check(tree, text, expr::Scope(schema), diagnostics_, options);
     if (!check.expression.valid()) return;
     if (check.expression.columns().empty()) {
-      diagnostics_.warning(source, syntax.expression, "contract.useless_rule", "this check looks at no field of the record");
+      diagnostics_.warning(source, syntax.expression, "contract.useless_rule",
+                           "this check looks at no field of the record");
     }
     contract.checks.push_back(std::move(check));
   }
@@ -544,7 +527,7 @@ class Resolver {
   std::map<std::string, std::unique_ptr<FileScope>> files_;  // by path
   std::vector<std::string> order_;                           // paths in order of first use
   std::vector<SourceTextPtr> sources_;
-  std::vector<std::string> chain_;                           // of imports being read
+  std::vector<std::string> chain_;  // of imports being read
   std::vector<std::unique_ptr<ResolvedStruct>> structs_;
   std::vector<ResolvedStruct*> struct_chain_;
   // Structs are copied into what uses them: this bounds the memory that a small malicious file can ask for.
@@ -566,51 +549,6 @@ ParsedFile parse_contracts(const SourceTextPtr& text, const TextLoader& loader, 
   std::stable_sort(list.begin(), list.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
   for (auto& diagnostic : list) diagnostics.add(std::move(diagnostic));
   return parsed;
-}
-
-const std::vector<WordHelp>& type_words() {
-  static const std::vector<WordHelp> words = {
-      {"bool", "bool", "true or false"},
-      {"int8", "int8", "-128 to 127"},
-      {"int16", "int16", "-32768 to 32767"},
-      {"int32", "int32", "whole number of 32 bits"},
-      {"int64", "int64", "whole number of 64 bits"},
-      {"uint8", "uint8", "0 to 255"},
-      {"uint16", "uint16", "0 to 65535"},
-      {"uint32", "uint32", "whole number of 32 bits, not negative"},
-      {"uint64", "uint64", "whole number of 64 bits, not negative"},
-      {"float32", "float32", "binary floating point, about 7 digits"},
-      {"float64", "float64", "binary floating point, about 15 digits"},
-      {"decimal", "decimal(12, 2)", "exact number: digits in all (up to 38), digits after the point"},
-      {"string", "string", "UTF-8 text"},
-      {"bytes", "bytes", "any bytes; base64 in text formats"},
-      {"date", "date", "day, without time and zone"},
-      {"time", "time", "time of day, to the microsecond"},
-      {"timestamp", "timestamp", "instant, microseconds, UTC"},
-      {"duration", "duration", "length of time, microseconds"},
-      {"uuid", "uuid", "128 bits, written as 8-4-4-4-12 hexadecimal digits"},
-      {"json", "json", "any JSON value, kept as text"},
-      {"enum", "enum(a, b, \"N/A\")", "one of a fixed list of words"},
-      {"list", "list<type>", "values of one type, in order"},
-      {"struct", "struct { … }", "fields together; each becomes a column of its own"},
-  };
-  return words;
-}
-
-static std::vector<WordHelp> attribute_words(unsigned places) {
-  std::vector<WordHelp> words;
-  for (const auto& info : attribute_table()) {
-    if ((info.places & places) != 0) words.push_back({info.name, info.use, info.help});
-  }
-  return words;
-}
-const std::vector<WordHelp>& field_attributes() {
-  static const auto words = attribute_words(kOnField | kOnStruct);
-  return words;
-}
-const std::vector<WordHelp>& contract_attributes() {
-  static const auto words = attribute_words(kOnContract);
-  return words;
 }
 
 }  // namespace runink::contract

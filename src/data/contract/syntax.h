@@ -9,7 +9,7 @@
 namespace runink::contract {
 
 struct ArgumentSyntax {
-  std::string text;     // a string's content, or the characters as written, trimmed
+  std::string text;  // a string's content, or the characters as written, trimmed
   bool quoted = false;
   Span span;
 };

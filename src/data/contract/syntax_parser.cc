@@ -37,7 +37,8 @@ class SyntaxParser {
         const bool takes_attributes = token_.is_word("contract");
         if (!attributes.empty() && !takes_attributes) {
           error(attributes[0].name_span, "contract.syntax", "these attributes stand before nothing that takes them")
-              .help.push_back("attributes in front of a declaration are those of a contract: [[…]] contract Name { … }");
+              .help.push_back(
+                  "attributes in front of a declaration are those of a contract: [[…]] contract Name { … }");
           attributes.clear();
         }
         if (!parse_declaration(attributes)) recover_declaration();
@@ -57,9 +58,12 @@ class SyntaxParser {
   }
   std::string found() const {
     switch (token_.kind) {
-      case TokenKind::kEnd: return "the end of the file";
-      case TokenKind::kString: return "a string";
-      default: return fmt::format("\"{}\"", escape_control(token_.text));
+      case TokenKind::kEnd:
+        return "the end of the file";
+      case TokenKind::kString:
+        return "a string";
+      default:
+        return fmt::format("\"{}\"", escape_control(token_.text));
     }
   }
   Diagnostic& expected(std::string_view what) {
@@ -84,7 +88,8 @@ class SyntaxParser {
       return true;
     }
     if (token_.kind == TokenKind::kBad) return false;
-    const auto gap = std::string_view(source_.text()).substr(end_of_previous, token_.span.offset - std::min(token_.span.offset, end_of_previous));
+    const auto gap = std::string_view(source_.text())
+                         .substr(end_of_previous, token_.span.offset - std::min(token_.span.offset, end_of_previous));
     if (gap.find('\n') != std::string_view::npos || token_.is('}')) {
       error({end_of_previous, 0}, "contract.syntax", fmt::format("a ; is missing after {}", after));
       return true;
@@ -101,7 +106,8 @@ class SyntaxParser {
   void recover_declaration() {
     while (token_.kind != TokenKind::kEnd) {
       const bool first = starts_line();
-      if (first && (token_.is_word("import") || token_.is_word("struct") || token_.is_word("contract") || at_attributes())) {
+      if (first &&
+          (token_.is_word("import") || token_.is_word("struct") || token_.is_word("contract") || at_attributes())) {
         return;
       }
       advance();
@@ -242,12 +248,14 @@ class SyntaxParser {
     if (!parse_type(field.type, depth)) return false;
     if (field.type.kind == TypeSyntax::Kind::kNamed && (token_.is(';') || at_attributes())) {
       error(field.type.span, "contract.syntax", "a field needs a type and a name")
-          .help.push_back(is_type_word(field.type.name) ? field.type.name + " name;" : fmt::format("string {};", field.type.name));
+          .help.push_back(is_type_word(field.type.name) ? field.type.name + " name;"
+                                                        : fmt::format("string {};", field.type.name));
       return false;
     }
     if (field.type.kind == TypeSyntax::Kind::kNamed && field.type.name == "struct" && token_.kind == TokenKind::kWord) {
       error(field.type.span, "contract.syntax", "a struct is declared outside of the contract")
-          .help.push_back("move it in front of the contract, or write its members in place: struct { string city; } billing;");
+          .help.push_back(
+              "move it in front of the contract, or write its members in place: struct { string city; } billing;");
       return false;
     }
     if (!parse_field_name(field)) return false;
@@ -401,8 +409,8 @@ class SyntaxParser {
     type.kind = TypeSyntax::Kind::kDecimal;
     const Span start = type.span;
     if (!token_.is('(')) {
-      error(start, "contract.type", "decimal needs its digits").help.push_back(
-          "decimal(12, 2): 12 digits, of which 2 after the point");
+      error(start, "contract.type", "decimal needs its digits")
+          .help.push_back("decimal(12, 2): 12 digits, of which 2 after the point");
       return false;
     }
     advance();

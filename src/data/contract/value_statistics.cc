@@ -97,7 +97,8 @@ bool looks_like_email(std::string_view text) {
   if (at == std::string_view::npos || at == 0 || text.find('@', at + 1) != std::string_view::npos) return false;
   const std::string_view domain = text.substr(at + 1);
   const size_t dot = domain.rfind('.');
-  return dot != std::string_view::npos && dot > 0 && domain.size() - dot > 2 && text.find(' ') == std::string_view::npos;
+  return dot != std::string_view::npos && dot > 0 && domain.size() - dot > 2 &&
+         text.find(' ') == std::string_view::npos;
 }
 
 std::string digits_of(std::string_view text, std::string_view allowed) {
@@ -208,7 +209,8 @@ void ValueStatistics::add_number_forms(std::string_view text) {
     digits_max_ = std::max(digits_max_, static_cast<int>(std::min<size_t>(digits.size(), 1000)));
   } else {
     all_integers_ = false;
-    const int scale = point == std::string_view::npos ? 0 : static_cast<int>(std::min<size_t>(digits.size() - point - 1, 999));
+    const int scale =
+        point == std::string_view::npos ? 0 : static_cast<int>(std::min<size_t>(digits.size() - point - 1, 999));
     scale_min_ = std::min(scale_min_, scale);
     scale_max_ = std::max(scale_max_, scale);
     digits_max_ = std::max(digits_max_, static_cast<int>(std::min<size_t>(point, 1000)));
@@ -267,7 +269,8 @@ void ValueStatistics::add_pii(std::string_view text) {
     const std::string phone = digits_of(text, "+() -./");
     if (phone.size() >= 7 && phone.size() <= 15) ++phones_;
   }
-  if (text.size() >= 15 && text.size() <= 34 && is_letter(text[0]) && is_letter(text[1]) && is_digit(text[2]) && is_digit(text[3]) &&
+  if (text.size() >= 15 && text.size() <= 34 && is_letter(text[0]) && is_letter(text[1]) && is_digit(text[2]) &&
+      is_digit(text[3]) &&
       std::all_of(text.begin(), text.end(), [](char c) { return is_digit(c) || (c >= 'A' && c <= 'Z'); }) &&
       std::count_if(text.begin(), text.end(), is_digit) >= 10) {
     ++ibans_;
@@ -316,7 +319,8 @@ bool ValueStatistics::describe_number(ColumnProfile& out) const {
     return true;
   }
   const int scale = scale_max_;
-  const bool money = numbers_ == 0 && plain_decimals_ && scale_min_ == scale_max_ && scale >= 1 && scale <= 4 && digits_max_ <= 15 && count_ >= 2;
+  const bool money = numbers_ == 0 && plain_decimals_ && scale_min_ == scale_max_ && scale >= 1 && scale <= 4 &&
+                     digits_max_ <= 15 && count_ >= 2;
   if (money) {
     out.type = columnar::DataType::decimal(std::max(12, digits_max_ + scale + 2), scale);
   } else {
@@ -401,7 +405,8 @@ void ValueStatistics::describe(bool from_cells, size_t enum_values_max, ColumnPr
   }
   out.min = text_min_;
   out.max = text_max_;
-  const bool few = distinct_complete_ && distinct_.size() <= enum_values_max && distinct_.size() >= 2 && empty_ == 0 && length_max_ <= 32;
+  const bool few = distinct_complete_ && distinct_.size() <= enum_values_max && distinct_.size() >= 2 && empty_ == 0 &&
+                   length_max_ <= 32;
   const bool often = count_ >= 10 * distinct_.size();
   const bool tame = std::all_of(distinct_.begin(), distinct_.end(), [](const auto& entry) {
     return is_valid_utf8(entry.first) && escape_control(entry.first) == entry.first;
@@ -426,13 +431,34 @@ std::string pii_kind_of_name(std::string_view name) {
   }
   const std::string words = "_" + lower + "_";
   static const std::pair<const char*, const char*> table[] = {
-      {"_email_", "email"},          {"_e_mail_", "email"},        {"_mail_", "email"},          {"_phone_", "phone"},
-      {"_telephone_", "phone"},      {"_mobile_", "phone"},        {"_ssn_", "ssn"},             {"_social_security_", "ssn"},
-      {"_passport_", "passport"},    {"_iban_", "iban"},           {"_credit_card_", "card"},    {"_card_number_", "card"},
-      {"_first_name_", "name"},      {"_last_name_", "name"},      {"_full_name_", "name"},      {"_surname_", "name"},
-      {"_given_name_", "name"},      {"_family_name_", "name"},    {"_birth_date_", "birth date"}, {"_date_of_birth_", "birth date"},
-      {"_birthday_", "birth date"},  {"_dob_", "birth date"},      {"_street_", "address"},      {"_home_address_", "address"},
-      {"_ip_address_", "ip address"}, {"_password_", "password"},  {"_licence_plate_", "plate"}, {"_license_plate_", "plate"},
+      {"_email_", "email"},
+      {"_e_mail_", "email"},
+      {"_mail_", "email"},
+      {"_phone_", "phone"},
+      {"_telephone_", "phone"},
+      {"_mobile_", "phone"},
+      {"_ssn_", "ssn"},
+      {"_social_security_", "ssn"},
+      {"_passport_", "passport"},
+      {"_iban_", "iban"},
+      {"_credit_card_", "card"},
+      {"_card_number_", "card"},
+      {"_first_name_", "name"},
+      {"_last_name_", "name"},
+      {"_full_name_", "name"},
+      {"_surname_", "name"},
+      {"_given_name_", "name"},
+      {"_family_name_", "name"},
+      {"_birth_date_", "birth date"},
+      {"_date_of_birth_", "birth date"},
+      {"_birthday_", "birth date"},
+      {"_dob_", "birth date"},
+      {"_street_", "address"},
+      {"_home_address_", "address"},
+      {"_ip_address_", "ip address"},
+      {"_password_", "password"},
+      {"_licence_plate_", "plate"},
+      {"_license_plate_", "plate"},
   };
   for (const auto& [word, kind] : table) {
     if (words.find(word) != std::string::npos) return kind;

@@ -26,8 +26,8 @@ const std::vector<TimeForm>& time_forms();
 class ValueStatistics {
  public:
   ValueStatistics();
-  void add_text(std::string_view text);     // a JSON string or a CSV cell
-  void add_number(std::string_view text);   // a JSON number
+  void add_text(std::string_view text);    // a JSON string or a CSV cell
+  void add_number(std::string_view text);  // a JSON number
   void add_bool(bool value);
 
   uint64_t count() const { return count_; }
