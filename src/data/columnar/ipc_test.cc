@@ -288,6 +288,34 @@ TEST(Ipc, dictionaries_of_other_writers) {
   EXPECT_NE(read_one(early).find("its dictionary has not come"), std::string::npos);
 }
 
+TEST(Ipc, compressed_buffers_of_other_writers) {
+  const std::string value = packed<int64_t>({-7});
+  Stream plain;  // a size of -1: this buffer is not compressed
+  plain.schema({integer(64)});
+  plain.batch(1, {{1, 0, {"", packed<int64_t>({-1}) + value}}}, -1, false, arrow::CompressionType_ZSTD);
+  EXPECT_EQ(read_one(plain), "-7");
+  Stream wrong;
+  wrong.schema({integer(64)});
+  wrong.batch(1, {{1, 0, {"", packed<int64_t>({8}) + "no zstd frame"}}}, -1, false, arrow::CompressionType_ZSTD);
+  EXPECT_NE(read_one(wrong).find("does not decompress"), std::string::npos);
+  Stream huge;
+  huge.schema({integer(64)});
+  huge.batch(1, {{1, 0, {"", packed<int64_t>({INT64_MAX}) + "x"}}}, -1, false, arrow::CompressionType_ZSTD);
+  EXPECT_NE(read_one(huge).find("too large"), std::string::npos);
+  // An lz4 frame with one block that is stored as it is.
+  const std::string frame("\x04\x22\x4D\x18\x60\x40\x82\x08\0\0\x80", 11);
+  for (const bool cut : {false, true}) {
+    Stream lz4;
+    lz4.schema({integer(64)});
+    lz4.batch(1, {{1, 0, {"", packed<int64_t>({8}) + frame + (cut ? value.substr(4) : value + std::string(4, '\0'))}}}, -1, false,
+              arrow::CompressionType_LZ4_FRAME);
+    const std::string read = read_one(lz4);
+    if (read.find("has no lz4") != std::string::npos) GTEST_SKIP() << "this build has no lz4";
+    if (cut) EXPECT_NE(read.find("does not decompress"), std::string::npos) << read;
+    else EXPECT_EQ(read, "-7");
+  }
+}
+
 TEST(Ipc, older_framing) {
   Stream stream;
   stream.legacy = true;

@@ -66,35 +66,15 @@ bool take_digits(std::string_view* text, size_t count, unsigned* out) {
 }
 
 #if defined(__x86_64__)
-// The digits YYYYMMDDHHMMSS00 as eight numbers of two digits, and whether all of it is in place.
-__attribute__((target("ssse3"))) inline bool shuffle_digits(const char* text, size_t width, const uint8_t* shuffle,
-                                                            const uint8_t* literal, const uint8_t* mask,
-                                                            const uint8_t* absent, uint16_t parts[8]) {
-  const auto load = [](const void* p) __attribute__((target("ssse3"))) {
-    return _mm_loadu_si128(static_cast<const __m128i*>(p));
-  };
-  __m128i wrong, digits;
-  if (width >= 16) {
-    const __m128i head = load(text), tail = load(text + width - 16);
-    wrong = _mm_or_si128(_mm_and_si128(_mm_xor_si128(head, load(literal)), load(mask)),
-                         _mm_and_si128(_mm_xor_si128(tail, load(literal + 16)), load(mask + 16)));
-    digits = _mm_or_si128(_mm_shuffle_epi8(head, load(shuffle)), _mm_shuffle_epi8(tail, load(shuffle + 16)));
-  } else {
-    const __m128i head = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text));
-    const __m128i tail = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text + width - 8));
-    const __m128i both = _mm_unpacklo_epi64(head, tail);
-    wrong = _mm_and_si128(_mm_xor_si128(both, load(literal)), load(mask));
-    digits = _mm_shuffle_epi8(both, load(shuffle));
-  }
-  digits = _mm_sub_epi8(_mm_or_si128(digits, load(absent)), _mm_set1_epi8('0'));
-  const __m128i nine = _mm_set1_epi8(9);
-  wrong = _mm_or_si128(wrong, _mm_xor_si128(_mm_max_epu8(digits, nine), nine));
-  if (_mm_movemask_epi8(_mm_cmpeq_epi8(wrong, _mm_setzero_si128())) != 0xFFFF) return false;
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(parts), _mm_maddubs_epi16(digits, _mm_set1_epi16(0x010A)));
-  return true;
-}
 const bool kHasSsse3 = __builtin_cpu_supports("ssse3");
 #endif
+
+// Local microseconds (or what the type counts) of parts that are in range.
+inline int64_t count_of(TypeId type, uint32_t year, uint32_t month, uint32_t day, uint32_t seconds) {
+  if (type == TypeId::kTime) return static_cast<int64_t>(seconds) * kMicrosPerSecond;
+  const int64_t days = civil_to_days_positive(year, month, day);
+  return type == TypeId::kDate ? days : (days * 86400 + seconds) * kMicrosPerSecond;
+}
 
 }  // namespace
 
@@ -112,7 +92,7 @@ Result<TimeFormat> TimeFormat::make(std::string_view format, TypeId type, TimeZo
   TimeFormat out;
   out.format_ = format;
   out.type_ = type;
-  if (zone && !zone->is_utc()) out.zone_ = std::move(zone);
+  if (type == TypeId::kTimestamp && zone && !zone->is_utc()) out.zone_ = std::move(zone);
   const auto fails = [&](std::string_view why) {
     return invalid_argument("the format {}: {}", json_quote(format), why)
         .with_hint("letters: %Y %y %m %d %e %j %b %B %H %I %p %M %S %f %z %Z %F %T %%, all else stands for itself");
@@ -192,7 +172,7 @@ void TimeFormat::compile_fixed() {
     const int at = i < digit_at_.size() ? digit_at_[i] : -1;
     const auto place = static_cast<size_t>(at);
     if (at < 0) {
-      absent_[i] = i == 5 || i == 7 ? '1' : '0';  // month and day 01, all else 00
+      absent_[i] = static_cast<uint8_t>((type_ == TypeId::kTime ? "1970010100000000" : "0000010100000000")[i]);
     } else if (width < 16) {
       shuffle_[i] = static_cast<uint8_t>(place < 8 ? place : 8 + place - (width - 8));
     } else if (place < 16) {
@@ -208,69 +188,114 @@ void TimeFormat::compile_fixed() {
     literal_[at] = byte;
     literal_mask_[at] = 0xFF;
   }
+  const size_t piece = width < 16 ? 8 : 16;
+  write_shuffle_.fill(kNothing);
+  const auto put = [&](size_t place, std::array<uint8_t, 32>* into, uint8_t byte) {
+    if (place < piece) (*into)[place] = byte;
+    if (place >= width - piece) (*into)[piece + place - (width - piece)] = byte;
+  };
+  for (size_t i = 0; i < digit_at_.size(); ++i) {
+    if (digit_at_[i] >= 0) put(static_cast<size_t>(digit_at_[i]), &write_shuffle_, static_cast<uint8_t>(i));
+  }
+  for (const auto& [place, byte] : literals) put(place, &write_literal_, byte);
   fixed_width_ = width;
+}
+
+TextError TimeFormat::parse_portable(std::string_view text, int64_t* out) const {
+  if (fixed_width_ == 0) return parse_general(text, out);
+  return text.size() == fixed_width_ ? parse_fixed(text.data(), out) : TextError::kMalformed;
 }
 
 TextError TimeFormat::parse(std::string_view text, int64_t* out) const {
   if (fixed_width_ != 0) {
     if (text.size() != fixed_width_) return TextError::kMalformed;
+#if defined(__x86_64__)
+    if (kHasSsse3) return parse_shuffled(text.data(), out);
+#endif
     return parse_fixed(text.data(), out);
   }
   return parse_general(text, out);
 }
 
+#if defined(__x86_64__)
+// All parts at once: literals compared, digits brought to the order YYYYMMDDHHMMSS00 and checked, pairs of digits made
+// numbers, and the numbers compared with their bounds. What is outside (and 29 February) is looked at again by
+// fixed_parts().
+__attribute__((target("ssse3"))) TextError TimeFormat::parse_shuffled(const char* text, int64_t* out) const {
+  const auto load = [](const void* p) __attribute__((target("ssse3"), always_inline)) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(p));
+  };
+  __m128i wrong, digits;
+  if (fixed_width_ >= 16) {
+    const __m128i head = load(text), tail = load(text + fixed_width_ - 16);
+    wrong = _mm_or_si128(_mm_and_si128(_mm_xor_si128(head, load(literal_.data())), load(literal_mask_.data())),
+                         _mm_and_si128(_mm_xor_si128(tail, load(literal_.data() + 16)), load(literal_mask_.data() + 16)));
+    digits = _mm_or_si128(_mm_shuffle_epi8(head, load(shuffle_.data())), _mm_shuffle_epi8(tail, load(shuffle_.data() + 16)));
+  } else {
+    const __m128i head = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text));
+    const __m128i tail = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text + fixed_width_ - 8));
+    const __m128i both = _mm_unpacklo_epi64(head, tail);
+    wrong = _mm_and_si128(_mm_xor_si128(both, load(literal_.data())), load(literal_mask_.data()));
+    digits = _mm_shuffle_epi8(both, load(shuffle_.data()));
+  }
+  digits = _mm_sub_epi8(_mm_or_si128(digits, load(absent_.data())), _mm_set1_epi8('0'));
+  const __m128i nine = _mm_set1_epi8(9);
+  wrong = _mm_or_si128(wrong, _mm_xor_si128(_mm_max_epu8(digits, nine), nine));
+  if (_mm_movemask_epi8(_mm_cmpeq_epi8(wrong, _mm_setzero_si128())) != 0xFFFF) return TextError::kMalformed;
+
+  const __m128i parts = _mm_maddubs_epi16(digits, _mm_set1_epi16(0x010A));  // century, year, month, day, hour, …
+  const __m128i outside = _mm_or_si128(_mm_cmpgt_epi16(parts, _mm_setr_epi16(99, 99, 12, 31, 23, 59, 59, 0)),
+                                       _mm_cmplt_epi16(parts, _mm_setr_epi16(0, 0, 1, 1, 0, 0, 0, 0)));
+  const __m128i sums = _mm_madd_epi16(parts, _mm_setr_epi16(100, 1, 0, 0, 3600, 60, 1, 0));
+  const auto low = static_cast<uint64_t>(_mm_cvtsi128_si64(parts));
+  const auto year = static_cast<uint32_t>(_mm_cvtsi128_si32(sums));
+  const auto clock = static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums)));
+  const auto month = static_cast<uint32_t>(low >> 32 & 0xFFFF), day = static_cast<uint32_t>(low >> 48);
+  constexpr uint8_t kDays[16] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0};
+  if (_mm_movemask_epi8(outside) != 0 || day > kDays[month & 15] || year == 0 || short_year_) {
+    uint16_t pairs[8];
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(pairs), parts);
+    return fixed_parts(pairs, out);
+  }
+  const auto seconds = static_cast<uint32_t>(clock) + static_cast<uint32_t>(clock >> 32);
+  const int64_t count = count_of(type_, year, month, day, seconds);
+  *out = zone_ ? zone_->to_utc_micros(count) : count;
+  return TextError::kOk;
+}
+#endif
+
 TextError TimeFormat::parse_fixed(const char* text, int64_t* out) const {
   uint16_t parts[8];
-#if defined(__x86_64__)
-  if (kHasSsse3) {
-    if (!shuffle_digits(text, fixed_width_, shuffle_.data(), literal_.data(), literal_mask_.data(), absent_.data(),
-                        parts)) {
-      return TextError::kMalformed;
+  bool wrong = false;
+  for (size_t i = 0; i < 14; i += 2) {
+    unsigned pair = 0;
+    for (size_t j = i; j < i + 2; ++j) {
+      const int at = digit_at_[j];
+      const auto digit = static_cast<unsigned>((at < 0 ? static_cast<char>(absent_[j]) : text[at]) - '0');
+      wrong |= digit > 9;
+      pair = pair * 10 + digit;
     }
-  } else
-#endif
-  {
-    bool wrong = false;
-    for (size_t i = 0; i < 14; i += 2) {
-      unsigned pair = 0;
-      for (size_t j = i; j < i + 2; ++j) {
-        const int at = digit_at_[j];
-        const auto digit = static_cast<unsigned>((at < 0 ? static_cast<char>(absent_[j]) : text[at]) - '0');
-        wrong |= digit > 9;
-        pair = pair * 10 + digit;
-      }
-      parts[i / 2] = static_cast<uint16_t>(pair);
-    }
-    size_t at = 0;
-    for (const Op& op : ops_) {
-      if (op.kind == 'c') wrong |= text[at++] != op.literal;
-      else at += find_letter(op.kind)->digits.size();
-    }
-    if (wrong) return TextError::kMalformed;
+    parts[i / 2] = static_cast<uint16_t>(pair);
   }
+  size_t at = 0;
+  for (const Op& op : ops_) {
+    if (op.kind == 'c') wrong |= text[at++] != op.literal;
+    else at += find_letter(op.kind)->digits.size();
+  }
+  return wrong ? TextError::kMalformed : fixed_parts(parts, out);
+}
+
+// Century, year, month, day, hour, minute, second.
+TextError TimeFormat::fixed_parts(const uint16_t* parts, int64_t* out) const {
   uint32_t year = parts[0] * 100u + parts[1];
   if (short_year_) year += parts[1] < 69 ? 2000 : 1900;
   const uint32_t month = parts[2], day = parts[3], hour = parts[4], minute = parts[5], second = parts[6];
-  if (type_ == TypeId::kTime) year = 1970;
-  // One branch for all: the differences below 0 wrap around to large numbers.
-  if ((month - 1 > 11) | (day - 1 > 27) | (hour > 23) | (minute > 59) | (second > 59) | (year == 0)) {
-    if (month - 1 > 11 || day == 0 || day > month_days(static_cast<int32_t>(year), month) || hour > 23 || minute > 59 ||
-        second > 59 || year == 0) {
-      return TextError::kOutOfRange;
-    }
+  if (month - 1 > 11 || day == 0 || day > month_days(static_cast<int32_t>(year), month) || hour > 23 || minute > 59 ||
+      second > 59 || year == 0) {
+    return TextError::kOutOfRange;
   }
-  const int64_t seconds = hour * 3600 + minute * 60 + second;
-  if (type_ == TypeId::kTime) {
-    *out = seconds * kMicrosPerSecond;
-    return TextError::kOk;
-  }
-  const int64_t days = civil_to_days_positive(year, month, day);
-  if (type_ == TypeId::kDate) {
-    *out = days;
-    return TextError::kOk;
-  }
-  const int64_t local = (days * 86400 + seconds) * kMicrosPerSecond;
-  *out = zone_ ? zone_->to_utc_micros(local) : local;
+  const int64_t count = count_of(type_, year, month, day, hour * 3600 + minute * 60 + second);
+  *out = zone_ ? zone_->to_utc_micros(count) : count;
   return TextError::kOk;
 }
 
@@ -402,19 +427,76 @@ TextError TimeFormat::assemble(const Parts& parts, int64_t* out) const {
   return TextError::kOk;
 }
 
+int64_t TimeFormat::local_of(int64_t value, int64_t* offset_seconds) const {
+  *offset_seconds = 0;
+  if (!zone_) return value;
+  int64_t local = value;
+  *offset_seconds = zone_->offset_at(value);
+  // A local time beyond int64 is 290,000 years away; it is shown in UTC.
+  if (__builtin_add_overflow(value, *offset_seconds * kMicrosPerSecond, &local)) {
+    *offset_seconds = 0;
+    return value;
+  }
+  return local;
+}
+
+#if defined(__x86_64__)
+// The parts as pairs of digits, shuffled to their places among the literals. False for years beyond four digits.
+__attribute__((target("ssse3"))) bool TimeFormat::write_shuffled(char* out, int64_t value) const {
+  int64_t days = 0, time = 0;
+  if (type_ == TypeId::kDate) {
+    days = value;
+  } else if (type_ == TypeId::kTime) {
+    time = micros_of_day(value);
+  } else {
+    int64_t offset;
+    const int64_t local = local_of(value, &offset);
+    days = floor_div(local, kMicrosPerDay);
+    time = local - days * kMicrosPerDay;
+  }
+  // 0001-01-01 to 9999-12-31; also keeps what follows in 32 bits.
+  if (days < -719162 || days > 2932896) return false;
+  const YearMonthDay date = days_to_civil(days);
+  const auto year = static_cast<uint32_t>(date.year);
+  const auto seconds = static_cast<uint32_t>(time / kMicrosPerSecond);
+  const auto part = [](uint32_t v) { return static_cast<short>(v); };
+  const __m128i parts = _mm_setr_epi16(part(year / 100), part(year % 100), part(date.month), part(date.day),
+                                       part(seconds / 3600), part(seconds / 60 % 60), part(seconds % 60), 0);
+  const __m128i tens = _mm_mulhi_epu16(parts, _mm_set1_epi16(6554));  // by 10, exact below 100
+  const __m128i ones = _mm_sub_epi16(parts, _mm_mullo_epi16(tens, _mm_set1_epi16(10)));
+  const __m128i digits = _mm_add_epi8(_mm_or_si128(tens, _mm_slli_epi16(ones, 8)), _mm_set1_epi8('0'));
+  const auto load = [](const uint8_t* p) __attribute__((target("ssse3"), always_inline)) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  };
+  const __m128i head = _mm_or_si128(_mm_shuffle_epi8(digits, load(write_shuffle_.data())), load(write_literal_.data()));
+  if (fixed_width_ < 16) {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), head);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out + fixed_width_ - 8), _mm_unpackhi_epi64(head, head));
+    return true;
+  }
+  const __m128i tail =
+      _mm_or_si128(_mm_shuffle_epi8(digits, load(write_shuffle_.data() + 16)), load(write_literal_.data() + 16));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), head);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out + fixed_width_ - 16), tail);
+  return true;
+}
+#endif
+
 char* TimeFormat::write(char* out, int64_t value) const {
+#if defined(__x86_64__)
+  if (fixed_width_ != 0 && kHasSsse3 && write_shuffled(out, value)) return out + fixed_width_;
+#endif
+  return write_portable(out, value);
+}
+
+char* TimeFormat::write_portable(char* out, int64_t value) const {
   int64_t days = 0, time = 0, offset = 0;
   if (type_ == TypeId::kDate) {
     days = value;
   } else if (type_ == TypeId::kTime) {
     time = micros_of_day(value);
   } else {
-    int64_t local = value;
-    if (zone_) {
-      offset = zone_->offset_at(value);
-      // A local time beyond int64 is 290,000 years away; it is shown in UTC.
-      if (__builtin_add_overflow(value, offset * kMicrosPerSecond, &local)) local = value, offset = 0;
-    }
+    const int64_t local = local_of(value, &offset);
     days = floor_div(local, kMicrosPerDay);
     time = micros_of_day(local);
   }

@@ -90,10 +90,13 @@ class TimeFormat {
   TypeId type() const { return type_; }
   // Days for a date (also as int64), microseconds since midnight for a time, microseconds UTC for a timestamp.
   [[nodiscard]] TextError parse(std::string_view text, int64_t* out) const;
+  // The same without vector instructions, as on machines that lack them.
+  [[nodiscard]] TextError parse_portable(std::string_view text, int64_t* out) const;
   void append(std::string& out, int64_t value) const;
   // Writes at most max_width() bytes and returns the end. Years outside 0000-9999 are written as they come (more
   // digits, or a minus sign), which this format will not read back.
   char* write(char* out, int64_t value) const;
+  char* write_portable(char* out, int64_t value) const;
   size_t max_width() const { return max_width_; }
 
  private:
@@ -103,9 +106,13 @@ class TimeFormat {
   };
   struct Parts;
   TextError parse_general(std::string_view text, int64_t* out) const;
-  TextError parse_fixed(const char* text, int64_t* out) const;
+  TextError parse_shuffled(const char* text, int64_t* out) const;  // the fixed layout, 16 bytes at a time
+  TextError parse_fixed(const char* text, int64_t* out) const;     // the same byte by byte
+  TextError fixed_parts(const uint16_t* parts, int64_t* out) const;
   TextError assemble(const Parts& parts, int64_t* out) const;
   void compile_fixed();
+  int64_t local_of(int64_t value, int64_t* offset_seconds) const;
+  bool write_shuffled(char* out, int64_t value) const;
 
   std::string format_;
   TypeId type_ = TypeId::kTimestamp;
@@ -120,6 +127,7 @@ class TimeFormat {
   std::array<int8_t, 14> digit_at_{};  // place in the text of each of those digits; -1: the format lacks it
   alignas(16) std::array<uint8_t, 16> absent_{};  // what stands for digits that the format lacks
   alignas(16) std::array<uint8_t, 32> shuffle_{}, literal_{}, literal_mask_{};
+  alignas(16) std::array<uint8_t, 32> write_shuffle_{}, write_literal_{};  // the other way, for both pieces whole
 };
 
 }  // namespace runink::columnar

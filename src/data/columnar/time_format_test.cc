@@ -34,6 +34,17 @@ TEST(TimeFormat, fixed_layouts_of_all_widths_read_back_what_they_write) {
       int64_t back = 0;
       ASSERT_EQ(format.parse(text, &back), kOk) << form << " " << text;
       ASSERT_EQ(back, micros) << form << " " << text;
+      back = 0;
+      ASSERT_EQ(format.parse_portable(text, &back), kOk) << form << " " << text;
+      ASSERT_EQ(back, micros) << form << " " << text;
+      std::string portable(format.max_width() + 1, '#');
+      portable.resize(static_cast<size_t>(format.write_portable(portable.data(), micros) - portable.data()));
+      ASSERT_EQ(portable, text) << form;
+      // Nothing is written beyond the width promised.
+      std::string room(format.max_width() + 40, '#');
+      char* const end = format.write(room.data(), micros);
+      ASSERT_EQ(std::string(room.data(), end), text) << form;
+      ASSERT_EQ(room.find_first_not_of('#', static_cast<size_t>(end - room.data())), std::string::npos) << form;
     }
   }
 }
@@ -48,6 +59,8 @@ TEST(TimeFormat, every_wrong_byte_at_every_place_is_refused) {
     for (int byte = 0; byte < 256; ++byte) {
       std::string text = good;
       text[at] = static_cast<char>(byte);
+      int64_t other = 0;
+      ASSERT_EQ(format.parse(text, &value), format.parse_portable(text, &other)) << text;
       const bool digit = good[at] >= '0' && good[at] <= '9' && byte >= '0' && byte <= '9';
       if (digit || text == good) ASSERT_NE(format.parse(text, &value), TextError::kMalformed) << text;
       else ASSERT_EQ(format.parse(text, &value), TextError::kMalformed) << text;
@@ -70,6 +83,35 @@ TEST(TimeFormat, checks_the_calendar) {
   EXPECT_EQ(make("%Y-%j").parse("2001-366", &value), TextError::kOutOfRange);
   EXPECT_EQ(make("%Y-%j").parse("2000-366", &value), kOk);
   EXPECT_EQ(make("%Y-%j").parse("2000-000", &value), TextError::kOutOfRange);
+}
+
+TEST(TimeFormat, wide_and_narrow_paths_agree_on_every_day) {
+  for (const TypeId type : {TypeId::kDate, TypeId::kTimestamp}) {
+    for (std::string_view form : {"%Y%m%d", "%d.%m.%Y", "%y-%m-%d", "the day %Y-%m-%d"}) {
+      const TimeFormat format = make(form, type);
+      const int64_t unit = type == TypeId::kDate ? 1 : 86400000000;
+      for (int64_t day = -800000; day < 3000000; day += 37) {
+        std::string text;
+        format.append(text, day * unit);
+        std::string portable(format.max_width(), '#');
+        portable.resize(static_cast<size_t>(format.write_portable(portable.data(), day * unit) - portable.data()));
+        ASSERT_EQ(text, portable);
+        int64_t a = 0, b = 0;
+        ASSERT_EQ(format.parse(text, &a), format.parse_portable(text, &b)) << text;
+        ASSERT_EQ(a, b);
+      }
+    }
+  }
+  const TimeFormat clock = make("%H:%M:%S", TypeId::kTime);
+  for (int64_t micros = 0; micros < 86400000000; micros += 997 * 1000000) {
+    std::string text;
+    clock.append(text, micros);
+    int64_t back = 0;
+    ASSERT_EQ(clock.parse(text, &back), kOk) << text;
+    ASSERT_EQ(back, micros);
+    ASSERT_EQ(clock.parse_portable(text, &back), kOk) << text;
+    ASSERT_EQ(back, micros);
+  }
 }
 
 TEST(TimeFormat, dates_and_times) {
