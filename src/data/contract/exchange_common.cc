@@ -285,7 +285,7 @@ std::string usable_name(std::string_view name) {
     out += c == '.' || c == '`' || byte < 0x20 || byte == 0x7F ? '_' : c;
   }
   if (escape_control(out) != out) out.clear();
-  return out.empty() ? std::string("field") : out;
+  return out.empty() || out == "*" ? std::string("field") : out;
 }
 
 std::string contract_name_of(std::string_view title) {

@@ -36,7 +36,7 @@ struct Place {
 };
 
 bool can_be_declared(std::string_view name) {
-  return !name.empty() && name.find('.') == std::string_view::npos && name.find('`') == std::string_view::npos &&
+  return !name.empty() && name != "*" && name.find('.') == std::string_view::npos && name.find('`') == std::string_view::npos &&
          is_valid_utf8(name) && escape_control(name) == name;
 }
 

@@ -135,12 +135,12 @@ Token Lexer::quoted_word() {
   }
   token.span.length = end + 1 - at_;
   at_ = end + 1;
-  const bool usable = !token.text.empty() && token.text.find('.') == std::string::npos && is_valid_utf8(token.text) &&
+  const bool usable = !token.text.empty() && token.text != "*" && token.text.find('.') == std::string::npos && is_valid_utf8(token.text) &&
                       escape_control(token.text) == token.text;
   if (!usable) {
     token.kind = TokenKind::kBad;
     diagnostics_
-        .error(source_, token.span, "contract.name", "a name must not be empty nor hold dots or control characters")
+        .error(source_, token.span, "contract.name", "a name must not be empty nor *, nor hold dots or control characters")
         .help.push_back("a dot separates a struct from its member: `billing`.`post code`");
   }
   return token;

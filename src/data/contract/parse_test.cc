@@ -216,6 +216,39 @@ TEST(Bounds, ManyErrorsStop) {
   EXPECT_LE(parsed.diagnostics.list().size(), 120u);
 }
 
+// The guide's tables are the lists in the source.
+TEST(Words, StandInTheGuide) {
+  const std::string path = "../../../docs/guide/contracts.md";
+  const auto read = os::read_file(path);
+  ASSERT_TRUE(read.ok());
+  std::string guide = *read;
+  const auto cell = [](const std::string& text) {
+    std::string out;
+    for (const char c : text) out += c == '|' ? "\\|" : std::string(1, c);
+    return out;
+  };
+  const auto put = [&](const std::string& name, const std::string& table) {
+    const size_t begin = guide.find("\n", guide.find("<!-- " + name + ": begin")) + 1,
+                 end = guide.find("<!-- " + name + ": end");
+    ASSERT_NE(end, std::string::npos);
+    guide.replace(begin, end - begin, table);
+  };
+  std::string types = "\n| Type | What it holds |\n|---|---|\n";
+  for (const auto& word : type_words()) types += fmt::format("| `{}` | {} |\n", cell(word.use), cell(word.help));
+  put("types", types + "\n");
+  std::string attributes = "\n| Attribute of a field | What it says |\n|---|---|\n";
+  for (const auto& word : field_attributes())
+    attributes += fmt::format("| `{}` | {} |\n", cell(word.use), cell(word.help));
+  attributes += "\n| Attribute of a contract | What it says |\n|---|---|\n";
+  for (const auto& word : contract_attributes())
+    attributes += fmt::format("| `{}` | {} |\n", cell(word.use), cell(word.help));
+  put("attributes", attributes + "\n");
+  if (rewriting()) {
+    ASSERT_TRUE(os::write_file_atomic(path, guide).ok());
+  }
+  EXPECT_EQ(guide, *os::read_file(path)) << "run with RUNINK_REWRITE=1";
+}
+
 TEST(Words, HelpNamesEveryAttributeOnce) {
   EXPECT_EQ(type_words().size(), 23u);
   EXPECT_GE(field_attributes().size(), 21u);
