@@ -649,10 +649,12 @@ class DistinctCount : public Accumulator {
   }
   size_t groups() const override { return counts_.size(); }
   void update(const uint32_t* group, int64_t rows, const Column* argument, const uint8_t* skip) override {
-    each_row(rows, argument, skip, [&](int64_t i) { add(group[i], *argument, i); });
+    each_row(rows, argument, skip, [&](int64_t i) { later(group[i], *argument, i); });
+    insert_pending();
   }
   void update_one(uint32_t group, int64_t rows, const Column* argument, const uint8_t* skip) override {
-    each_row(rows, argument, skip, [&](int64_t i) { add(group, *argument, i); });
+    each_row(rows, argument, skip, [&](int64_t i) { later(group, *argument, i); });
+    insert_pending();
   }
   void merge(const Accumulator& other, const uint32_t* group_of) override {
     const auto& theirs = static_cast<const DistinctCount&>(other);
@@ -701,26 +703,52 @@ class DistinctCount : public Accumulator {
     uint32_t group;
   };
   static constexpr uint32_t kEmpty = UINT32_MAX;
+  static constexpr size_t kPending = 32;
 
   std::string_view bytes_of(const Entry& e) const {
     if (e.length <= 8) return {reinterpret_cast<const char*>(&e.place), e.length};
     return std::string_view(arena_).substr(e.place, e.length);
   }
-  void add(uint32_t group, const Column& column, int64_t row) {
-    // -0 is 0 and every NaN is the same, as for group keys.
+  // The bytes that stand for a value: -0 is 0 and every NaN is the same, as for group keys.
+  std::string_view key_at(const Column& column, int64_t row, uint64_t* room) const {
     if (float_id_ == TypeId::kFloat64) {
       double v = column.data<double>()[row];
       if (v == 0) v = 0;
       if (std::isnan(v)) v = std::nan("");
-      return insert(group, {reinterpret_cast<const char*>(&v), sizeof(v)});
+      std::memcpy(room, &v, sizeof(v));
+      return {reinterpret_cast<const char*>(room), sizeof(v)};
     }
     if (float_id_ == TypeId::kFloat32) {
       float v = column.data<float>()[row];
       if (v == 0) v = 0;
       if (std::isnan(v)) v = std::nanf("");
-      return insert(group, {reinterpret_cast<const char*>(&v), sizeof(v)});
+      std::memcpy(room, &v, sizeof(v));
+      return {reinterpret_cast<const char*>(room), sizeof(v)};
     }
-    insert(group, bytes_at(column, row));
+    return bytes_at(column, row);
+  }
+  // Some rows wait while their places in the table are fetched: the table is larger than any cache.
+  struct Pending {
+    uint64_t hash;
+    uint64_t room;  // a float's bytes
+    std::string_view bytes;
+    uint32_t group;
+  };
+  void later(uint32_t group, const Column& column, int64_t row) {
+    Pending& p = pending_[pending_count_++];
+    p.group = group;
+    p.bytes = key_at(column, row, &p.room);
+    p.hash = hash_of(group, p.bytes);
+    if (!slots_.empty()) __builtin_prefetch(&slots_[p.hash & (slots_.size() - 1)]);
+    if (pending_count_ == kPending) insert_pending();
+  }
+  void insert_pending() {
+    for (size_t i = 0; i < pending_count_ && !slots_.empty(); ++i) {
+      const uint32_t entry = slots_[pending_[i].hash & (slots_.size() - 1)];
+      if (entry != kEmpty) __builtin_prefetch(&entries_[entry]);
+    }
+    for (size_t i = 0; i < pending_count_; ++i) insert(pending_[i].group, pending_[i].bytes, pending_[i].hash);
+    pending_count_ = 0;
   }
   static uint64_t hash_of(uint32_t group, std::string_view bytes) {
     uint64_t h = 0;
@@ -735,9 +763,9 @@ class DistinctCount : public Accumulator {
     h *= 0xD6E8FEB86659FD93ULL;
     return h ^ (h >> 29);
   }
-  void insert(uint32_t group, std::string_view bytes) {
+  void insert(uint32_t group, std::string_view bytes) { insert(group, bytes, hash_of(group, bytes)); }
+  void insert(uint32_t group, std::string_view bytes, uint64_t hash) {
     if (entries_.size() * 2 >= slots_.size()) grow();
-    const uint64_t hash = hash_of(group, bytes);
     const size_t mask = slots_.size() - 1;
     size_t slot = hash & mask;
     while (slots_[slot] != kEmpty) {
@@ -782,6 +810,8 @@ class DistinctCount : public Accumulator {
   std::vector<Entry> entries_;
   std::vector<uint32_t> slots_;
   std::string arena_;
+  Pending pending_[kPending];
+  size_t pending_count_ = 0;
   mutable std::vector<uint32_t> by_group_;
   mutable std::vector<size_t> group_begin_;
 };

@@ -319,6 +319,18 @@ struct Cast {
       });
       return;
     }
+    if (from().type.is_integer() && source != TypeId::kUInt64) {
+      with_fixed_type(source, [&](auto zero) {
+        using From = decltype(zero);
+        const Values<From> v(args[0]);
+        char room[24];
+        map_text(node, args, 1, frame, out, [&](int64_t i, std::string&, std::string_view* view) -> const char* {
+          *view = {room, static_cast<size_t>(columnar::write_int64(room, static_cast<int64_t>(v[i])) - room)};
+          return nullptr;
+        });
+      });
+      return;
+    }
     const columnar::FieldText form(from().type);
     const bool json = node.type.id() == TypeId::kJson;
     map_text(node, args, 1, frame, out, [&](int64_t i, std::string& scratch, std::string_view* view) -> const char* {

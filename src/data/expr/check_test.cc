@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
 #include "base/text.h"
 #include "data/columnar/builder.h"
 #include "data/expr/aggregate.h"
@@ -306,6 +310,23 @@ TEST(Registry, EveryFunctionIsDescribed) {
   }
   EXPECT_EQ(find_function("nosuch"), nullptr);
   EXPECT_EQ(function_names().size(), functions().size());
+}
+
+TEST(Registry, TheGuideListsThem) {
+  const std::string path = "../../../docs/guide/expressions.md";
+  std::ifstream in(path);
+  ASSERT_TRUE(in.good()) << path;
+  std::stringstream whole;
+  whole << in.rdbuf();
+  const std::string text = whole.str();
+  const size_t begin = text.find('\n', text.find("<!-- functions: begin")) + 1;
+  const size_t end = text.find("<!-- functions: end -->");
+  ASSERT_NE(end, std::string::npos);
+  if (std::getenv("RUNINK_REWRITE") != nullptr) {
+    std::ofstream(path) << text.substr(0, begin) << functions_as_markdown() << "\n" << text.substr(end);
+    return;
+  }
+  EXPECT_EQ(text.substr(begin, end - begin), functions_as_markdown() + "\n") << "run with RUNINK_REWRITE=1";
 }
 
 TEST(Mask, Methods) {

@@ -1,13 +1,13 @@
 // Comparisons: == != < <= > >=, in, between. Numbers of different types compare by their exact values.
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
 
 #include "base/nearest.h"
 #include "base/text.h"
 #include "data/expr/functions.h"
 #include "data/expr/kernel.h"
 #include "data/expr/number.h"
+#include "data/expr/rules_internal.h"
 
 namespace runink::expr {
 
@@ -67,9 +67,27 @@ int compare_texts(std::string_view a, std::string_view b) {
   return a.size() < b.size() ? -1 : a.size() > b.size() ? 1 : 0;
 }
 
+// Whether a text is one of at most 8 bytes: the kernel of members, with one member.
+void equals_short(const Column& column, std::string_view text, uint8_t* out) {
+  rules::ShortMembers members;
+  members.count = 1;
+  std::memcpy(&members.word[0], text.data(), text.size());
+  members.length[0] = static_cast<uint8_t>(text.size());
+  std::memset(out, 0, static_cast<size_t>(column.length));
+  rule_kernels().short_members({column.offset_data(), column.values->data()}, column.length, members, {nullptr, out, 1});
+}
+
 template <Op op>
 void compare_text(const Arg& a, const Arg& b, int64_t rows, uint8_t* out) {
   const Texts x(a), y(b);
+  if ((op == Op::kEqual || op == Op::kNotEqual) && a.constant != b.constant) {
+    const Arg& constant = a.constant ? a : b;
+    if (constant.column->text(0).size() <= 8) {
+      equals_short(*(a.constant ? b : a).column, constant.column->text(0), out);
+      for (int64_t i = 0; op == Op::kEqual && i < rows; ++i) out[i] ^= 1;
+      return;
+    }
+  }
   for (int64_t i = 0; i < rows; ++i) {
     const std::string_view p = x[i], q = y[i];
     if constexpr (op == Op::kEqual || op == Op::kNotEqual) {
@@ -191,9 +209,7 @@ void between(const Node& node, const Arg* args, Frame& frame, Column* out) {
 // Members known when the expression is compiled, none null.
 struct MemberSet {
   std::vector<int64_t> numbers;  // sorted; integers, dates, times, enum indices
-  std::unordered_set<std::string> texts;
-  std::vector<std::string_view> few_texts;
-  bool is_text = false;
+  RulePtr texts;                 // or the rule of these texts
 };
 
 // Integers whose column type holds them; up to a few members a loop over members of vectorised comparisons.
@@ -214,23 +230,6 @@ void in_numbers(const MemberSet& set, const Column& column, int64_t rows, uint8_
   }
 }
 
-void in_texts(const MemberSet& set, const Column& column, int64_t rows, uint8_t* out) {
-  if (!set.few_texts.empty()) {
-    for (int64_t i = 0; i < rows; ++i) {
-      const std::string_view v = column.text(i);
-      bool found = false;
-      for (const auto member : set.few_texts) found |= member == v;
-      out[i] = found;
-    }
-    return;
-  }
-  std::string key;
-  for (int64_t i = 0; i < rows; ++i) {
-    key.assign(column.text(i));
-    out[i] = set.texts.count(key) > 0;
-  }
-}
-
 template <bool negated>
 void in_set(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const auto& set = *static_cast<const MemberSet*>(node.state.get());
@@ -239,8 +238,10 @@ void in_set(const Node& node, const Arg* args, Frame& frame, Column* out) {
   uint8_t* to = out->mutable_data<uint8_t>();
   const Column& column = *args[0].column;
   const int64_t rows = args[0].constant ? 1 : frame.rows;
-  if (set.is_text) {
-    in_texts(set, column, rows, to);
+  if (set.texts != nullptr) {
+    std::memset(to, 0, static_cast<size_t>(rows));
+    set.texts->check(column, to);
+    for (int64_t i = 0; i < rows; ++i) to[i] ^= 1;
   } else {
     with_fixed_type(column.type.id(), [&](auto zero) { in_numbers<decltype(zero)>(set, column, rows, to); });
   }
@@ -417,11 +418,11 @@ bool bind_in(bool negated, Binding& binding) {
     return true;
   }
   auto set = std::make_shared<MemberSet>();
-  set->is_text = type.id() == TypeId::kString;
+  std::vector<std::string> texts;
   for (size_t i = 1; i < all.size(); ++i) {
     const Node& member = *binding.args[i];
-    if (set->is_text) {
-      set->texts.insert(std::string(member.constant.text(0)));
+    if (type.id() == TypeId::kString) {
+      texts.emplace_back(member.constant.text(0));
     } else if (member.type == type) {
       set->numbers.push_back(static_cast<int64_t>(number_at(member.constant, 0).scaled));
     }
@@ -431,7 +432,7 @@ bool bind_in(bool negated, Binding& binding) {
     }
   }
   std::sort(set->numbers.begin(), set->numbers.end());
-  if (set->texts.size() <= 6) set->few_texts.assign(set->texts.begin(), set->texts.end());
+  if (!texts.empty()) set->texts = make_text_members(texts, "in");
   // The members are in the set; what stays is the value.
   binding.args.resize(1);
   binding.nullable = binding.args[0]->nullable;

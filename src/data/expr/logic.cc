@@ -97,52 +97,78 @@ void is_null(const Node& node, const Arg* args, Frame& frame, Column* out) {
   }
 }
 
-bool is_plain_fixed(const DataType& type) { return type.width() > 0; }
-
 // out[i] = values[choice[i]][i]; choice -1 is null.
+template <typename T>
+void select_fixed(const std::vector<Arg>& values, const std::vector<int16_t>& choice, int64_t rows, uint8_t* valid, T* __restrict to) {
+  const auto n = static_cast<size_t>(values.size());
+  std::vector<const T*> from(n);
+  std::vector<int64_t> step(n);
+  std::vector<const uint8_t*> bits(n);
+  bool nulls = false;
+  for (size_t v = 0; v < n; ++v) {
+    from[v] = values[v].column->data<T>();
+    step[v] = values[v].constant ? 0 : 1;
+    bits[v] = values[v].column->validity != nullptr ? values[v].column->validity->data() : nullptr;
+    nulls |= bits[v] != nullptr;
+  }
+  for (int64_t i = 0; i < rows; ++i) {
+    const int16_t c = choice[static_cast<size_t>(i)];
+    valid[i] = c >= 0 ? 1 : 0;
+    const auto v = static_cast<size_t>(c < 0 ? 0 : c);
+    to[i] = from[v][i * step[v]];
+    if (nulls && bits[v] != nullptr) valid[i] &= static_cast<uint8_t>(columnar::get_bit(bits[v], i * step[v]));
+  }
+}
+
+void select_text(const Node& node, const std::vector<Arg>& values, const std::vector<int16_t>& choice, Frame& frame, Column* out) {
+  columnar::ColumnBuilder builder(node.type, frame.rows);
+  for (int64_t i = 0; i < frame.rows; ++i) {
+    const int16_t c = choice[static_cast<size_t>(i)];
+    const Arg* v = c < 0 ? nullptr : &values[static_cast<size_t>(c)];
+    const int64_t row = v == nullptr || v->constant ? 0 : i;
+    if (v == nullptr || v->column->is_null(row)) {
+      builder.append_null();
+      continue;
+    }
+    const std::string_view text = v->column->text(row);
+    if (builder.length() > 0 && builder.text_room() < text.size()) {
+      builder.append_null();
+      fail_row(node, frame, i, kTooLong);
+    } else {
+      builder.append_text(text);
+    }
+  }
+  *out = builder.finish();
+}
+
 void select(const Node& node, const std::vector<Arg>& values, const std::vector<int16_t>& choice, Frame& frame, Column* out) {
+  if (node.type.is_text()) return select_text(node, values, choice, frame, out);
   const int64_t rows = frame.rows;
-  if (!is_plain_fixed(node.type)) {
+  if (node.type.width() == 0) {
     columnar::ColumnBuilder builder(node.type, rows);
     for (int64_t i = 0; i < rows; ++i) {
       const int16_t c = choice[static_cast<size_t>(i)];
-      if (c < 0) {
+      const Arg* v = c < 0 ? nullptr : &values[static_cast<size_t>(c)];
+      const int64_t row = v == nullptr || v->constant ? 0 : i;
+      if (v == nullptr || v->column->is_null(row)) {
         builder.append_null();
       } else {
-        const Arg& v = values[static_cast<size_t>(c)];
-        const int64_t row = v.constant ? 0 : i;
-        if (v.column->is_null(row)) {
-          builder.append_null();
-        } else if (node.type.is_text() && builder.length() > 0 && builder.text_room() < v.column->text(row).size()) {
-          builder.append_null();
-          fail_row(node, frame, i, kTooLong);
-        } else {
-          builder.append_from(*v.column, row);
-        }
+        builder.append_from(*v->column, row);
       }
     }
     *out = builder.finish();
     return;
   }
   *out = columnar::make_fixed_column(node.type, rows);
-  const auto width = static_cast<size_t>(node.type.width());
   std::vector<uint8_t> valid(static_cast<size_t>(rows));
-  bool all_valid = true;
-  uint8_t* to = out->values->data();
-  for (int64_t i = 0; i < rows; ++i) {
-    const int16_t c = choice[static_cast<size_t>(i)];
-    bool ok = c >= 0;
-    if (ok) {
-      const Arg& v = values[static_cast<size_t>(c)];
-      const int64_t row = v.constant ? 0 : i;
-      ok = v.column->is_valid(row);
-      if (ok) std::memcpy(to + static_cast<size_t>(i) * width, v.column->values->data() + static_cast<size_t>(row) * width, width);
-    }
-    if (!ok) std::memset(to + static_cast<size_t>(i) * width, 0, width);
-    valid[static_cast<size_t>(i)] = ok;
-    all_valid &= ok;
+  switch (node.type.width()) {
+    case 1: select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint8_t>()); break;
+    case 2: select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint16_t>()); break;
+    case 4: select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint32_t>()); break;
+    case 8: select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint64_t>()); break;
+    default: select_fixed(values, choice, rows, valid.data(), out->mutable_data<int128>()); break;
   }
-  if (!all_valid) out->validity = columnar::validity_from_bytes(valid.data(), rows);
+  out->validity = columnar::validity_from_bytes(valid.data(), rows);
 }
 
 // condition, value, condition, value, …, otherwise.

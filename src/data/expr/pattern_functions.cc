@@ -43,13 +43,22 @@ re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()
 
 const Pattern& pattern_of(const Node& node) { return *static_cast<const Pattern*>(node.state.get()); }
 
-template <re2::RE2::Anchor anchor>
-void match(const Node& node, const Arg* args, Frame& frame, Column* out) {
+// The whole text: the rule of contracts, with its tables for simple patterns.
+void match_whole(const Node& node, const Arg* args, Frame& frame, Column* out) {
+  const auto& rule = *static_cast<const RuleKernel*>(node.state.get());
+  const Column& column = *args[0].column;
+  std::vector<uint8_t> failed(static_cast<size_t>(column.length), 0);
+  rule.check(column, failed.data());
+  const int64_t step = args[0].constant ? 0 : 1;
+  map_all<uint8_t>(node, args, 1, frame, out, [&](int64_t i) { return static_cast<uint8_t>(failed[static_cast<size_t>(i * step)] ^ 1); });
+}
+
+void match_part(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const re2::RE2& re = *pattern_of(node).re;
   const Texts v(args[0]);
   const Rows rows(combined_validity(args, 1, frame.rows));
   map_all<uint8_t>(node, args, 1, frame, out, [&](int64_t i) {
-    return static_cast<uint8_t>(rows[i] && re.Match(piece(v[i]), 0, v[i].size(), anchor, nullptr, 0));
+    return static_cast<uint8_t>(rows[i] && re.Match(piece(v[i]), 0, v[i].size(), re2::RE2::UNANCHORED, nullptr, 0));
   });
 }
 
@@ -103,7 +112,16 @@ void replace(const Node& node, const Arg* args, Frame& frame, Column* out) {
   });
 }
 
-bool prepare_match(Binding& binding) {
+bool prepare_match_whole(Binding& binding) {
+  if (!compile(binding, 1)) return false;
+  const auto rule = rule_pattern(TypeId::kString, *constant_text(binding, 1, "a pattern"));
+  if (!rule.ok()) return binding.fail(rule.status().message(), rule.status().hint(), 1);
+  binding.state = *rule;
+  binding.args.resize(1);
+  return true;
+}
+
+bool prepare_match_part(Binding& binding) {
   binding.state = compile(binding, 1);
   if (!binding.state) return false;
   binding.args.resize(1);
@@ -153,9 +171,9 @@ bool prepare_replace(Binding& binding) {
 void define_pattern_functions(std::vector<Definition>& out) {
   const char* kGroup = "patterns";
   out.push_back({"matches", kGroup, "Whether the whole text matches the regular expression.", "matches(code, \"[A-Z]{2}[0-9]{4}\")",
-                 {{"matches(text: string, pattern: string) -> bool", match<re2::RE2::ANCHOR_BOTH>, 0, prepare_match}}});
+                 {{"matches(text: string, pattern: string) -> bool", match_whole, 0, prepare_match_whole}}});
   out.push_back({"regexp_contains", kGroup, "Whether some part of the text matches the regular expression.", "regexp_contains(note, \"(?i)delayed?\")",
-                 {{"regexp_contains(text: string, pattern: string) -> bool", match<re2::RE2::UNANCHORED>, 0, prepare_match}}});
+                 {{"regexp_contains(text: string, pattern: string) -> bool", match_part, 0, prepare_match_part}}});
   out.push_back({"regexp_extract", kGroup,
                  "The first match: its first group, or the group asked for (0: the whole match). Null when nothing matches.",
                  "regexp_extract(note, \"gate ([A-Z][0-9]+)\")",
