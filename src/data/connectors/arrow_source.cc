@@ -109,24 +109,40 @@ std::optional<Value> cast_value(const Value& value, const DataType& from, const 
   bool coerced = false;
   if (scalar_from_text(codec, text, &scalar, &coerced)) return std::nullopt;
   switch (to.id()) {
-    case TypeId::kBool: return Value(scalar.boolean);
-    case TypeId::kUInt8: case TypeId::kUInt16: case TypeId::kUInt32: return Value(static_cast<uint64_t>(scalar.integer));
-    case TypeId::kUInt64: return Value(scalar.unsigned_integer);
-    case TypeId::kFloat32: return Value(static_cast<double>(scalar.real32));
-    case TypeId::kFloat64: return Value(scalar.real);
-    case TypeId::kDecimal: return Value(scalar.decimal);
-    case TypeId::kUuid: return Value(std::string(reinterpret_cast<const char*>(scalar.uuid), 16));
-    case TypeId::kBytes: return Value(scalar.bytes);
-    default: return Value(scalar.integer);
+    case TypeId::kBool:
+      return Value(scalar.boolean);
+    case TypeId::kUInt8:
+    case TypeId::kUInt16:
+    case TypeId::kUInt32:
+      return Value(static_cast<uint64_t>(scalar.integer));
+    case TypeId::kUInt64:
+      return Value(scalar.unsigned_integer);
+    case TypeId::kFloat32:
+      return Value(static_cast<double>(scalar.real32));
+    case TypeId::kFloat64:
+      return Value(scalar.real);
+    case TypeId::kDecimal:
+      return Value(scalar.decimal);
+    case TypeId::kUuid:
+      return Value(std::string(reinterpret_cast<const char*>(scalar.uuid), 16));
+    case TypeId::kBytes:
+      return Value(scalar.bytes);
+    default:
+      return Value(scalar.integer);
   }
 }
 
 class Reader : public ArrowSource {
  public:
   using Opener = std::function<Result<std::unique_ptr<ByteSource>>(const std::string&)>;
-  Reader(std::vector<std::string> names, Opener opener, const ReaderOptions& options, std::shared_ptr<SourceFiles> files,
-         uint64_t raw_size, const StopFlag* stop)
-      : options_(options), names_(std::move(names)), opener_(std::move(opener)), files_(std::move(files)), raw_size_(raw_size), stop_(stop) {
+  Reader(std::vector<std::string> names, Opener opener, const ReaderOptions& options,
+         std::shared_ptr<SourceFiles> files, uint64_t raw_size, const StopFlag* stop)
+      : options_(options),
+        names_(std::move(names)),
+        opener_(std::move(opener)),
+        files_(std::move(files)),
+        raw_size_(raw_size),
+        stop_(stop) {
     for (const auto& name : names_) indices_.push_back(files_->add(name));
   }
   Status open_first() { return names_.empty() ? Status() : open_next(); }
@@ -187,16 +203,18 @@ class Reader : public ArrowSource {
       if (at == names.end()) {
         if (options.required && !options.default_value) {
           const auto near = nearest(field.name, names);
-          Status status = invalid_argument("{}: the Arrow schema lacks the required column {}", names_[file_], field.name);
-          return near.empty() ? std::move(status) : std::move(status).with_hint(fmt::format("is \"{}\" meant?", near[0]));
+          Status status =
+              invalid_argument("{}: the Arrow schema lacks the required column {}", names_[file_], field.name);
+          return near.empty() ? std::move(status)
+                              : std::move(status).with_hint(fmt::format("is \"{}\" meant?", near[0]));
         }
         continue;
       }
       const auto leaf = static_cast<size_t>(at - names.begin());
       const DataType& type = leaves_[leaf].second;
       if (!can_cast(type, field.type, options.coerce)) {
-        return invalid_argument("{}: column {} is {} in the Arrow schema and {} in the contract", names_[file_], field.name,
-                                type.to_string(), field.type.to_string())
+        return invalid_argument("{}: column {} is {} in the Arrow schema and {} in the contract", names_[file_],
+                                field.name, type.to_string(), field.type.to_string())
             .with_hint("only casts that lose nothing are made");
       }
       used[leaf] = true;
@@ -223,8 +241,9 @@ class Reader : public ArrowSource {
       const FieldCodec& codec = codecs_[i];
       const auto& otherwise = codec.options.default_value;
       if (matches_[i].leaf < 0 || !codec.options.needed) {
-        out.columns.push_back(otherwise ? columnar::make_column(codec.field.type, std::vector<Value>(keep.size(), *otherwise))
-                                        : columnar::make_null_column(codec.field.type, batch.rows));
+        out.columns.push_back(otherwise
+                                  ? columnar::make_column(codec.field.type, std::vector<Value>(keep.size(), *otherwise))
+                                  : columnar::make_null_column(codec.field.type, batch.rows));
         continue;
       }
       const Column& leaf = leaves[static_cast<size_t>(matches_[i].leaf)];
@@ -254,7 +273,8 @@ class Reader : public ArrowSource {
 
   static std::optional<Value> cast_one(const Value& value, const DataType& from, const FieldCodec& codec) {
     if (from.id() == TypeId::kList && !value.is_null() && !(from == codec.field.type)) {
-      auto made = FieldCodec::make(columnar::Field{"element", codec.field.type.element(), true, "", ""}, FieldOptions());
+      auto made =
+          FieldCodec::make(columnar::Field{"element", codec.field.type.element(), true, "", ""}, FieldOptions());
       if (!made.ok()) return std::nullopt;
       std::vector<Value> elements;
       for (const Value& element : std::get<std::vector<Value>>(value.data)) {
@@ -350,7 +370,8 @@ Result<std::unique_ptr<ArrowSource>> open_arrow_source(const Locator& locator, c
 }
 
 std::unique_ptr<ArrowSource> make_memory_arrow_source(std::string name, std::unique_ptr<ByteSource> bytes,
-                                                      const ReaderOptions& options, std::shared_ptr<SourceFiles> files) {
+                                                      const ReaderOptions& options,
+                                                      std::shared_ptr<SourceFiles> files) {
   const uint64_t size = bytes->raw_size();
   auto held = std::make_shared<std::unique_ptr<ByteSource>>(std::move(bytes));
   return std::make_unique<Reader>(

@@ -5,8 +5,7 @@ namespace runink::connectors {
 using columnar::Buffer;
 
 ArrowWriter::ArrowWriter(columnar::SchemaPtr schema)
-    : schema_(std::move(schema)),
-      ipc_(schema_, [this](std::string_view bytes) {
+    : schema_(std::move(schema)), ipc_(schema_, [this](std::string_view bytes) {
         if (out_ != nullptr) out_->append(bytes.data(), bytes.size());
         return Status();
       }) {}

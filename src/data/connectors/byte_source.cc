@@ -107,7 +107,8 @@ class GzipSource : public Compressed {
         ++members_;
       } else if (result != Z_OK && result != Z_BUF_ERROR) {
         if (members_ == 0 && stream_.total_out == 0 && stream_.total_in < 10) return other_kind("gzip");
-        return data_loss("{} holds damaged gzip data: {}", raw_->name(), stream_.msg != nullptr ? stream_.msg : "unknown");
+        return data_loss("{} holds damaged gzip data: {}", raw_->name(),
+                         stream_.msg != nullptr ? stream_.msg : "unknown");
       }
     }
     return filled;
@@ -155,9 +156,12 @@ class ZstdSource : public Compressed {
 
 std::unique_ptr<ByteSource> make_byte_source(std::unique_ptr<RawInput> raw, Compression compression) {
   switch (compression) {
-    case Compression::kGzip: return std::make_unique<GzipSource>(std::move(raw));
-    case Compression::kZstd: return std::make_unique<ZstdSource>(std::move(raw));
-    case Compression::kNone: break;
+    case Compression::kGzip:
+      return std::make_unique<GzipSource>(std::move(raw));
+    case Compression::kZstd:
+      return std::make_unique<ZstdSource>(std::move(raw));
+    case Compression::kNone:
+      break;
   }
   return std::make_unique<PlainSource>(std::move(raw));
 }
@@ -170,7 +174,8 @@ Result<std::unique_ptr<ByteSource>> open_file_source(const std::string& path, Co
 Result<std::unique_ptr<ByteSource>> open_standard_input(Compression compression, const StopFlag* stop) {
   const int copy = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
   if (copy < 0) return from_errno(errno, "read standard input");
-  return make_byte_source(RUNINK_TRY(open_raw_descriptor(os::Fd(copy, "standard input"), "standard input", stop)), compression);
+  return make_byte_source(RUNINK_TRY(open_raw_descriptor(os::Fd(copy, "standard input"), "standard input", stop)),
+                          compression);
 }
 
 Result<std::unique_ptr<ByteSource>> open_program(const std::vector<std::string>& command,

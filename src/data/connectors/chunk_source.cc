@@ -1,4 +1,5 @@
-// ChunkSource over text files, standard input and programs: reads ahead of the workers by nothing, cuts at record borders.
+// ChunkSource over text files, standard input and programs: reads ahead of the workers by nothing, cuts at record
+// borders.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -223,8 +224,8 @@ class TextChunkSource : public ChunkSource {
     const Compression found = detect_compression(text);
     if (found != Compression::kNone) {
       return invalid_argument("{} is compressed with {}", name(), compression_name(found))
-          .with_hint(fmt::format("name it with {}, or say compression=\"{}\"", found == Compression::kGzip ? ".gz" : ".zst",
-                                 compression_name(found)));
+          .with_hint(fmt::format("name it with {}, or say compression=\"{}\"",
+                                 found == Compression::kGzip ? ".gz" : ".zst", compression_name(found)));
     }
     files_->mutable_file(indices_[file_]).data_position = skipped;
     return skipped;
@@ -327,7 +328,8 @@ Result<std::unique_ptr<ChunkSource>> open_chunk_source(const Locator& locator, c
       };
       break;
   }
-  auto source = std::make_unique<TextChunkSource>(std::move(names), std::move(opener), raw_size, options, std::move(files));
+  auto source =
+      std::make_unique<TextChunkSource>(std::move(names), std::move(opener), raw_size, options, std::move(files));
   RUNINK_RETURN_IF_ERROR(source->open_first());
   return std::unique_ptr<ChunkSource>(std::move(source));
 }

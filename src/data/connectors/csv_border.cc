@@ -8,12 +8,14 @@ namespace runink::connectors {
 
 Status validate(const CsvDialect& d) {
   const auto bad = [](char c) { return c == '\n' || c == '\r' || static_cast<unsigned char>(c) >= 0x80; };
-  if (d.delimiter == 0 || bad(d.delimiter)) return invalid_argument("the CSV delimiter must be one ASCII character other than a line break");
+  if (d.delimiter == 0 || bad(d.delimiter))
+    return invalid_argument("the CSV delimiter must be one ASCII character other than a line break");
   if (bad(d.quote) || bad(d.escape) || bad(d.comment)) {
     return invalid_argument("CSV quote, escape and comment must be ASCII characters other than line breaks");
   }
   if (d.quote == d.delimiter) return invalid_argument("the CSV quote and delimiter are the same character");
-  if (d.escape != 0 && d.escape == d.delimiter) return invalid_argument("the CSV escape and delimiter are the same character");
+  if (d.escape != 0 && d.escape == d.delimiter)
+    return invalid_argument("the CSV escape and delimiter are the same character");
   if (d.comment != 0 && (d.comment == d.delimiter || d.comment == d.quote)) {
     return invalid_argument("the CSV comment character is also its delimiter or quote");
   }

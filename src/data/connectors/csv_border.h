@@ -12,8 +12,8 @@ namespace runink::connectors {
 
 Status validate(const CsvDialect& dialect);
 
-// A quote opens only where a cell begins (after blanks, if the dialect trims); inside quotes a quote closes unless it is
-// doubled or escaped; anything after the closing quote, up to the delimiter, is as in an unquoted cell. A line that
+// A quote opens only where a cell begins (after blanks, if the dialect trims); inside quotes a quote closes unless it
+// is doubled or escaped; anything after the closing quote, up to the delimiter, is as in an unquoted cell. A line that
 // begins with the comment byte ends at its line break whatever it holds.
 struct CsvRecord {
   size_t length = 0;        // of the record without its line break
@@ -27,8 +27,8 @@ CsvRecord next_csv_record(std::string_view text, const CsvDialect& dialect, bool
 // The end of the last complete record in `text`, which begins at the start of one; 0 if there is none.
 size_t last_csv_border(std::string_view text, const CsvDialect& dialect, bool lone_cr);
 
-// Whether the file that begins with `text` ends its records with a lone CR: its first line break outside quotes decides.
-// Nothing if that cannot be known yet (more is to come, unless `whole`).
+// Whether the file that begins with `text` ends its records with a lone CR: its first line break outside quotes
+// decides. Nothing if that cannot be known yet (more is to come, unless `whole`).
 std::optional<bool> uses_lone_cr(std::string_view text, const CsvDialect& dialect, bool whole);
 
 }  // namespace runink::connectors

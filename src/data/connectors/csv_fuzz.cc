@@ -1,5 +1,5 @@
-// Fuzz target: any bytes as CSV, the first two choosing the dialect. The hot loops, the general code and any cutting into
-// chunks must agree, and what is read must be written so that it reads back the same.
+// Fuzz target: any bytes as CSV, the first two choosing the dialect. The hot loops, the general code and any cutting
+// into chunks must agree, and what is read must be written so that it reads back the same.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -11,9 +11,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace runink::connectors;
   using columnar::DataType;
   using columnar::TypeId;
-  ReaderOptions options = reader_options({make_field("id", TypeId::kInt32), make_field("name", TypeId::kString),
-                                          make_field("ratio", TypeId::kFloat64), make_field("note", DataType::decimal(9, 2))},
-                                         DataFormat::kCsv);
+  ReaderOptions options =
+      reader_options({make_field("id", TypeId::kInt32), make_field("name", TypeId::kString),
+                      make_field("ratio", TypeId::kFloat64), make_field("note", DataType::decimal(9, 2))},
+                     DataFormat::kCsv);
   const unsigned choice = size > 0 ? data[0] : 255;
   if (choice < 16) {
     options.csv.header = (choice & 1) == 0;

@@ -13,8 +13,8 @@ namespace runink::connectors {
 using columnar::kBatchRows;
 using columnar::TypeId;
 
-std::optional<CsvFault> split_csv_record(std::string_view record, const CsvDialect& d, bool lone_cr, std::string& scratch,
-                                         std::vector<CsvCell>* cells) {
+std::optional<CsvFault> split_csv_record(std::string_view record, const CsvDialect& d, bool lone_cr,
+                                         std::string& scratch, std::vector<CsvCell>* cells) {
   cells->clear();
   scratch.clear();
   scratch.reserve(record.size() + 64);  // so that views into it stay
@@ -90,12 +90,13 @@ std::optional<CsvFault> split_csv_record(std::string_view record, const CsvDiale
 
 Result<std::unique_ptr<CsvReader>> CsvReader::make(const ReaderOptions& options, const hot::Loops* loops) {
   RUNINK_RETURN_IF_ERROR(validate(options.csv));
-  if (options.csv.header && options.files == nullptr) return internal_error("a CSV reader needs the files of its source");
+  if (options.csv.header && options.files == nullptr)
+    return internal_error("a CSV reader needs the files of its source");
   std::vector<FieldCodec> codecs;
   std::vector<columnar::Field> fields = options.schema->fields();
   for (size_t i = 0; i < fields.size(); ++i) {
-    codecs.push_back(RUNINK_TRY(
-        FieldCodec::make(fields[i], i < options.fields.size() ? options.fields[i] : FieldOptions())));
+    codecs.push_back(
+        RUNINK_TRY(FieldCodec::make(fields[i], i < options.fields.size() ? options.fields[i] : FieldOptions())));
   }
   columnar::SchemaPtr schema = options.schema;
   if (options.open) {
@@ -149,8 +150,8 @@ Result<const CsvReader::Mapping*> CsvReader::mapping_of(uint32_t source) {
   }
   if (options_.files != nullptr) mapping.lone_cr = options_.files->file(source).lone_cr;
   const CsvDialect& d = options_.csv;
-  mapping.hot = d.null_text.empty() && !d.trim && d.escape == 0 && !mapping.lone_cr &&
-                !(options_.open && !mapping.drift.empty());
+  mapping.hot =
+      d.null_text.empty() && !d.trim && d.escape == 0 && !mapping.lone_cr && !(options_.open && !mapping.drift.empty());
   if (options_.open && mapping.drift.empty()) mapping.missing.push_back(static_cast<int32_t>(fields));
   constexpr size_t kMostKept = 1024;
   if (mappings_.size() >= kMostKept) mappings_.clear();
@@ -197,8 +198,9 @@ Result<CsvReader::Mapping> CsvReader::map_header(const SourceFile& file) {
       if (!name.empty()) unknown.push_back(name);
     }
     const auto near = nearest(absent[0], unknown);
-    std::string hint = near.empty() ? "the header is: " + escape_control(header.substr(0, 200))
-                                    : fmt::format("is column \"{}\" meant? Then rename one of them", escape_control(near[0]));
+    std::string hint = near.empty()
+                           ? "the header is: " + escape_control(header.substr(0, 200))
+                           : fmt::format("is column \"{}\" meant? Then rename one of them", escape_control(near[0]));
     return invalid_argument("{}: the CSV header lacks {} {}", file.name,
                             absent.size() == 1 ? "the required column" : "the required columns", join(absent, ", "))
         .with_hint(std::move(hint));
@@ -253,7 +255,8 @@ Result<ChunkReport> CsvReader::parse(const ChunkPtr& chunk, const BatchCallback&
       context_.p = base + header;
     }
   }
-  const bool all_utf8 = simdjson::validate_utf8(base, chunk->bytes.size());
+  const bool all_utf8 =
+      loops_->is_ascii(base, chunk->bytes.size()) || simdjson::validate_utf8(base, chunk->bytes.size());
   context_.cell_columns = mapping.columns.data();
   context_.column_count = static_cast<uint32_t>(mapping.columns.size());
   context_.verbatim = mapping.verbatim;
@@ -406,7 +409,9 @@ std::optional<Undecodable> CsvReader::convert_cell(const CsvCell& cell, size_t c
   }
   JsonWalker::Failure failure;
   switch (codec.id) {
-    case TypeId::kString: rows_.set_text(column, cell.text); return std::nullopt;
+    case TypeId::kString:
+      rows_.set_text(column, cell.text);
+      return std::nullopt;
     case TypeId::kJson:
       if (!walker_.is_json(cell.text, &failure)) return Undecodable::kBadText;
       rows_.set_text(column, cell.text);

@@ -36,10 +36,10 @@ class CsvReader : public RecordReader {
  private:
   // Which column each cell of a file's records belongs to.
   struct Mapping {
-    std::vector<int32_t> columns;      // -1: not of the contract
-    std::vector<std::string> names;    // of those, by cell; else empty
+    std::vector<int32_t> columns;    // -1: not of the contract
+    std::vector<std::string> names;  // of those, by cell; else empty
     std::vector<uint32_t> drift;
-    std::vector<int32_t> missing;      // columns that the file lacks
+    std::vector<int32_t> missing;  // columns that the file lacks
     bool verbatim = false;
     bool hot = false;
     bool lone_cr = false;

@@ -21,7 +21,8 @@ ReadBack read_all(const std::string& text, const ReaderOptions& options) {
   const size_t count = hot::all_loops(levels, 3);
   for (size_t i = 0; i < count; ++i) {
     const ReadBack hot = read_back(text, options, 1 << 19, levels[i]);
-    EXPECT_TRUE(hot.same_data(general)) << levels[i]->name << " differs from the general code on\n" << text.substr(0, 2000);
+    EXPECT_TRUE(hot.same_data(general)) << levels[i]->name << " differs from the general code on\n"
+                                        << text.substr(0, 2000);
   }
   // Wherever chunks are cut, the same comes out.
   for (const size_t chunk : {size_t{1}, size_t{7}, size_t{64}, size_t{100}}) {
@@ -32,8 +33,9 @@ ReadBack read_all(const std::string& text, const ReaderOptions& options) {
 }
 
 ReaderOptions three() {
-  return reader_options({make_field("a", TypeId::kInt32), make_field("b", TypeId::kString), make_field("c", TypeId::kFloat64)},
-                        DataFormat::kCsv);
+  return reader_options(
+      {make_field("a", TypeId::kInt32), make_field("b", TypeId::kString), make_field("c", TypeId::kFloat64)},
+      DataFormat::kCsv);
 }
 
 TEST(CsvReader, ReadsRecordsByHeader) {
@@ -61,12 +63,14 @@ TEST(CsvReader, OpenContractsKeepUnknownColumns) {
   options.open = true;
   EXPECT_THAT(read_all("a,x,b,c\n1,q\"q,b,2\n1,,b,2\n", options).rows,
               ElementsAre(R"({"a":1,"b":"b","c":2.0,"x":"q\"q"})", R"({"a":1,"b":"b","c":2.0,"x":null})"));
-  EXPECT_THAT(read_all("a,b,c\n1,b,2\n1,b,2\n", options).rows, ElementsAre(R"({"a":1,"b":"b","c":2.0})", R"({"a":1,"b":"b","c":2.0})"));
+  EXPECT_THAT(read_all("a,b,c\n1,b,2\n1,b,2\n", options).rows,
+              ElementsAre(R"({"a":1,"b":"b","c":2.0})", R"({"a":1,"b":"b","c":2.0})"));
 }
 
 TEST(CsvReader, NullsAndEmptyTexts) {
   const ReadBack got = read_all("a,b,c\n,,\n1,\"\",\n1,\"\",\n", three());
-  EXPECT_THAT(got.rows, ElementsAre(R"({"a":null,"b":null,"c":null})", R"({"a":1,"b":"","c":null})", R"({"a":1,"b":"","c":null})"));
+  EXPECT_THAT(got.rows, ElementsAre(R"({"a":null,"b":null,"c":null})", R"({"a":1,"b":"","c":null})",
+                                    R"({"a":1,"b":"","c":null})"));
   ReaderOptions options = three();
   options.csv.null_text = "NA";
   EXPECT_THAT(read_all("a,b,c\nNA,NA,NA\n1,\"NA\",2\n", options).rows,
@@ -79,17 +83,21 @@ TEST(CsvReader, NullsAndEmptyTexts) {
 }
 
 TEST(CsvReader, Quotes) {
-  const ReadBack got = read_all("a,b,c\n1,\"x,y\",1\n\"2\",\"say \"\"hi\"\"\",2\n3,\"two\nlines\",3\n4,\"two\r\nlines\",4\n5,stray\"quote,5\n6,\"\"\"\",6\n", three());
-  EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"b":"x,y","c":1.0})", R"({"a":2,"b":"say \"hi\"","c":2.0})", R"({"a":3,"b":"two\nlines","c":3.0})",
-                                    R"({"a":4,"b":"two\r\nlines","c":4.0})", R"({"a":5,"b":"stray\"quote","c":5.0})", R"({"a":6,"b":"\"","c":6.0})"));
+  const ReadBack got = read_all(
+      "a,b,c\n1,\"x,y\",1\n\"2\",\"say "
+      "\"\"hi\"\"\",2\n3,\"two\nlines\",3\n4,\"two\r\nlines\",4\n5,stray\"quote,5\n6,\"\"\"\",6\n",
+      three());
+  EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"b":"x,y","c":1.0})", R"({"a":2,"b":"say \"hi\"","c":2.0})",
+                                    R"({"a":3,"b":"two\nlines","c":3.0})", R"({"a":4,"b":"two\r\nlines","c":4.0})",
+                                    R"({"a":5,"b":"stray\"quote","c":5.0})", R"({"a":6,"b":"\"","c":6.0})"));
   EXPECT_THAT(got.lines, ElementsAre(2, 3, 4, 6, 8, 9));
   EXPECT_EQ(read_all("a,b,c\n1,\"x\"y,2\n", three()).bad.at(0).reason, "syntax");
 }
 
 TEST(CsvReader, StrayQuotesDoNotOpen) {
   const ReadBack got = read_all("a,b,c\n1,5\" pipe,1\n2,6\" pipe,2\n3,x,3\n4,\"q\",4\n", three());
-  EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"b":"5\" pipe","c":1.0})", R"({"a":2,"b":"6\" pipe","c":2.0})", R"({"a":3,"b":"x","c":3.0})",
-                                    R"({"a":4,"b":"q","c":4.0})"));
+  EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"b":"5\" pipe","c":1.0})", R"({"a":2,"b":"6\" pipe","c":2.0})",
+                                    R"({"a":3,"b":"x","c":3.0})", R"({"a":4,"b":"q","c":4.0})"));
 }
 
 TEST(CsvReader, AnUnterminatedQuoteTakesTheRestAndLosesNothing) {
@@ -128,7 +136,11 @@ TEST(CsvReader, OddBytes) {
   EXPECT_EQ(read_all(std::string("a,b,c\n1,x\0y,2\n", 14), three()).bad.at(0).reason, "control_character");
   EXPECT_EQ(read_all("a,b,c\n1,\xFF,2\n1,x,2\n", three()).bad.at(0).reason, "invalid_utf8");
   EXPECT_EQ(read_all("a,b,c\n1,x\ty,2\n", three()).rows.at(0), R"({"a":1,"b":"x\ty","c":2.0})");
-  EXPECT_EQ(read_all("\xEF\xBB\xBF" "a,b,c\n1,é,2\n", three()).rows.at(0), "{\"a\":1,\"b\":\"é\",\"c\":2.0}");
+  EXPECT_EQ(read_all("\xEF\xBB\xBF"
+                     "a,b,c\n1,é,2\n",
+                     three())
+                .rows.at(0),
+            "{\"a\":1,\"b\":\"é\",\"c\":2.0}");
 }
 
 TEST(CsvReader, ValuesOutsideTheirType) {
@@ -156,7 +168,8 @@ TEST(CsvReader, Dialects) {
   EXPECT_THAT(read_all("a;b;c\n1;'x;''y\n';2\n", options).rows, ElementsAre("{\"a\":1,\"b\":\"x;'y\\n\",\"c\":2.0}"));
   options = three();
   options.csv.escape = '\\';
-  EXPECT_THAT(read_all("a,b,c\n1,\"x\\\"y\\\\\n\",2\n", options).rows, ElementsAre("{\"a\":1,\"b\":\"x\\\"y\\\\\\n\",\"c\":2.0}"));
+  EXPECT_THAT(read_all("a,b,c\n1,\"x\\\"y\\\\\n\",2\n", options).rows,
+              ElementsAre("{\"a\":1,\"b\":\"x\\\"y\\\\\\n\",\"c\":2.0}"));
   options = three();
   options.csv.comment = '#';
   const ReadBack commented = read_all("# \"one\na,b,c\n#two\n1,#x,2\n", options);
@@ -192,11 +205,12 @@ TEST(CsvReader, EmptyFilesAndHeadersAlone) {
 
 TEST(CsvReader, EveryTypeFromText) {
   const ReaderOptions options = reader_options(
-      {make_field("t", TypeId::kTimestamp, "%Y/%m/%d %H:%M"), make_field("d", DataType::decimal(8, 2)), make_field("u", TypeId::kUuid),
-       make_field("l", DataType::list(TypeId::kInt32)), make_field("j", TypeId::kJson), make_field("e", DataType::enumeration({"x", "y"})),
-       make_field("f", TypeId::kBool)},
+      {make_field("t", TypeId::kTimestamp, "%Y/%m/%d %H:%M"), make_field("d", DataType::decimal(8, 2)),
+       make_field("u", TypeId::kUuid), make_field("l", DataType::list(TypeId::kInt32)), make_field("j", TypeId::kJson),
+       make_field("e", DataType::enumeration({"x", "y"})), make_field("f", TypeId::kBool)},
       DataFormat::kCsv);
-  const std::string line = "2001/01/10 18:20,12.5,123e4567-e89b-12d3-a456-426614174000,\"[1, 2]\",\"{\"\"a\"\":1}\",y,true\n";
+  const std::string line =
+      "2001/01/10 18:20,12.5,123e4567-e89b-12d3-a456-426614174000,\"[1, 2]\",\"{\"\"a\"\":1}\",y,true\n";
   const std::string expected =
       R"({"t":"2001/01/10 18:20","d":12.50,"u":"123e4567-e89b-12d3-a456-426614174000","l":[1,2],"j":{"a":1},"e":"y","f":true})";
   const ReadBack got = read_all("t,d,u,l,j,e,f\n" + line + line + "x,1,1,1,1,1,1\n", options);
@@ -211,7 +225,8 @@ TEST(CsvReader, LongCellsAndManyRows) {
     const std::string cell(static_cast<size_t>(i % 70), 'x');
     const bool quoted = i % 3 == 0;
     text += std::to_string(i) + "," + (quoted ? "\"" + cell + "\"" : cell) + ",0.25\n";
-    expected.push_back("{\"a\":" + std::to_string(i) + ",\"b\":" + (cell.empty() && !quoted ? "null" : "\"" + cell + "\"") + ",\"c\":0.25}");
+    expected.push_back("{\"a\":" + std::to_string(i) +
+                       ",\"b\":" + (cell.empty() && !quoted ? "null" : "\"" + cell + "\"") + ",\"c\":0.25}");
   }
   EXPECT_EQ(read_all(text, three()).rows, expected);
 }

@@ -44,7 +44,8 @@ Status CsvWriter::write_text(std::string_view text, size_t cell, OutCursor& out)
     return Status();
   }
   if (csv_.quote == 0) {
-    const bool harmful = std::any_of(text.begin(), text.end(), [&](char c) { return special_[static_cast<unsigned char>(c)]; });
+    const bool harmful =
+        std::any_of(text.begin(), text.end(), [&](char c) { return special_[static_cast<unsigned char>(c)]; });
     if (harmful) {
       return invalid_argument("field {}: a text with a delimiter or line break cannot be written as CSV without quotes",
                               fields_[cell].field.name)
@@ -71,8 +72,10 @@ Status CsvWriter::write_value(size_t cell, int64_t row, OutCursor& out) {
   }
   switch (f.field.type.id()) {
     case TypeId::kString:
-    case TypeId::kJson: return write_text(f.text_at(row), cell, out);
-    case TypeId::kEnum: return write_text(f.labels_plain[static_cast<size_t>(f.value<int32_t>(row))], cell, out);
+    case TypeId::kJson:
+      return write_text(f.text_at(row), cell, out);
+    case TypeId::kEnum:
+      return write_text(f.labels_plain[static_cast<size_t>(f.value<int32_t>(row))], cell, out);
     case TypeId::kBytes:
       scratch_.clear();
       columnar::append_base64(scratch_, f.text_at(row));
@@ -82,7 +85,8 @@ Status CsvWriter::write_value(size_t cell, int64_t row, OutCursor& out) {
       scratch_.clear();
       f.text->append_json(*f.column, row, scratch_);
       return write_text(scratch_, cell, out);
-    case TypeId::kNull: return Status();
+    case TypeId::kNull:
+      return Status();
     case TypeId::kBool:
       if (plain_digits_) {
         static constexpr char kWords[2][16] = {"false", "true"};

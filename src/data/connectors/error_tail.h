@@ -17,10 +17,11 @@ class ErrorTail {
   explicit ErrorTail(os::Fd read_end) : fd_(std::move(read_end)) {}  // set non-blocking by the caller
 
   int descriptor() const { return fd_.valid() ? fd_.get() : -1; }  // for poll, which ignores -1
-  void take();   // once, when it can be read
-  void drain();  // all there is now
+  void take();                                                     // once, when it can be read
+  void drain();                                                    // all there is now
 
-  // Waits for the child to end (looking at the stop flag); OK if it succeeded, else what it died of with its last lines.
+  // Waits for the child to end (looking at the stop flag); OK if it succeeded, else what it died of with its last
+  // lines.
   Status wait(os::Child& child, std::string_view name, const char* kind, const StopFlag* stop);
 
  private:

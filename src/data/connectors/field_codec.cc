@@ -54,13 +54,26 @@ bool make_layout(std::string_view format, bool has_date, bool quoted, hot::TimeL
     } else {
       if (++i == plain.size()) return false;
       switch (plain[i]) {
-        case 'Y': ok = digits(0, 4); break;
-        case 'm': ok = digits(4, 2); break;
-        case 'd': ok = digits(6, 2); break;
-        case 'H': ok = digits(8, 2); break;
-        case 'M': ok = digits(10, 2); break;
-        case 'S': ok = digits(12, 2); break;
-        default: ok = false;
+        case 'Y':
+          ok = digits(0, 4);
+          break;
+        case 'm':
+          ok = digits(4, 2);
+          break;
+        case 'd':
+          ok = digits(6, 2);
+          break;
+        case 'H':
+          ok = digits(8, 2);
+          break;
+        case 'M':
+          ok = digits(10, 2);
+          break;
+        case 'S':
+          ok = digits(12, 2);
+          break;
+        default:
+          ok = false;
       }
     }
     if (!ok) return false;
@@ -75,30 +88,63 @@ bool make_layout(std::string_view format, bool has_date, bool quoted, hot::TimeL
 
 void integer_range(TypeId id, int64_t* low, int64_t* high) {
   switch (id) {
-    case TypeId::kInt8: *low = INT8_MIN; *high = INT8_MAX; break;
-    case TypeId::kInt16: *low = INT16_MIN; *high = INT16_MAX; break;
-    case TypeId::kInt32: *low = INT32_MIN; *high = INT32_MAX; break;
-    case TypeId::kUInt8: *low = 0; *high = UINT8_MAX; break;
-    case TypeId::kUInt16: *low = 0; *high = UINT16_MAX; break;
-    case TypeId::kUInt32: *low = 0; *high = UINT32_MAX; break;
-    default: *low = INT64_MIN; *high = INT64_MAX; break;
+    case TypeId::kInt8:
+      *low = INT8_MIN;
+      *high = INT8_MAX;
+      break;
+    case TypeId::kInt16:
+      *low = INT16_MIN;
+      *high = INT16_MAX;
+      break;
+    case TypeId::kInt32:
+      *low = INT32_MIN;
+      *high = INT32_MAX;
+      break;
+    case TypeId::kUInt8:
+      *low = 0;
+      *high = UINT8_MAX;
+      break;
+    case TypeId::kUInt16:
+      *low = 0;
+      *high = UINT16_MAX;
+      break;
+    case TypeId::kUInt32:
+      *low = 0;
+      *high = UINT32_MAX;
+      break;
+    default:
+      *low = INT64_MIN;
+      *high = INT64_MAX;
+      break;
   }
 }
 
 hot::Op op_of(TypeId id) {
   switch (id) {
-    case TypeId::kInt8: return hot::Op::kInt8;
-    case TypeId::kInt16: return hot::Op::kInt16;
-    case TypeId::kInt32: return hot::Op::kInt32;
-    case TypeId::kInt64: return hot::Op::kInt64;
-    case TypeId::kUInt8: return hot::Op::kUInt8;
-    case TypeId::kUInt16: return hot::Op::kUInt16;
-    case TypeId::kUInt32: return hot::Op::kUInt32;
-    case TypeId::kUInt64: return hot::Op::kUInt64;
-    case TypeId::kFloat64: return hot::Op::kFloat64;
-    case TypeId::kBool: return hot::Op::kBool;
-    case TypeId::kString: return hot::Op::kString;
-    default: return hot::Op::kGeneral;
+    case TypeId::kInt8:
+      return hot::Op::kInt8;
+    case TypeId::kInt16:
+      return hot::Op::kInt16;
+    case TypeId::kInt32:
+      return hot::Op::kInt32;
+    case TypeId::kInt64:
+      return hot::Op::kInt64;
+    case TypeId::kUInt8:
+      return hot::Op::kUInt8;
+    case TypeId::kUInt16:
+      return hot::Op::kUInt16;
+    case TypeId::kUInt32:
+      return hot::Op::kUInt32;
+    case TypeId::kUInt64:
+      return hot::Op::kUInt64;
+    case TypeId::kFloat64:
+      return hot::Op::kFloat64;
+    case TypeId::kBool:
+      return hot::Op::kBool;
+    case TypeId::kString:
+      return hot::Op::kString;
+    default:
+      return hot::Op::kGeneral;
   }
 }
 
@@ -109,9 +155,15 @@ Undecodable reason_of(TextError error) {
 TextError parse_plain(const FieldCodec& c, std::string_view text, Scalar* out) {
   using namespace columnar;
   switch (c.id) {
-    case TypeId::kBool: return parse_bool(text, &out->boolean);
-    case TypeId::kInt8: case TypeId::kInt16: case TypeId::kInt32: case TypeId::kInt64:
-    case TypeId::kUInt8: case TypeId::kUInt16: case TypeId::kUInt32: {
+    case TypeId::kBool:
+      return parse_bool(text, &out->boolean);
+    case TypeId::kInt8:
+    case TypeId::kInt16:
+    case TypeId::kInt32:
+    case TypeId::kInt64:
+    case TypeId::kUInt8:
+    case TypeId::kUInt16:
+    case TypeId::kUInt32: {
       const TextError error = parse_int64(text, &out->integer);
       if (error != TextError::kOk) return error;
       return out->integer < c.low || out->integer > c.high ? TextError::kOutOfRange : TextError::kOk;
@@ -126,9 +178,12 @@ TextError parse_plain(const FieldCodec& c, std::string_view text, Scalar* out) {
       }
       return parse_uint64(text, &out->unsigned_integer);
     }
-    case TypeId::kFloat32: return parse_float(text, &out->real32);
-    case TypeId::kFloat64: return parse_double(text, &out->real);
-    case TypeId::kDecimal: return parse_decimal(text, c.field.type.precision(), c.field.type.scale(), &out->decimal);
+    case TypeId::kFloat32:
+      return parse_float(text, &out->real32);
+    case TypeId::kFloat64:
+      return parse_double(text, &out->real);
+    case TypeId::kDecimal:
+      return parse_decimal(text, c.field.type.precision(), c.field.type.scale(), &out->decimal);
     case TypeId::kDate:
     case TypeId::kTime:
     case TypeId::kTimestamp: {
@@ -140,14 +195,18 @@ TextError parse_plain(const FieldCodec& c, std::string_view text, Scalar* out) {
       out->integer = days;
       return error;
     }
-    case TypeId::kDuration: return parse_duration(text, &out->integer);
-    case TypeId::kUuid: return parse_uuid(text, out->uuid);
-    case TypeId::kBytes: return parse_base64(text, &out->bytes);
+    case TypeId::kDuration:
+      return parse_duration(text, &out->integer);
+    case TypeId::kUuid:
+      return parse_uuid(text, out->uuid);
+    case TypeId::kBytes:
+      return parse_base64(text, &out->bytes);
     case TypeId::kEnum: {
       out->integer = c.label_index(text);
       return out->integer < 0 ? TextError::kMalformed : TextError::kOk;
     }
-    default: return TextError::kMalformed;
+    default:
+      return TextError::kMalformed;
   }
 }
 
@@ -173,8 +232,14 @@ TextError parse_coerced(const FieldCodec& c, std::string_view text, Scalar* out)
       }
       return TextError::kOk;
     }
-    case TypeId::kInt8: case TypeId::kInt16: case TypeId::kInt32: case TypeId::kInt64:
-    case TypeId::kUInt8: case TypeId::kUInt16: case TypeId::kUInt32: case TypeId::kUInt64: {
+    case TypeId::kInt8:
+    case TypeId::kInt16:
+    case TypeId::kInt32:
+    case TypeId::kInt64:
+    case TypeId::kUInt8:
+    case TypeId::kUInt16:
+    case TypeId::kUInt32:
+    case TypeId::kUInt64: {
       columnar::int128 value;
       if (!integral_text(text, &value)) return plain;
       if (c.id == TypeId::kUInt64) {
@@ -202,7 +267,8 @@ TextError parse_coerced(const FieldCodec& c, std::string_view text, Scalar* out)
       }
       return plain;
     }
-    default: return plain;
+    default:
+      return plain;
   }
 }
 
@@ -252,7 +318,8 @@ int32_t FieldCodec::label_index(std::string_view text) const {
   return at != labels_.end() && at->first == text ? at->second : -1;
 }
 
-std::optional<Undecodable> scalar_from_text(const FieldCodec& codec, std::string_view text, Scalar* out, bool* coerced) {
+std::optional<Undecodable> scalar_from_text(const FieldCodec& codec, std::string_view text, Scalar* out,
+                                            bool* coerced) {
   TextError error = parse_plain(codec, text, out);
   if (error == TextError::kOk) return std::nullopt;
   if (codec.options.coerce) {

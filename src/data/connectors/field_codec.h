@@ -21,7 +21,7 @@ struct FieldCodec {
   columnar::Field field;
   FieldOptions options;
   columnar::TypeId id = columnar::TypeId::kNull;
-  int64_t low = 0, high = 0;           // integers but uint64
+  int64_t low = 0, high = 0;  // integers but uint64
   std::shared_ptr<const columnar::FieldText> text;
   hot::TimeLayout json_layout, csv_layout;  // width 0: the format has none
   hot::Op op = hot::Op::kGeneral;
@@ -34,8 +34,8 @@ struct FieldCodec {
   std::vector<std::pair<std::string, int32_t>> labels_;  // sorted
 };
 
-// A scalar in text form: dates, uuids, labels, numbers in CSV cells and so on. What it fills depends on the type: micros
-// and days and labels in `integer`, and so on.
+// A scalar in text form: dates, uuids, labels, numbers in CSV cells and so on. What it fills depends on the type:
+// micros and days and labels in `integer`, and so on.
 struct Scalar {
   int64_t integer = 0;
   uint64_t unsigned_integer = 0;

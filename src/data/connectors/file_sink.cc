@@ -67,7 +67,9 @@ Status closed_pipe(Status status) {
 // Standard output, FIFOs, devices.
 class StreamOutput : public Output {
  public:
-  StreamOutput(os::Fd fd, std::string name, const StopFlag* stop) : fd_(std::move(fd)), stop_(stop) { name_ = std::move(name); }
+  StreamOutput(os::Fd fd, std::string name, const StopFlag* stop) : fd_(std::move(fd)), stop_(stop) {
+    name_ = std::move(name);
+  }
   void discard() override { fd_.reset(); }
   bool atomic() const override { return false; }
 
@@ -154,7 +156,8 @@ class ReplacingOutput : public Output {
   Status close(bool sync) override { return sync ? file_.sync() : Status(); }
   Status show() override {
     if (must_be_new_ && os::exists(file_.target())) {
-      return already_exists("{} came to be while the run was under way", name_).with_hint("mode=\"replace\" would replace it");
+      return already_exists("{} came to be while the run was under way", name_)
+          .with_hint("mode=\"replace\" would replace it");
     }
     return file_.publish();
   }
@@ -231,13 +234,15 @@ Result<std::unique_ptr<OutputFile>> open_program_output(const Locator& locator, 
 Result<std::unique_ptr<OutputFile>> open_path_output(const Locator& locator, const OutputOptions& options) {
   const std::string& path = locator.path;
   const auto info = os::file_info(path);
-  if (info.ok() && info.value().folder()) return invalid_argument("{} is a directory, so it cannot be written to", path);
+  if (info.ok() && info.value().folder())
+    return invalid_argument("{} is a directory, so it cannot be written to", path);
   if (info.ok() && !info.value().regular()) {
     return std::unique_ptr<OutputFile>(
         new StreamOutput(RUNINK_TRY(os::open_file(path, os::OpenMode::kAppend)), path, options.stop));
   }
   if (info.ok() && options.mode == SinkMode::kFail) {
-    return already_exists("{} is there already", path).with_hint("remove it, or use mode=\"replace\" or mode=\"append\"");
+    return already_exists("{} is there already", path)
+        .with_hint("remove it, or use mode=\"replace\" or mode=\"append\"");
   }
   if (options.make_folders) {
     RUNINK_RETURN_IF_ERROR(os::make_directories(os::folder_of(path)).with_context("make the folder of " + path));
@@ -249,9 +254,9 @@ Result<std::unique_ptr<OutputFile>> open_path_output(const Locator& locator, con
     const bool starts_empty = !info.ok() || info.value().size == 0;
     return std::unique_ptr<OutputFile>(new AppendingOutput(std::move(spool), path, options.permissions, starts_empty));
   }
-  os::AtomicFile file = RUNINK_TRY(options.temp_path.empty()
-                                       ? os::AtomicFile::create(path, options.permissions)
-                                       : os::AtomicFile::create_at(options.temp_path, path, options.permissions));
+  os::AtomicFile file =
+      RUNINK_TRY(options.temp_path.empty() ? os::AtomicFile::create(path, options.permissions)
+                                           : os::AtomicFile::create_at(options.temp_path, path, options.permissions));
   return std::unique_ptr<OutputFile>(new ReplacingOutput(std::move(file), path, options.mode == SinkMode::kFail));
 }
 
@@ -259,13 +264,17 @@ Result<std::unique_ptr<OutputFile>> open_path_output(const Locator& locator, con
 
 Result<std::unique_ptr<OutputFile>> open_output(const Locator& locator, const OutputOptions& options) {
   switch (locator.kind) {
-    case LocatorKind::kPath: return open_path_output(locator, options);
-    case LocatorKind::kProgram: return open_program_output(locator, options);
-    case LocatorKind::kStandard: break;
+    case LocatorKind::kPath:
+      return open_path_output(locator, options);
+    case LocatorKind::kProgram:
+      return open_program_output(locator, options);
+    case LocatorKind::kStandard:
+      break;
   }
   const int copy = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   if (copy < 0) return from_errno(errno, "write to standard output");
-  return std::unique_ptr<OutputFile>(new StreamOutput(os::Fd(copy, "standard output"), "standard output", options.stop));
+  return std::unique_ptr<OutputFile>(
+      new StreamOutput(os::Fd(copy, "standard output"), "standard output", options.stop));
 }
 
 }  // namespace runink::connectors

@@ -1,8 +1,8 @@
 // Where bytes go: a file published atomically, a file appended to, standard output, or a program's standard input.
 //
-// One thread at a time. Every error names the target and what was attempted (a full disk is kResourceExhausted, a closed
-// pipe kAborted with kind "sink.closed"); after an error nothing more is accepted, and publish() is refused. A path that
-// is a FIFO or a device is written to like standard output.
+// One thread at a time. Every error names the target and what was attempted (a full disk is kResourceExhausted, a
+// closed pipe kAborted with kind "sink.closed"); after an error nothing more is accepted, and publish() is refused. A
+// path that is a FIFO or a device is written to like standard output.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +26,9 @@ Result<SinkMode> parse_sink_mode(std::string_view word);  // "replace", "append"
 
 struct OutputOptions {
   SinkMode mode = SinkMode::kReplace;
-  unsigned permissions = 0644;   // before the umask; 0600 for anything with raw records
-  bool make_folders = true;      // missing parents of the target
-  std::string temp_path;         // kReplace, kFail: a name chosen and recorded by the caller; empty: made here
+  unsigned permissions = 0644;     // before the umask; 0600 for anything with raw records
+  bool make_folders = true;        // missing parents of the target
+  std::string temp_path;           // kReplace, kFail: a name chosen and recorded by the caller; empty: made here
   const StopFlag* stop = nullptr;  // ends a wait for a program that does not read: kCancelled, kind "run.interrupted"
 };
 
@@ -36,8 +36,8 @@ class OutputFile {
  public:
   virtual ~OutputFile() = default;  // unpublished: discards
   virtual Status write(std::string_view bytes) = 0;
-  // No more bytes: flushes, syncs a file if asked to, waits for a program to end (its failure is an error). Nothing is visible
-  // yet. Calls after the first do nothing.
+  // No more bytes: flushes, syncs a file if asked to, waits for a program to end (its failure is an error). Nothing is
+  // visible yet. Calls after the first do nothing.
   virtual Status finish(bool sync = true) = 0;
   // Makes a finished file visible. For standard output and programs, which cannot take back, does nothing.
   virtual Status publish() = 0;

@@ -1,8 +1,8 @@
 #include "data/connectors/hot.h"
 
 #include <cstdlib>
-#include <initializer_list>
 #include <cstring>
+#include <initializer_list>
 
 namespace runink::connectors::hot {
 

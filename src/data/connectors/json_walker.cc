@@ -381,7 +381,8 @@ bool JsonWalker::number_field(const FieldCodec& codec, size_t column) {
   return text_scalar(codec, column, text, value);
 }
 
-// ---- tokens ----------------------------------------------------------------------------------------------------------
+// ---- tokens
+// ----------------------------------------------------------------------------------------------------------
 
 bool JsonWalker::scan_string(TextEnd* out) {
   const auto find = hot::loops().find_json_special;
@@ -401,7 +402,9 @@ bool JsonWalker::scan_string(TextEnd* out) {
       for (int i = 0; i < 4; ++i) {
         if (at + i >= end_) return fail(Undecodable::kTruncated, end_);
         const char c = at[i];
-        const int digit = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+        const int digit = c >= '0' && c <= '9'                     ? c - '0'
+                          : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                                   : -1;
         if (digit < 0) return fail(Undecodable::kSyntax, at + i);
         value = value * 16 + static_cast<uint32_t>(digit);
       }
@@ -410,7 +413,16 @@ bool JsonWalker::scan_string(TextEnd* out) {
     };
     if (p + 1 >= end_) return fail(Undecodable::kTruncated, end_);
     switch (p[1]) {
-      case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't': p += 2; break;
+      case '"':
+      case '\\':
+      case '/':
+      case 'b':
+      case 'f':
+      case 'n':
+      case 'r':
+      case 't':
+        p += 2;
+        break;
       case 'u': {
         uint32_t unit = 0, low = 0;
         if (!hex(p + 2, &unit)) return false;
@@ -424,7 +436,8 @@ bool JsonWalker::scan_string(TextEnd* out) {
         p += 6;
         break;
       }
-      default: return fail(Undecodable::kSyntax, p + 1);
+      default:
+        return fail(Undecodable::kSyntax, p + 1);
     }
   }
 }
@@ -449,11 +462,21 @@ bool JsonWalker::unescape(const char* p, const char* stop, char* out, size_t* si
     const char kind = p[1];
     p += 2;
     switch (kind) {
-      case 'b': *out++ = '\b'; break;
-      case 'f': *out++ = '\f'; break;
-      case 'n': *out++ = '\n'; break;
-      case 'r': *out++ = '\r'; break;
-      case 't': *out++ = '\t'; break;
+      case 'b':
+        *out++ = '\b';
+        break;
+      case 'f':
+        *out++ = '\f';
+        break;
+      case 'n':
+        *out++ = '\n';
+        break;
+      case 'r':
+        *out++ = '\r';
+        break;
+      case 't':
+        *out++ = '\t';
+        break;
       case 'u': {
         uint32_t c = hex(p);
         p += 4;
@@ -479,7 +502,8 @@ bool JsonWalker::unescape(const char* p, const char* stop, char* out, size_t* si
         }
         break;
       }
-      default: *out++ = kind;
+      default:
+        *out++ = kind;
     }
   }
   *size = static_cast<size_t>(out - begin);
@@ -534,7 +558,9 @@ bool JsonWalker::skip_value(int depth) {
       p_ = end.stop + 1;
       return true;
     }
-    case 't': case 'f': case 'n': {
+    case 't':
+    case 'f':
+    case 'n': {
       const std::string_view word = *p_ == 't' ? "true" : *p_ == 'f' ? "false" : "null";
       const auto left = std::string_view(p_, static_cast<size_t>(end_ - p_));
       if (left.substr(0, word.size()) != word) {
@@ -543,7 +569,8 @@ bool JsonWalker::skip_value(int depth) {
       p_ += word.size();
       return true;
     }
-    case '{': case '[': {
+    case '{':
+    case '[': {
       if (depth + 1 > kMaxDepth) return fail(Undecodable::kTooDeep, p_);
       const char close = *p_ == '{' ? '}' : ']';
       const bool keyed = *p_ == '{';
@@ -586,11 +613,12 @@ bool JsonWalker::skip_value(int depth) {
   }
 }
 
-// ---- lists and structs in lists --------------------------------------------------------------------------------------
+// ---- lists and structs in lists
+// --------------------------------------------------------------------------------------
 
 const FieldCodec& JsonWalker::codec_of(const columnar::DataType& type, const FieldCodec& parent) {
-  const std::string key = type.to_string() + (parent.options.coerce ? "!" : "") + "\n" + parent.field.format + "\n" +
-                          parent.field.zone;
+  const std::string key =
+      type.to_string() + (parent.options.coerce ? "!" : "") + "\n" + parent.field.format + "\n" + parent.field.zone;
   const auto found = element_codecs_.find(key);
   if (found != element_codecs_.end()) return found->second;
   columnar::Field field;
@@ -740,9 +768,9 @@ bool JsonWalker::list_value(const columnar::DataType& type, const FieldCodec& co
     return true;
   }
   const bool number_type = type.is_numeric();
-  const bool fits = word ? type.id() == TypeId::kBool
-                         : quoted ? !number_type && type.id() != TypeId::kBool
-                                  : number_type && (integral || !type.is_integer());
+  const bool fits = word     ? type.id() == TypeId::kBool
+                    : quoted ? !number_type && type.id() != TypeId::kBool
+                             : number_type && (integral || !type.is_integer());
   if (!fits) {
     if (!coerce) return wrong();
     coerced_ = true;
@@ -753,22 +781,40 @@ bool JsonWalker::list_value(const columnar::DataType& type, const FieldCodec& co
   if (bad) return fail(*bad, value, column);
   if (coerced) coerced_ = true;
   switch (type.id()) {
-    case TypeId::kBool: *out = Value(scalar.boolean); break;
-    case TypeId::kUInt64: *out = Value(scalar.unsigned_integer); break;
-    case TypeId::kUInt8: case TypeId::kUInt16: case TypeId::kUInt32:
+    case TypeId::kBool:
+      *out = Value(scalar.boolean);
+      break;
+    case TypeId::kUInt64:
+      *out = Value(scalar.unsigned_integer);
+      break;
+    case TypeId::kUInt8:
+    case TypeId::kUInt16:
+    case TypeId::kUInt32:
       *out = Value(static_cast<uint64_t>(scalar.integer));
       break;
-    case TypeId::kFloat32: *out = Value(static_cast<double>(scalar.real32)); break;
-    case TypeId::kFloat64: *out = Value(scalar.real); break;
-    case TypeId::kDecimal: *out = Value(scalar.decimal); break;
-    case TypeId::kUuid: *out = Value(std::string(reinterpret_cast<const char*>(scalar.uuid), 16)); break;
-    case TypeId::kBytes: *out = Value(scalar.bytes); break;
-    default: *out = Value(scalar.integer);
+    case TypeId::kFloat32:
+      *out = Value(static_cast<double>(scalar.real32));
+      break;
+    case TypeId::kFloat64:
+      *out = Value(scalar.real);
+      break;
+    case TypeId::kDecimal:
+      *out = Value(scalar.decimal);
+      break;
+    case TypeId::kUuid:
+      *out = Value(std::string(reinterpret_cast<const char*>(scalar.uuid), 16));
+      break;
+    case TypeId::kBytes:
+      *out = Value(scalar.bytes);
+      break;
+    default:
+      *out = Value(scalar.integer);
   }
   return true;
 }
 
-// ---- single values ---------------------------------------------------------------------------------------------------
+// ---- single values
+// ---------------------------------------------------------------------------------------------------
 
 const char* JsonWalker::value_at(const char* p, const char* end, int32_t column, bool* coerced) {
   begin_ = p_ = p;

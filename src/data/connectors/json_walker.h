@@ -1,5 +1,5 @@
-// JsonWalker: the strict, general way through one JSON record (RFC 8259), in any key order, spacing and nesting, with the
-// exact reason where it is broken. It decides what is right; the hot loop only goes the same way faster.
+// JsonWalker: the strict, general way through one JSON record (RFC 8259), in any key order, spacing and nesting, with
+// the exact reason where it is broken. It decides what is right; the hot loop only goes the same way faster.
 //
 // A JsonWalker belongs to one reader. Text given to it must be valid UTF-8 (or walk() is not to be called), followed by
 // at least 64 readable bytes.
@@ -39,7 +39,8 @@ class DriftCounter {
 
 class JsonWalker {
  public:
-  JsonWalker(const std::vector<FieldCodec>& codecs, bool open, size_t open_column, RowBuilder* rows, DriftCounter* drift);
+  JsonWalker(const std::vector<FieldCodec>& codecs, bool open, size_t open_column, RowBuilder* rows,
+             DriftCounter* drift);
 
   struct Failure {
     Undecodable reason = Undecodable::kSyntax;
@@ -73,10 +74,10 @@ class JsonWalker {
  private:
   struct Node {
     std::string name;
-    int32_t column = -1;           // a leaf
-    std::vector<Node> children;    // else a struct
+    int32_t column = -1;                                     // a leaf
+    std::vector<Node> children;                              // else a struct
     std::unordered_map<std::string_view, uint32_t> by_name;  // when there are many children
-    uint32_t index = 0;            // among all struct nodes
+    uint32_t index = 0;                                      // among all struct nodes
     void finish(uint32_t* counter);
   };
   struct TextEnd {
@@ -96,12 +97,13 @@ class JsonWalker {
   bool string_field(const FieldCodec& codec, size_t column);
   bool number_field(const FieldCodec& codec, size_t column);
   bool text_scalar(const FieldCodec& codec, size_t column, std::string_view text, const char* at);
-  bool scan_string(TextEnd* out);                       // at the byte after the opening quote; checks escapes
+  bool scan_string(TextEnd* out);  // at the byte after the opening quote; checks escapes
   bool unescape(const char* p, const char* stop, char* out, size_t* size);  // escapes are known to be well formed
   std::string_view string_text(const TextEnd& end, const char* begin);      // unescaped, into scratch_ if need be
-  bool scan_number(bool* integral);                     // p_ moves behind it
+  bool scan_number(bool* integral);                                         // p_ moves behind it
   bool skip_value(int depth);
-  bool list_value(const columnar::DataType& type, const FieldCodec& codec, int depth, int32_t column, columnar::Value* out);
+  bool list_value(const columnar::DataType& type, const FieldCodec& codec, int depth, int32_t column,
+                  columnar::Value* out);
   const FieldCodec& codec_of(const columnar::DataType& type, const FieldCodec& parent);
 
   const std::vector<FieldCodec>& codecs_;

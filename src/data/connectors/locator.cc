@@ -12,18 +12,24 @@ namespace runink::connectors {
 
 std::string_view format_name(DataFormat format) {
   switch (format) {
-    case DataFormat::kNdjson: return "ndjson";
-    case DataFormat::kCsv: return "csv";
-    case DataFormat::kArrow: return "arrow";
+    case DataFormat::kNdjson:
+      return "ndjson";
+    case DataFormat::kCsv:
+      return "csv";
+    case DataFormat::kArrow:
+      return "arrow";
   }
   return "unknown";
 }
 
 std::string_view compression_name(Compression compression) {
   switch (compression) {
-    case Compression::kNone: return "none";
-    case Compression::kGzip: return "gzip";
-    case Compression::kZstd: return "zstd";
+    case Compression::kNone:
+      return "none";
+    case Compression::kGzip:
+      return "gzip";
+    case Compression::kZstd:
+      return "zstd";
   }
   return "unknown";
 }
@@ -121,7 +127,8 @@ std::string_view scheme_of(std::string_view text) {
   const size_t colon = text.find("://");
   if (colon == std::string_view::npos || colon == 0) return {};
   for (const char c : text.substr(0, colon)) {
-    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+    const bool fits =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
     if (!fits) return {};
   }
   return text.substr(0, colon);
@@ -132,8 +139,8 @@ Result<Locator> parse(std::string_view text, const LocatorOptions& options, bool
   const char* const what = source ? "source" : "sink";
   if (!options.exec.empty()) {
     if (!text.empty()) {
-      return invalid_argument("a {} is either a path or a program, but both \"{}\" and exec=\"{}\" are given", what, text,
-                              options.exec);
+      return invalid_argument("a {} is either a path or a program, but both \"{}\" and exec=\"{}\" are given", what,
+                              text, options.exec);
     }
     out.kind = LocatorKind::kProgram;
     out.text = options.exec;
@@ -143,7 +150,8 @@ Result<Locator> parse(std::string_view text, const LocatorOptions& options, bool
     RUNINK_RETURN_IF_ERROR(choose_format(out, options));
     return out;
   }
-  if (text.empty()) return invalid_argument("the {} is empty", what).with_hint("give a path, \"-\", or exec=\"program …\"");
+  if (text.empty())
+    return invalid_argument("the {} is empty", what).with_hint("give a path, \"-\", or exec=\"program …\"");
   if (text.find('\0') != std::string_view::npos) return invalid_argument("the path of a {} holds a NUL byte", what);
   out.text = std::string(text);
   if (text == "-") {
@@ -161,7 +169,8 @@ Result<Locator> parse(std::string_view text, const LocatorOptions& options, bool
     path.remove_prefix(scheme.size() + 3);
     if (path.empty() || path[0] != '/') {
       const std::string_view host = path.substr(0, path.find('/'));
-      return invalid_argument("{}: \"{}\" stands where a host would, and files of other hosts cannot be reached", text, host)
+      return invalid_argument("{}: \"{}\" stands where a host would, and files of other hosts cannot be reached", text,
+                              host)
           .with_hint(fmt::format("for a path in the project write \"{}\", for an absolute one file:///{}", path, path));
     }
   }

@@ -22,7 +22,7 @@ namespace runink::connectors {
 enum class DataFormat : uint8_t { kNdjson, kCsv, kArrow };
 enum class Compression : uint8_t { kNone, kGzip, kZstd };
 
-std::string_view format_name(DataFormat format);            // "ndjson", "csv", "arrow"
+std::string_view format_name(DataFormat format);             // "ndjson", "csv", "arrow"
 std::string_view compression_name(Compression compression);  // "none", "gzip", "zstd"
 
 enum class LocatorKind : uint8_t { kPath, kStandard, kProgram };
@@ -36,7 +36,7 @@ struct Locator {
   std::string working_directory;     // kProgram: the project root
   DataFormat format = DataFormat::kNdjson;
   Compression compression = Compression::kNone;
-  char delimiter = ',';              // kCsv: tab for .tsv or format="tsv"
+  char delimiter = ',';  // kCsv: tab for .tsv or format="tsv"
 };
 
 struct LocatorOptions {

@@ -22,9 +22,11 @@ LocatorOptions in_project(const std::string& format = "", const std::string& com
 std::string shown(const Result<Locator>& got) {
   if (!got.ok()) return got.status().message();
   const Locator& l = *got;
-  return (l.kind == LocatorKind::kPath ? l.path : l.kind == LocatorKind::kStandard ? "standard" : "program") + " " +
-         std::string(format_name(l.format)) + " " + std::string(compression_name(l.compression)) + (l.delimiter == '\t' ? " tab" : "") +
-         (l.is_glob ? " glob" : "");
+  return (l.kind == LocatorKind::kPath       ? l.path
+          : l.kind == LocatorKind::kStandard ? "standard"
+                                             : "program") +
+         " " + std::string(format_name(l.format)) + " " + std::string(compression_name(l.compression)) +
+         (l.delimiter == '\t' ? " tab" : "") + (l.is_glob ? " glob" : "");
 }
 
 TEST(Locator, PathsAndWhatTheirExtensionsSay) {

@@ -1,5 +1,5 @@
-// Fuzz target: any bytes as NDJSON. The hot loops, the general code and any cutting into chunks must agree; what is read
-// must be written so that it reads back the same; every byte is in a record, a bad record, or blank.
+// Fuzz target: any bytes as NDJSON. The hot loops, the general code and any cutting into chunks must agree; what is
+// read must be written so that it reads back the same; every byte is in a record, a bad record, or blank.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -13,9 +13,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using columnar::TypeId;
   static const ReaderOptions options = [] {
     ReaderOptions made = reader_options(
-        {make_field("date", TypeId::kTimestamp, "%Y/%m/%d %H:%M"), make_field("delay", TypeId::kInt16), make_field("ratio", TypeId::kFloat64),
-         make_field("origin", TypeId::kString), make_field("tags", DataType::list(TypeId::kString)),
-         make_field("billing.city", TypeId::kString), make_field("ok", TypeId::kBool), make_field("any", TypeId::kJson)});
+        {make_field("date", TypeId::kTimestamp, "%Y/%m/%d %H:%M"), make_field("delay", TypeId::kInt16),
+         make_field("ratio", TypeId::kFloat64), make_field("origin", TypeId::kString),
+         make_field("tags", DataType::list(TypeId::kString)), make_field("billing.city", TypeId::kString),
+         make_field("ok", TypeId::kBool), make_field("any", TypeId::kJson)});
     made.fields[1].coerce = true;
     made.open = true;
     return made;

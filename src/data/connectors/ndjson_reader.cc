@@ -12,8 +12,8 @@ Result<std::unique_ptr<NdjsonReader>> NdjsonReader::make(const ReaderOptions& op
   std::vector<FieldCodec> codecs;
   std::vector<columnar::Field> fields = options.schema->fields();
   for (size_t i = 0; i < fields.size(); ++i) {
-    codecs.push_back(RUNINK_TRY(
-        FieldCodec::make(fields[i], i < options.fields.size() ? options.fields[i] : FieldOptions())));
+    codecs.push_back(
+        RUNINK_TRY(FieldCodec::make(fields[i], i < options.fields.size() ? options.fields[i] : FieldOptions())));
   }
   columnar::SchemaPtr schema = options.schema;
   if (options.open) {
@@ -77,7 +77,8 @@ Result<ChunkReport> NdjsonReader::parse(const ChunkPtr& chunk, const BatchCallba
   ChunkReport report;
   const char* const base = chunk->bytes.data();
   const char* const end = base + chunk->bytes.size();
-  const bool all_utf8 = simdjson::validate_utf8(base, chunk->bytes.size());
+  const bool all_utf8 =
+      loops_->is_ascii(base, chunk->bytes.size()) || simdjson::validate_utf8(base, chunk->bytes.size());
   context_.base = base;
   context_.p = base;
   context_.end = end;
@@ -232,8 +233,10 @@ void NdjsonReader::learn(const char* record, const char* next, uint32_t break_le
   plan->steps.back().break_length = break_length;
   plan->missing = walker_.missing();
   // A default in the place of an explicit null is not part of the shape: such a null is a miss in the hot loop.
-  plan->verbatim = walker_.places().size() == options_.schema->size() && plan->missing.size() == (options_.open ? 1u : 0u);
-  for (size_t i = 0; i < places.size() && plan->verbatim; ++i) plan->verbatim = places[i].column == static_cast<int32_t>(i);
+  plan->verbatim =
+      walker_.places().size() == options_.schema->size() && plan->missing.size() == (options_.open ? 1u : 0u);
+  for (size_t i = 0; i < places.size() && plan->verbatim; ++i)
+    plan->verbatim = places[i].column == static_cast<int32_t>(i);
   if (plans_.size() < kPlans) {
     current_ = plans_.size();
     plans_.push_back(std::move(plan));

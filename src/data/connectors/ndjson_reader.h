@@ -28,16 +28,16 @@ class NdjsonReader : public RecordReader {
   // A shape of records.
   struct Plan {
     std::vector<hot::Step> steps;
-    std::deque<std::string> rest;    // of step texts longer than kStepInline; addresses stay
-    std::vector<int32_t> missing;    // columns that such records lack
-    std::vector<uint32_t> drift;     // names they have that the contract lacks
+    std::deque<std::string> rest;  // of step texts longer than kStepInline; addresses stay
+    std::vector<int32_t> missing;  // columns that such records lack
+    std::vector<uint32_t> drift;   // names they have that the contract lacks
     bool verbatim = false;
   };
   static constexpr size_t kPlans = 4;
 
   NdjsonReader(const ReaderOptions& options, columnar::SchemaPtr schema, std::vector<FieldCodec> codecs,
                const hot::Loops* loops);
-  bool run_plans();                          // true if any record was taken
+  bool run_plans();  // true if any record was taken
   void apply(const Plan& plan, int64_t first_row);
   void general_record(const char* line_end, const char* next, ChunkReport& report);
   void learn(const char* record, const char* next, uint32_t break_length);

@@ -25,7 +25,8 @@ ReadBack read_all(const std::string& text, const ReaderOptions& options) {
   const size_t count = hot::all_loops(levels, 3);
   for (size_t i = 0; i < count; ++i) {
     const ReadBack hot = read_back(text, options, 1 << 19, levels[i]);
-    EXPECT_TRUE(hot.same_data(general)) << levels[i]->name << " differs from the general code on\n" << text.substr(0, 2000);
+    EXPECT_TRUE(hot.same_data(general)) << levels[i]->name << " differs from the general code on\n"
+                                        << text.substr(0, 2000);
   }
   return general;
 }
@@ -58,7 +59,8 @@ TEST(NdjsonReader, ReadsTheRecordsOfAContract) {
 TEST(NdjsonReader, TakesAnyKeyOrderAndSpacing) {
   const std::string text =
       "{\"delay\": 5, \"date\" :\"2001/01/10 18:20\" ,\t\"destination\":\"MDW\",\"origin\":\"BOS\",\"distance\":1}\n"
-      "  { \"delay\" : 6 , \"date\":\"2001/01/10 18:21\",\"destination\":\"MDW\",\"origin\":\"BOS\",\"distance\":1 }  \n";
+      "  { \"delay\" : 6 , \"date\":\"2001/01/10 18:21\",\"destination\":\"MDW\",\"origin\":\"BOS\",\"distance\":1 }  "
+      "\n";
   const ReadBack got = read_all(text, flight_options());
   ASSERT_EQ(got.rows.size(), 2u);
   EXPECT_EQ(got.rows[0], R"({"date":"2001/01/10 18:20","delay":5,"distance":1,"origin":"BOS","destination":"MDW"})");
@@ -78,7 +80,8 @@ TEST(NdjsonReader, DefaultsStandForAbsentAndNullAndAreNeverVerbatim) {
   options.fields[0].default_value = Value(int64_t{7});
   options.fields[1].default_value = Value(std::string("x"));
   const ReadBack got = read_all("{\"a\":1}\n{\"a\":1}\n{\"a\":null,\"b\":\"y\"}\n{\"a\":null,\"b\":\"y\"}\n", options);
-  EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"b":"x"})", R"({"a":1,"b":"x"})", R"({"a":7,"b":"y"})", R"({"a":7,"b":"y"})"));
+  EXPECT_THAT(got.rows,
+              ElementsAre(R"({"a":1,"b":"x"})", R"({"a":1,"b":"x"})", R"({"a":7,"b":"y"})", R"({"a":7,"b":"y"})"));
   EXPECT_THAT(got.verbatim, ElementsAre(false, false, false, false));
 }
 
@@ -102,17 +105,19 @@ TEST(NdjsonReader, OpenContractsKeepUnknownFields) {
   options.open = true;
   const std::string text = "{\"a\":1,\"b\":[1, 2],\"c\":\"\\u00e9\"}\n{\"a\":2}\n{\"a\":2}\n{\"b\":null,\"a\":3}\n";
   const ReadBack got = read_all(text, options);
-  EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"b":[1, 2],"c":"\u00e9"})", R"({"a":2})", R"({"a":2})", R"({"a":3,"b":null})"));
+  EXPECT_THAT(got.rows,
+              ElementsAre(R"({"a":1,"b":[1, 2],"c":"\u00e9"})", R"({"a":2})", R"({"a":2})", R"({"a":3,"b":null})"));
   EXPECT_THAT(got.verbatim, ElementsAre(false, true, true, false));
 }
 
 TEST(NdjsonReader, FlattensStructs) {
-  const ReaderOptions options = reader_options(
-      {make_field("id", TypeId::kInt64), make_field("billing.city", TypeId::kString), make_field("billing.geo.lat", TypeId::kFloat64)});
+  const ReaderOptions options =
+      reader_options({make_field("id", TypeId::kInt64), make_field("billing.city", TypeId::kString),
+                      make_field("billing.geo.lat", TypeId::kFloat64)});
   const std::string line = R"({"id":1,"billing":{"city":"Bern","geo":{"lat":46.5}}})";
   const ReadBack got = read_all(line + "\n" + line + "\n" + R"({"billing":null,"id":2})" + "\n" +
-                                    R"({"billing":{"geo":null,"zip":3000},"id":2})" + "\n" + R"({"id":1,"billing":5})" + "\n" +
-                                    R"({"id":1,"billing":{},"billing":{}})" + "\n",
+                                    R"({"billing":{"geo":null,"zip":3000},"id":2})" + "\n" + R"({"id":1,"billing":5})" +
+                                    "\n" + R"({"id":1,"billing":{},"billing":{}})" + "\n",
                                 options);
   EXPECT_THAT(got.rows, ElementsAre(line, line, R"({"id":2,"billing":{"city":null,"geo":{"lat":null}}})",
                                     R"({"id":2,"billing":{"city":null,"geo":{"lat":null}}})"));
@@ -134,14 +139,17 @@ TEST(NdjsonReader, Lists) {
   EXPECT_EQ(value_of(list, "[5000000000]"), "out_of_range:v");
   EXPECT_EQ(value_of(list, "[1,]"), "syntax:v");
   EXPECT_EQ(value_of(list, "7"), "wrong_type:v");
-  const DataType structs = DataType::list(DataType::structure({make_field("a", TypeId::kString), make_field("b", TypeId::kBool)}));
+  const DataType structs =
+      DataType::list(DataType::structure({make_field("a", TypeId::kString), make_field("b", TypeId::kBool)}));
   EXPECT_EQ(value_of(structs, R"([{"b":true,"a":"x"},{}])"), R"([{"a":"x","b":true},{"a":null,"b":null}])");
   EXPECT_EQ(value_of(structs, R"([{"a":"x","a":"y"}])"), "duplicate_key:v");
 }
 
 TEST(NdjsonReader, ListsAfterABrokenRecordAreWhole) {
-  const ReaderOptions options = reader_options({make_field("t", DataType::list(TypeId::kInt32)), make_field("n", TypeId::kInt8)});
-  const ReadBack got = read_all("{\"t\":[1],\"n\":1}\n{\"t\":[2,3],\"n\":300}\n{\"t\":[4],\"n\":4}\n{\"t\":[5,6],\"n\":5}\n", options);
+  const ReaderOptions options =
+      reader_options({make_field("t", DataType::list(TypeId::kInt32)), make_field("n", TypeId::kInt8)});
+  const ReadBack got =
+      read_all("{\"t\":[1],\"n\":1}\n{\"t\":[2,3],\"n\":300}\n{\"t\":[4],\"n\":4}\n{\"t\":[5,6],\"n\":5}\n", options);
   EXPECT_THAT(got.rows, ElementsAre(R"({"t":[1],"n":1})", R"({"t":[4],"n":4})", R"({"t":[5,6],"n":5})"));
 }
 
@@ -243,8 +251,10 @@ TEST(NdjsonReader, OtherTypes) {
   EXPECT_EQ(value_of(TypeId::kTimestamp, "\"2001/1/10 18:20\"", false, "%Y/%m/%d %H:%M"), "bad_text:v");
   EXPECT_EQ(value_of(TypeId::kTimestamp, "\"20010110182059\"", false, "%Y%m%d%H%M%S"), "\"20010110182059\"");
   EXPECT_EQ(value_of(TypeId::kTimestamp, R"("2001\/01\/10 18:20")", false, "%Y/%m/%d %H:%M"), "\"2001/01/10 18:20\"");
-  EXPECT_EQ(value_of(TypeId::kTimestamp, "\"2001-07-10 18:20\"", false, "%Y-%m-%d %H:%M", "Europe/Berlin"), "\"2001-07-10 18:20\"");
-  EXPECT_EQ(value_of(TypeId::kUuid, "\"123E4567-e89b-12d3-a456-426614174000\""), "\"123e4567-e89b-12d3-a456-426614174000\"");
+  EXPECT_EQ(value_of(TypeId::kTimestamp, "\"2001-07-10 18:20\"", false, "%Y-%m-%d %H:%M", "Europe/Berlin"),
+            "\"2001-07-10 18:20\"");
+  EXPECT_EQ(value_of(TypeId::kUuid, "\"123E4567-e89b-12d3-a456-426614174000\""),
+            "\"123e4567-e89b-12d3-a456-426614174000\"");
   EXPECT_EQ(value_of(TypeId::kUuid, "\"123\""), "bad_text:v");
   EXPECT_EQ(value_of(TypeId::kBytes, "\"aGVsbG8=\""), "\"aGVsbG8=\"");
   EXPECT_EQ(value_of(TypeId::kBytes, "\"aGVsbG8\""), "bad_text:v");
@@ -256,14 +266,15 @@ TEST(NdjsonReader, OtherTypes) {
 
 // The whole range of dates and many clock times, read by the hot loops and by the general code.
 TEST(NdjsonReader, TimestampsAgreeOverAllYears) {
-  const ReaderOptions options = reader_options({make_field("v", TypeId::kTimestamp, "%Y-%m-%dT%H:%M:%S"), make_field("d", TypeId::kDate)});
+  const ReaderOptions options =
+      reader_options({make_field("v", TypeId::kTimestamp, "%Y-%m-%dT%H:%M:%S"), make_field("d", TypeId::kDate)});
   std::string text, expected;
   char line[128];
   for (int year = 1; year <= 9999; year += year > 1890 && year < 2170 ? 1 : 97) {
     for (int month = 0; month <= 13; ++month) {
       for (const int day : {0, 1, 28, 29, 30, 31, 32}) {
-        std::snprintf(line, sizeof line, "{\"v\":\"%04d-%02d-%02dT%02d:%02d:%02d\",\"d\":\"%04d-%02d-%02d\"}\n", year, month, day,
-                      (year + day) % 25, (month * 5) % 61, (day * 2) % 61, year, month, day);
+        std::snprintf(line, sizeof line, "{\"v\":\"%04d-%02d-%02dT%02d:%02d:%02d\",\"d\":\"%04d-%02d-%02d\"}\n", year,
+                      month, day, (year + day) % 25, (month * 5) % 61, (day * 2) % 61, year, month, day);
         text += line;
       }
     }
@@ -321,11 +332,13 @@ TEST(NdjsonReader, MessagesNameFieldAndValueUnlessHidden) {
   bad.field = 1;
   bad.at = 9;
   bad.reason = Undecodable::kOutOfRange;
-  EXPECT_THAT(describe(bad, *flight_options().schema, "{\"delay\":3000000000}", true), testing::Not(HasSubstr("3000000000")));
+  EXPECT_THAT(describe(bad, *flight_options().schema, "{\"delay\":3000000000}", true),
+              testing::Not(HasSubstr("3000000000")));
 }
 
 TEST(NdjsonReader, BlankLinesCarriageReturnsAndAMissingLastLineBreak) {
-  const ReadBack got = read_all(std::string("\n  \r\n") + kFlight + "\r\n" + kFlight + "\r\n\n" + kFlight, flight_options());
+  const ReadBack got =
+      read_all(std::string("\n  \r\n") + kFlight + "\r\n" + kFlight + "\r\n\n" + kFlight, flight_options());
   EXPECT_THAT(got.rows, ElementsAre(kFlight, kFlight, kFlight));
   EXPECT_THAT(got.raw, ElementsAre(kFlight, kFlight, kFlight));
   EXPECT_THAT(got.lines, ElementsAre(3, 4, 6));
@@ -357,15 +370,21 @@ TEST(NdjsonReader, ALineOver100MegabytesAndOneThatIsTooLong) {
   const ReadBack got = read_back(text, flight_options());
   ASSERT_EQ(got.rows.size(), 1u);
   EXPECT_THAT(got.rows[0], HasSubstr("\"delay\":4"));
-  const ReadBack over = read_back(std::string(kFlight) + "\n" + text.substr(0, 3'000'000), flight_options(), 1 << 16, nullptr, 1'000'000);
+  const ReadBack over =
+      read_back(std::string(kFlight) + "\n" + text.substr(0, 3'000'000), flight_options(), 1 << 16, nullptr, 1'000'000);
   EXPECT_THAT(over.error, HasSubstr("the record at byte 90 is longer than 1000000 bytes"));
 }
 
 TEST(NdjsonReader, UnneededColumnsAreCheckedButEmpty) {
-  ReaderOptions options = reader_options({make_field("a", TypeId::kInt8), make_field("b", TypeId::kString), make_field("c", TypeId::kInt8)});
+  ReaderOptions options = reader_options(
+      {make_field("a", TypeId::kInt8), make_field("b", TypeId::kString), make_field("c", TypeId::kInt8)});
   options.fields[0].needed = options.fields[1].needed = false;
-  const ReadBack got = read_all("{\"a\":1,\"b\":\"x\",\"c\":1}\n{\"a\":300,\"b\":\"y\",\"c\":2}\n{\"a\":1,\"b\":\"\\n\",\"c\":3}\n{\"a\":1,\"b\":\"zz\",\"c\":4}\n", options);
-  EXPECT_THAT(got.rows, ElementsAre(R"({"a":null,"b":null,"c":1})", R"({"a":null,"b":null,"c":3})", R"({"a":null,"b":null,"c":4})"));
+  const ReadBack got = read_all(
+      "{\"a\":1,\"b\":\"x\",\"c\":1}\n{\"a\":300,\"b\":\"y\",\"c\":2}\n{\"a\":1,\"b\":\"\\n\",\"c\":3}\n{\"a\":1,\"b\":"
+      "\"zz\",\"c\":4}\n",
+      options);
+  EXPECT_THAT(got.rows, ElementsAre(R"({"a":null,"b":null,"c":1})", R"({"a":null,"b":null,"c":3})",
+                                    R"({"a":null,"b":null,"c":4})"));
   EXPECT_EQ(got.bad.size(), 1u);
   EXPECT_THAT(got.verbatim, ElementsAre(true, true, true));
 }
@@ -376,15 +395,28 @@ TEST(NdjsonReader, FullBatchesAndManyShapes) {
   for (int i = 0; i < 10000; ++i) {
     const std::string n = std::to_string(i % 7 == 0 ? -i : i);
     switch (i % 6) {
-      case 0: text += "{\"delay\":" + n + "}\n"; break;
-      case 1: text += "{\"delay\":" + n + ",\"zzz\":1}\n"; break;
-      case 2: text += "{ \"delay\":" + n + "}\r\n"; break;
-      case 3: text += "{\"distance\":null,\"delay\":" + n + "}\n"; break;
-      case 4: text += "{\"delay\":" + n + ",\"origin\":\"A\\u0042\"}\n"; break;
-      default: text += "{\"origin\":\"AB\",\"delay\":" + n + "}\n";
+      case 0:
+        text += "{\"delay\":" + n + "}\n";
+        break;
+      case 1:
+        text += "{\"delay\":" + n + ",\"zzz\":1}\n";
+        break;
+      case 2:
+        text += "{ \"delay\":" + n + "}\r\n";
+        break;
+      case 3:
+        text += "{\"distance\":null,\"delay\":" + n + "}\n";
+        break;
+      case 4:
+        text += "{\"delay\":" + n + ",\"origin\":\"A\\u0042\"}\n";
+        break;
+      default:
+        text += "{\"origin\":\"AB\",\"delay\":" + n + "}\n";
     }
-    expected.push_back("{\"date\":null,\"delay\":" + n + ",\"distance\":null,\"origin\":" + (i % 6 >= 4 ? "\"AB\"" : "null") + ",\"destination\":null}");
-    if (expected.back().find(":-0,") != std::string::npos) expected.back().replace(expected.back().find(":-0,"), 4, ":0,");
+    expected.push_back("{\"date\":null,\"delay\":" + n +
+                       ",\"distance\":null,\"origin\":" + (i % 6 >= 4 ? "\"AB\"" : "null") + ",\"destination\":null}");
+    if (expected.back().find(":-0,") != std::string::npos)
+      expected.back().replace(expected.back().find(":-0,"), 4, ":0,");
   }
   const ReadBack got = read_all(text, flight_options());
   EXPECT_EQ(got.rows, expected);

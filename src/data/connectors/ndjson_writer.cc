@@ -100,8 +100,12 @@ void NdjsonWriter::write_value(const WriteField& f, int64_t row, OutCursor& out)
   };
   if (f.is_null(row)) return null();
   switch (f.field.type.id()) {
-    case TypeId::kString: write_json_string(f.text_at(row), out); return;
-    case TypeId::kJson: write_json_on_one_line(f.text_at(row), out); return;
+    case TypeId::kString:
+      write_json_string(f.text_at(row), out);
+      return;
+    case TypeId::kJson:
+      write_json_on_one_line(f.text_at(row), out);
+      return;
     case TypeId::kBytes:
       scratch_.clear();
       columnar::append_base64(scratch_, f.text_at(row));
@@ -122,7 +126,8 @@ void NdjsonWriter::write_value(const WriteField& f, int64_t row, OutCursor& out)
       f.text->append_json(*f.column, row, scratch_);
       write_json_on_one_line(scratch_, out);
       return;
-    case TypeId::kNull: return null();
+    case TypeId::kNull:
+      return null();
     default: {
       out.ensure(scalar_room(f) + 2);
       // A format may hold characters that JSON escapes.

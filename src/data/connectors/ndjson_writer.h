@@ -25,7 +25,7 @@ class NdjsonWriter : public RecordWriter {
  private:
   // Text, then the value of a field; the last one of a program has no field.
   struct Piece {
-    std::string literal;    // followed by 64 bytes that may be read
+    std::string literal;  // followed by 64 bytes that may be read
     size_t length = 0;
     int32_t field = -1;
     columnar::TypeId type = columnar::TypeId::kNull;
@@ -44,7 +44,7 @@ class NdjsonWriter : public RecordWriter {
   void run(const Program& program, int64_t row, OutCursor& out);
 
   std::vector<WriteField> fields_;
-  Program whole_, suffix_;   // all fields with the opening brace; those after the verbatim prefix, each with its comma
+  Program whole_, suffix_;  // all fields with the opening brace; those after the verbatim prefix, each with its comma
   size_t verbatim_prefix_ = 0;
   int32_t open_field_ = -1;
   std::string scratch_;

@@ -30,10 +30,14 @@ class DescriptorInput : public RawInput {
   DescriptorInput(os::Fd fd, std::string name, const os::FileInfo& info, const StopFlag* stop)
       : fd_(std::move(fd)), opened_(info), stop_(stop) {
     name_ = std::move(name);
-    if (info.regular()) os::advise_sequential(fd_);
+    if (!info.regular()) return;
+    os::advise_sequential(fd_);
+    // Standard input may stand in the middle of a file.
+    const off_t at = ::lseek(fd_.get(), 0, SEEK_CUR);
+    read_ = begin_ = at > 0 ? static_cast<uint64_t>(at) : 0;
   }
 
-  uint64_t size() const override { return opened_.regular() ? opened_.size : 0; }
+  uint64_t size() const override { return opened_.regular() && opened_.size > begin_ ? opened_.size - begin_ : 0; }
 
   Result<size_t> read(char* buffer, size_t size) override {
     size_t filled = 0;
@@ -42,8 +46,7 @@ class DescriptorInput : public RawInput {
         pollfd descriptor{fd_.get(), POLLIN, 0};
         RUNINK_RETURN_IF_ERROR(wait_readable(&descriptor, 1, stop_).with_context("read " + name_));
       }
-      const size_t got =
-          RUNINK_TRY_CONTEXT(os::read_some(fd_, buffer + filled, size - filled), "read " + name_);
+      const size_t got = RUNINK_TRY_CONTEXT(os::read_some(fd_, buffer + filled, size - filled), "read " + name_);
       filled += got;
       read_ += got;
       const bool more_than_there_was = opened_.regular() && opened_.size > 0 && read_ > opened_.size;
@@ -61,9 +64,14 @@ class DescriptorInput : public RawInput {
     if (!opened_.regular()) return Status();
     const os::FileInfo now = RUNINK_TRY(os::file_info(fd_));
     if (opened_.size == 0 && now.size == 0) return Status();  // such as files in /proc
-    if (now.size == opened_.size && now.modified_nanos == opened_.modified_nanos && read_ == opened_.size) return Status();
-    const char* how = now.size < opened_.size || read_ < opened_.size ? "shrank" : now.size > opened_.size ? "grew" : "was changed";
-    return data_loss("{} {} while it was read: {} bytes when opened, {} now, {} read", name_, how, opened_.size, now.size, read_)
+    if (begin_ >= opened_.size && now.size == opened_.size) return Status();
+    if (now.size == opened_.size && now.modified_nanos == opened_.modified_nanos && read_ == opened_.size)
+      return Status();
+    const char* how = now.size < opened_.size || read_ < opened_.size ? "shrank"
+                      : now.size > opened_.size                       ? "grew"
+                                                                      : "was changed";
+    return data_loss("{} {} while it was read: {} bytes when opened, {} now, {} read", name_, how, opened_.size,
+                     now.size, read_)
         .with_kind("source.changed")
         .with_hint("run again once its writer is done, or read a copy");
   }
@@ -71,7 +79,7 @@ class DescriptorInput : public RawInput {
   os::Fd fd_;
   os::FileInfo opened_;
   const StopFlag* stop_;
-  uint64_t read_ = 0;
+  uint64_t begin_ = 0, read_ = 0;  // offsets in the file
 };
 
 class ProgramInput : public RawInput {
@@ -89,7 +97,8 @@ class ProgramInput : public RawInput {
       RUNINK_RETURN_IF_ERROR(wait_readable(descriptors, 2, stop_).with_context("read from " + name_));
       if (descriptors[1].revents != 0) errors_.take();
       if (descriptors[0].revents == 0) continue;
-      const size_t got = RUNINK_TRY_CONTEXT(os::read_some(output_, buffer + filled, size - filled), "read from " + name_);
+      const size_t got =
+          RUNINK_TRY_CONTEXT(os::read_some(output_, buffer + filled, size - filled), "read from " + name_);
       filled += got;
       if (got == 0) {
         // Its output has ended; the program may still run.
@@ -141,7 +150,8 @@ Result<std::unique_ptr<RawInput>> open_raw_descriptor(os::Fd fd, std::string nam
 Result<std::unique_ptr<RawInput>> open_raw_file(const std::string& path, const StopFlag* stop) {
   const auto info = os::file_info(path);
   if (info.ok() && info.value().folder()) {
-    return invalid_argument("{} is a directory, not a file", path).with_hint(fmt::format("to read the files in it: {}/*", path));
+    return invalid_argument("{} is a directory, not a file", path)
+        .with_hint(fmt::format("to read the files in it: {}/*", path));
   }
   return open_raw_descriptor(RUNINK_TRY(os::open_file(path)), path, stop);
 }

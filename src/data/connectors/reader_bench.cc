@@ -1,5 +1,6 @@
 // Measures the readers and writers alone, in memory, on generated flight records: nanoseconds per record and thread.
-// Not part of the tests; build target reader_bench. Usage: reader_bench [records] [rounds]
+// Not part of the tests; build target reader_bench. Usage: reader_bench [records] [rounds] [folder]
+// With a folder (on tmpfs), also the whole way of a clean scenario's bytes, file to file, for several sizes of chunk.
 #include <time.h>
 
 #include <cstdio>
@@ -9,10 +10,12 @@
 #include <random>
 
 #include "data/connectors/csv_reader.h"
+#include "data/connectors/file_sink.h"
 #include "data/connectors/hot.h"
 #include "data/connectors/ndjson_reader.h"
 #include "data/connectors/record_reader.h"
 #include "data/connectors/record_writer.h"
+#include "platform/os/file.h"
 
 using namespace runink;
 using namespace runink::connectors;
@@ -41,11 +44,14 @@ Flights generate(size_t count) {
       destination[k] = static_cast<char>('A' + random() % 26);
     }
     origin[3] = destination[3] = 0;
-    out.ndjson.append(line, static_cast<size_t>(std::snprintf(line, sizeof line,
-        "{\"date\":\"2001/%02d/%02d %02d:%02d\",\"delay\":%d,\"distance\":%d,\"origin\":\"%s\",\"destination\":\"%s\"}\n",
-        month, day, hour, minute, delay, distance, origin, destination)));
-    out.csv.append(line, static_cast<size_t>(std::snprintf(line, sizeof line, "2001/%02d/%02d %02d:%02d,%d,%d,%s,%s\n",
-        month, day, hour, minute, delay, distance, origin, destination)));
+    out.ndjson.append(line, static_cast<size_t>(std::snprintf(
+                                line, sizeof line,
+                                "{\"date\":\"2001/%02d/%02d "
+                                "%02d:%02d\",\"delay\":%d,\"distance\":%d,\"origin\":\"%s\",\"destination\":\"%s\"}\n",
+                                month, day, hour, minute, delay, distance, origin, destination)));
+    out.csv.append(
+        line, static_cast<size_t>(std::snprintf(line, sizeof line, "2001/%02d/%02d %02d:%02d,%d,%d,%s,%s\n", month, day,
+                                                hour, minute, delay, distance, origin, destination)));
   }
   return out;
 }
@@ -89,6 +95,64 @@ std::vector<ChunkPtr> cut(const std::string& text, size_t chunk_bytes) {
   return chunks;
 }
 
+// Reading, parsing, deriving, writing: processor time of one thread per record, by stage.
+void whole_way(const std::string& folder, const std::string& text, double n, int rounds, const ReaderOptions& options,
+               const std::function<columnar::Batch(columnar::Batch&&)>& derive, const columnar::SchemaPtr& schema) {
+  const std::string from = folder + "/reader_bench.ndjson", to = folder + "/reader_bench.out.ndjson";
+  if (!os::write_file_atomic(from, text).ok()) return;
+  for (const size_t chunk_kib : {128u, 256u, 512u, 1024u}) {
+    double best_read = 1e9, best_parse = 1e9, best_format = 1e9, best_write = 1e9;
+    for (int round = 0; round < rounds; ++round) {
+      double parse = 0, format = 0, write = 0, read = 0;
+      ChunkOptions chunking;
+      chunking.chunk_bytes = chunk_kib << 10;
+      auto source =
+          open_chunk_source(parse_source_locator(from, {}).value(), chunking, std::make_shared<SourceFiles>()).value();
+      auto reader = make_record_reader(options).value();
+      WriterOptions writing;
+      writing.schema = schema;
+      writing.verbatim_prefix_columns = 5;
+      auto writer = make_record_writer(writing).value();
+      auto sink = open_output(parse_sink_locator(to, {}).value(), {}).value();
+      columnar::Buffer out;
+      std::vector<columnar::Batch> batches;
+      while (true) {
+        double at = cpu_seconds();
+        const auto lap = [&](double* stage) {
+          const double now = cpu_seconds();
+          *stage += now - at;
+          at = now;
+        };
+        ChunkPtr chunk = source->next().value();
+        lap(&read);
+        if (chunk == nullptr) break;
+        batches.clear();
+        (void)reader->parse(chunk, [&](columnar::Batch&& batch) {
+          batches.push_back(std::move(batch));
+          return Status();
+        });
+        lap(&parse);
+        for (auto& batch : batches) batch = derive(std::move(batch));
+        at = cpu_seconds();
+        for (auto& batch : batches) (void)writer->append(batch, out);
+        lap(&format);
+        (void)sink->write(out.view());
+        out.resize(0);
+        lap(&write);
+      }
+      (void)sink->finish(false);
+      sink->discard();
+      best_read = std::min(best_read, read);
+      best_parse = std::min(best_parse, parse);
+      best_format = std::min(best_format, format);
+      best_write = std::min(best_write, write);
+    }
+    std::printf("file to file, chunks of %4zu KiB: read %5.1f  parse %5.1f  format %5.1f  write %5.1f ns/record\n",
+                chunk_kib, best_read / n * 1e9, best_parse / n * 1e9, best_format / n * 1e9, best_write / n * 1e9);
+  }
+  (void)os::remove_file(from);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -121,7 +185,8 @@ int main(int argc, char** argv) {
       rows += reader->parse(chunks[k], [](columnar::Batch&&) { return Status(); }).value().rows;
     });
     std::printf("ndjson parse %-7s %6.1f ns/record  %.2f GB/s (%zu rows)\n", levels[i]->name, seconds / n * 1e9,
-                static_cast<double>(flights.ndjson.size()) / seconds / 1e9, static_cast<size_t>(rows / static_cast<uint64_t>(rounds)));
+                static_cast<double>(flights.ndjson.size()) / seconds / 1e9,
+                static_cast<size_t>(rows / static_cast<uint64_t>(rounds)));
   }
   const auto csv_chunks = cut(flights.csv, 512 << 10);
   auto files = std::make_shared<SourceFiles>();
@@ -139,7 +204,8 @@ int main(int argc, char** argv) {
       rows += reader->parse(csv_chunks[k], [](columnar::Batch&&) { return Status(); }).value().rows;
     });
     std::printf("csv parse    %-7s %6.1f ns/record  %.2f GB/s (%zu rows)\n", levels[i]->name, seconds / n * 1e9,
-                static_cast<double>(flights.csv.size()) / seconds / 1e9, static_cast<size_t>(rows / static_cast<uint64_t>(rounds)));
+                static_cast<double>(flights.csv.size()) / seconds / 1e9,
+                static_cast<size_t>(rows / static_cast<uint64_t>(rounds)));
   }
 
   // Writers: the batches of the readers with two more columns, as a clean scenario makes them.
@@ -192,8 +258,10 @@ int main(int argc, char** argv) {
         bytes += out.size() - before;
       });
       std::printf("%-6s write %-9s %5.1f ns/record  %.2f GB/s\n", std::string(format_name(format)).c_str(),
-                  prefix > 0 ? "verbatim" : "formatted", seconds / n * 1e9, static_cast<double>(bytes) / rounds / seconds / 1e9);
+                  prefix > 0 ? "verbatim" : "formatted", seconds / n * 1e9,
+                  static_cast<double>(bytes) / rounds / seconds / 1e9);
     }
   }
+  if (argc > 3) whole_way(argv[3], flights.ndjson, n, rounds, options, derive, schema);
   return 0;
 }

@@ -1,5 +1,5 @@
-// The readers against second opinions on random input: nlohmann/json for what is JSON, a plain character machine for CSV,
-// and themselves on every instruction set and with chunks cut everywhere.
+// The readers against second opinions on random input: nlohmann/json for what is JSON, a plain character machine for
+// CSV, and themselves on every instruction set and with chunks cut everywhere.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -19,7 +19,10 @@ class Random {
   explicit Random(uint64_t seed) : engine_(seed) {}
   size_t below(size_t bound) { return engine_() % bound; }
   bool chance(unsigned percent) { return below(100) < percent; }
-  template <typename T, size_t N> const T& of(const T (&choices)[N]) { return choices[below(N)]; }
+  template <typename T, size_t N>
+  const T& of(const T (&choices)[N]) {
+    return choices[below(N)];
+  }
 
  private:
   std::mt19937_64 engine_;
@@ -27,10 +30,33 @@ class Random {
 
 std::string random_json_record(Random& random) {
   const auto space = [&] { return std::string(random.chance(8) ? random.of({" ", "  ", "\t", "\r"}) : ""); };
-  static const char* const kNumbers[] = {"0", "-1", "42", "1234", "123456789", "99999999999", "-0", "1.5", "0.001", "-12.75e3", "7e-2", "1E5", "01", "-", "1.", "300"};
-  static const char* const kTexts[] = {"", "BOS", "a longer text that does not fit into one vector register at all", "é€😀", "q\\\"q", "\\u00e9", "\\ud83d\\ude00",
-                                       "\\ud83d", "tab\\t", "2001/01/10 18:20", "2001/02/31 18:20", "1999/12/31 23:59", "\\x"};
-  static const char* const kOthers[] = {"null", "true", "false", "[]", "[\"a\",\"b\"]", "[1,2]", "{}", "{\"city\":\"Bern\"}", "{\"city\":null,\"zip\":1}", "nul", "[1,", "{\"a\":[{}]}"};
+  static const char* const kNumbers[] = {"0",     "-1",       "42",   "1234", "123456789", "99999999999", "-0", "1.5",
+                                         "0.001", "-12.75e3", "7e-2", "1E5",  "01",        "-",           "1.", "300"};
+  static const char* const kTexts[] = {"",
+                                       "BOS",
+                                       "a longer text that does not fit into one vector register at all",
+                                       "é€😀",
+                                       "q\\\"q",
+                                       "\\u00e9",
+                                       "\\ud83d\\ude00",
+                                       "\\ud83d",
+                                       "tab\\t",
+                                       "2001/01/10 18:20",
+                                       "2001/02/31 18:20",
+                                       "1999/12/31 23:59",
+                                       "\\x"};
+  static const char* const kOthers[] = {"null",
+                                        "true",
+                                        "false",
+                                        "[]",
+                                        "[\"a\",\"b\"]",
+                                        "[1,2]",
+                                        "{}",
+                                        "{\"city\":\"Bern\"}",
+                                        "{\"city\":null,\"zip\":1}",
+                                        "nul",
+                                        "[1,",
+                                        "{\"a\":[{}]}"};
   const auto quoted = [&](const char* text) { return "\"" + std::string(text) + "\""; };
   std::string out = space() + "{";
   bool first = true;
@@ -41,17 +67,25 @@ std::string random_json_record(Random& random) {
   };
   const auto any = [&]() -> std::string {
     switch (random.below(3)) {
-      case 0: return random.of(kNumbers);
-      case 1: return quoted(random.of(kTexts));
-      default: return random.of(kOthers);
+      case 0:
+        return random.of(kNumbers);
+      case 1:
+        return quoted(random.of(kTexts));
+      default:
+        return random.of(kOthers);
     }
   };
   struct Typical {
     const char* key;
     const char* value;
   };
-  const Typical typical[] = {{"date", "\"2001/01/10 18:20\""}, {"delay", "12"}, {"ratio", "1.25"}, {"origin", "\"BOS\""},
-                             {"tags", "[\"x\"]"}, {"billing", "{\"city\":\"Bern\"}"}, {"ok", "true"}};
+  const Typical typical[] = {{"date", "\"2001/01/10 18:20\""},
+                             {"delay", "12"},
+                             {"ratio", "1.25"},
+                             {"origin", "\"BOS\""},
+                             {"tags", "[\"x\"]"},
+                             {"billing", "{\"city\":\"Bern\"}"},
+                             {"ok", "true"}};
   for (const Typical& one : typical) {
     if (random.chance(5)) continue;
     member(one.key, random.chance(10) ? any() : one.value);
@@ -63,9 +97,14 @@ std::string random_json_record(Random& random) {
     for (size_t edits = 1 + random.below(3); edits > 0 && !out.empty(); --edits) {
       const size_t at = random.below(out.size());
       switch (random.below(3)) {
-        case 0: out[at] = static_cast<char>(random.below(256)); break;
-        case 1: out.erase(at, 1 + random.below(4)); break;
-        default: out.insert(at, 1, random.of({'"', '\\', '{', '}', ',', '[', '\0', '\x80', ' '}));
+        case 0:
+          out[at] = static_cast<char>(random.below(256));
+          break;
+        case 1:
+          out.erase(at, 1 + random.below(4));
+          break;
+        default:
+          out.insert(at, 1, random.of({'"', '\\', '{', '}', ',', '[', '\0', '\x80', ' '}));
       }
     }
     for (char& c : out) {
@@ -76,10 +115,11 @@ std::string random_json_record(Random& random) {
 }
 
 TEST(ReaderDifferential, NdjsonAgreesWithItselfAndWithNlohmann) {
-  ReaderOptions options = reader_options(
-      {make_field("date", TypeId::kTimestamp, "%Y/%m/%d %H:%M"), make_field("delay", TypeId::kInt16), make_field("ratio", TypeId::kFloat64),
-       make_field("origin", TypeId::kString), make_field("tags", DataType::list(TypeId::kString)),
-       make_field("billing.city", TypeId::kString), make_field("ok", TypeId::kBool)});
+  ReaderOptions options =
+      reader_options({make_field("date", TypeId::kTimestamp, "%Y/%m/%d %H:%M"), make_field("delay", TypeId::kInt16),
+                      make_field("ratio", TypeId::kFloat64), make_field("origin", TypeId::kString),
+                      make_field("tags", DataType::list(TypeId::kString)), make_field("billing.city", TypeId::kString),
+                      make_field("ok", TypeId::kBool)});
   const hot::Loops* levels[3];
   const size_t level_count = hot::all_loops(levels, 3);
   size_t rows = 0, bad = 0;
@@ -88,12 +128,14 @@ TEST(ReaderDifferential, NdjsonAgreesWithItselfAndWithNlohmann) {
     options.open = random.chance(50);
     options.fields[1].coerce = random.chance(50);
     std::string text;
-    for (size_t i = random.below(60); i > 0; --i) text += random_json_record(random) + random.of({"\n", "\n", "\n", "\r\n", "\n\n"});
+    for (size_t i = random.below(60); i > 0; --i)
+      text += random_json_record(random) + random.of({"\n", "\n", "\n", "\r\n", "\n\n"});
     if (random.chance(20)) text += random_json_record(random);
     const ReadBack general = read_back(text, options, 1 << 19, &no_loops());
     ASSERT_EQ(general.error, "");
     for (size_t i = 0; i < level_count; ++i) {
-      ASSERT_TRUE(read_back(text, options, 1 << 19, levels[i]).same_data(general)) << "seed " << seed << " on " << levels[i]->name;
+      ASSERT_TRUE(read_back(text, options, 1 << 19, levels[i]).same_data(general))
+          << "seed " << seed << " on " << levels[i]->name;
     }
     for (const size_t chunk : {size_t{1}, 1 + random.below(300)}) {
       ASSERT_TRUE(read_back(text, options, chunk).same_data(general)) << "seed " << seed << " in chunks of " << chunk;
@@ -101,12 +143,15 @@ TEST(ReaderDifferential, NdjsonAgreesWithItselfAndWithNlohmann) {
     rows += general.rows.size();
     bad += general.bad.size();
     ASSERT_EQ(general.records, general.rows.size() + general.bad.size());
-    for (const std::string& raw : general.raw) ASSERT_TRUE(nlohmann::json::accept(raw)) << "seed " << seed << ": " << raw;
+    for (const std::string& raw : general.raw)
+      ASSERT_TRUE(nlohmann::json::accept(raw)) << "seed " << seed << ": " << raw;
     for (const auto& one : general.bad) {
       const bool about_json = one.reason == "syntax" || one.reason == "truncated" || one.reason == "trailing_text" ||
-                              one.reason == "lone_surrogate" || one.reason == "control_character" || one.reason == "invalid_utf8";
+                              one.reason == "lone_surrogate" || one.reason == "control_character" ||
+                              one.reason == "invalid_utf8";
       if (about_json) {
-        ASSERT_FALSE(nlohmann::json::accept(one.bytes)) << "seed " << seed << " says " << one.reason << ": " << one.bytes;
+        ASSERT_FALSE(nlohmann::json::accept(one.bytes))
+            << "seed " << seed << " says " << one.reason << ": " << one.bytes;
       }
     }
     // Every line is somewhere.
@@ -176,7 +221,8 @@ std::vector<std::optional<std::vector<PlainCell>>> plain_csv(const std::string& 
 
 TEST(ReaderDifferential, CsvAgreesWithItselfAndWithAPlainMachine) {
   const ReaderOptions options = [] {
-    ReaderOptions made = reader_options({make_field("a", TypeId::kString), make_field("b", TypeId::kString)}, DataFormat::kCsv);
+    ReaderOptions made =
+        reader_options({make_field("a", TypeId::kString), make_field("b", TypeId::kString)}, DataFormat::kCsv);
     made.csv.header = false;
     return made;
   }();
@@ -198,10 +244,14 @@ TEST(ReaderDifferential, CsvAgreesWithItselfAndWithAPlainMachine) {
     const ReadBack general = read_back(text, options, 1 << 19, &no_loops());
     ASSERT_EQ(general.error, "");
     for (size_t i = 0; i < level_count; ++i) {
-      ASSERT_TRUE(read_back(text, options, 1 << 19, levels[i]).same_data(general)) << "seed " << seed << " on " << levels[i]->name << "\n" << text;
+      ASSERT_TRUE(read_back(text, options, 1 << 19, levels[i]).same_data(general))
+          << "seed " << seed << " on " << levels[i]->name << "\n"
+          << text;
     }
     for (const size_t chunk : {size_t{1}, 1 + random.below(200)}) {
-      ASSERT_TRUE(read_back(text, options, chunk).same_data(general)) << "seed " << seed << " in chunks of " << chunk << "\n" << text;
+      ASSERT_TRUE(read_back(text, options, chunk).same_data(general))
+          << "seed " << seed << " in chunks of " << chunk << "\n"
+          << text;
     }
     std::vector<std::string> expected;
     size_t expected_bad = 0;
@@ -210,7 +260,9 @@ TEST(ReaderDifferential, CsvAgreesWithItselfAndWithAPlainMachine) {
         ++expected_bad;
         continue;
       }
-      const auto cell = [&](const PlainCell& one) { return one.text.empty() && !one.quoted ? std::string("null") : json_quote(one.text); };
+      const auto cell = [&](const PlainCell& one) {
+        return one.text.empty() && !one.quoted ? std::string("null") : json_quote(one.text);
+      };
       expected.push_back("{\"a\":" + cell((*record)[0]) + ",\"b\":" + cell((*record)[1]) + "}");
     }
     ASSERT_EQ(general.rows, expected) << "seed " << seed << "\n" << text;
@@ -231,7 +283,9 @@ TEST(ReaderDifferential, CsvBordersAgreeWithTheExactMachine) {
   for (uint64_t seed = 1; seed <= 3000; ++seed) {
     Random random(seed);
     std::string text;
-    for (size_t i = random.below(200); i > 0; --i) text += random.of({"a", "bcdefgh", ",", "\n", "\"x\"", ",\"y\n\"", ",\"\"", "\r\n", "\r", ",\"\"\"\"", random.chance(2) ? "\"" : "z"});
+    for (size_t i = random.below(200); i > 0; --i)
+      text += random.of({"a", "bcdefgh", ",", "\n", "\"x\"", ",\"y\n\"", ",\"\"", "\r\n", "\r", ",\"\"\"\"",
+                         random.chance(2) ? "\"" : "z"});
     const size_t size = text.size();
     size_t exact = 0;
     while (exact < size) {

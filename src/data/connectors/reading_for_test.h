@@ -14,8 +14,8 @@
 namespace runink::connectors {
 
 struct ReadBack {
-  std::vector<std::string> rows;         // as JSON
-  std::vector<std::string> raw;          // their original bytes
+  std::vector<std::string> rows;  // as JSON
+  std::vector<std::string> raw;   // their original bytes
   std::vector<bool> verbatim;
   std::vector<uint64_t> lines, positions;
   struct Bad {
@@ -38,9 +38,12 @@ struct ReadBack {
 
 // A set of loops that never takes a record: everything goes through the general code.
 inline const hot::Loops& no_loops() {
-  static const hot::Loops loops{
-      "none", [](hot::Context&) { return hot::Stop::kMiss; }, [](hot::Context&) { return hot::Stop::kMiss; },
-      [](const char*, size_t, char, char) { return SIZE_MAX; }, hot::kLoopsSse.find_json_special};
+  static const hot::Loops loops{"none",
+                                [](hot::Context&) { return hot::Stop::kMiss; },
+                                [](hot::Context&) { return hot::Stop::kMiss; },
+                                [](const char*, size_t, char, char) { return SIZE_MAX; },
+                                hot::kLoopsSse.find_json_special,
+                                [](const char*, size_t) { return false; }};
   return loops;
 }
 

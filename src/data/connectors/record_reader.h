@@ -4,15 +4,16 @@
 // sizes), but what it returns for a chunk depends on the chunk only.
 //
 // What a value may be, the same in every text format:
-//   * bool: true, false.                    * integers: JSON numbers without fraction and exponent, in the type's range.
+//   * bool: true, false.                    * integers: JSON numbers without fraction and exponent, in the type's
+//   range.
 //   * floats: any finite JSON number that does not overflow.   * decimal: a number that fits exactly.
 //   * string: a JSON string.                * bytes: base64 text.   * uuid: 36 characters.   * enum: one of its labels.
 //   * date, time, timestamp: text in the field's format, else ISO 8601.   * duration: ISO 8601 or "1h30m" text.
-//   * json: any value, kept as written.     * list: an array.         * struct: an object (`billing.city` is flattened).
-//   `coerce` also takes: text holding a number, bool or null-free value of the type; a number for text; 12.0 for an
-//   integer; 0, 1, yes, no for a bool; epoch seconds for a timestamp.
-//   A value outside its type makes the whole record undecodable (a dead letter that names the field).
-//   A field that is absent or null gets its default if it has one, else null (the checker reports required fields).
+//   * json: any value, kept as written.     * list: an array.         * struct: an object (`billing.city` is
+//   flattened). `coerce` also takes: text holding a number, bool or null-free value of the type; a number for
+//   text; 12.0 for an integer; 0, 1, yes, no for a bool; epoch seconds for a timestamp. A value outside its type makes
+//   the whole record undecodable (a dead letter that names the field). A field that is absent or null gets its default
+//   if it has one, else null (the checker reports required fields).
 #pragma once
 
 #include <cstdint>
@@ -34,22 +35,22 @@ namespace runink::connectors {
 
 // Why a record could not be decoded.
 enum class Undecodable : uint8_t {
-  kSyntax,            // not JSON, or not CSV as RFC 4180 has it
-  kTruncated,         // the record ends in the middle
-  kTrailing,          // text after the end of the object
-  kNotAnObject,       // a JSON value, but no object
-  kTooDeep,           // nested more than kMaxDepth levels
-  kDuplicateKey,      // a field of the contract twice
+  kSyntax,        // not JSON, or not CSV as RFC 4180 has it
+  kTruncated,     // the record ends in the middle
+  kTrailing,      // text after the end of the object
+  kNotAnObject,   // a JSON value, but no object
+  kTooDeep,       // nested more than kMaxDepth levels
+  kDuplicateKey,  // a field of the contract twice
   kInvalidUtf8,
-  kLoneSurrogate,     // \ud800 without its other half
-  kControlCharacter,  // a raw control character (NUL among them) inside a string or cell
-  kWrongType,         // a string where a number is wanted, and so on
-  kOutOfRange,        // 300 for int8, 1e400, too many digits for a decimal
-  kBadText,           // text that is not a date, uuid, enum label, base64 … of the field
-  kColumnCount,       // CSV: more or fewer cells than columns
-  kUnterminatedQuote,  // CSV
+  kLoneSurrogate,       // \ud800 without its other half
+  kControlCharacter,    // a raw control character (NUL among them) inside a string or cell
+  kWrongType,           // a string where a number is wanted, and so on
+  kOutOfRange,          // 300 for int8, 1e400, too many digits for a decimal
+  kBadText,             // text that is not a date, uuid, enum label, base64 … of the field
+  kColumnCount,         // CSV: more or fewer cells than columns
+  kUnterminatedQuote,   // CSV
   kLoneCarriageReturn,  // CSV: a CR in the middle of an unquoted cell
-  kTooLong,           // a record over the chunk limits that could still be set aside
+  kTooLong,             // a record over the chunk limits that could still be set aside
 };
 std::string_view undecodable_name(Undecodable reason);  // "duplicate_key": stable, for dead letters and metrics
 
@@ -71,7 +72,7 @@ std::string describe(const UndecodableRecord& bad, const columnar::Schema& schem
 // What parsing one chunk found besides batches. records = rows in batches + undecodable.
 struct ChunkReport {
   uint64_t records = 0, rows = 0;
-  uint64_t blank = 0;    // lines of white space and comments, skipped, not records
+  uint64_t blank = 0;                          // lines of white space and comments, skipped, not records
   std::vector<UndecodableRecord> undecodable;  // by offset
   // Fields that the contract does not name, with how many records had them; at most kMaxDriftNames names, the rest
   // under "…". Sorted by name.
@@ -79,14 +80,14 @@ struct ChunkReport {
 };
 inline constexpr size_t kMaxDriftNames = 256;
 
-// The name of the column that holds the fields an [[open]] contract does not name: JSON objects, null where a record has
-// none. It is the last one. No contract field can have this name.
+// The name of the column that holds the fields an [[open]] contract does not name: JSON objects, null where a record
+// has none. It is the last one. No contract field can have this name.
 inline constexpr std::string_view kOpenColumn = "*";
 
 struct FieldOptions {
   bool required = false;  // a CSV header (or Arrow schema) that lacks it is an error
   bool coerce = false;
-  bool needed = true;     // false: decoded and type-checked, but the column is all null
+  bool needed = true;  // false: decoded and type-checked, but the column is all null
   std::optional<columnar::Value> default_value;
 };
 

@@ -13,9 +13,12 @@ namespace runink::connectors {
 
 Result<std::unique_ptr<RecordWriter>> make_record_writer(const WriterOptions& options) {
   switch (options.format) {
-    case DataFormat::kNdjson: return std::unique_ptr<RecordWriter>(RUNINK_TRY(NdjsonWriter::make(options)));
-    case DataFormat::kCsv: return std::unique_ptr<RecordWriter>(RUNINK_TRY(CsvWriter::make(options)));
-    case DataFormat::kArrow: return std::unique_ptr<RecordWriter>(new ArrowWriter(options.schema));
+    case DataFormat::kNdjson:
+      return std::unique_ptr<RecordWriter>(RUNINK_TRY(NdjsonWriter::make(options)));
+    case DataFormat::kCsv:
+      return std::unique_ptr<RecordWriter>(RUNINK_TRY(CsvWriter::make(options)));
+    case DataFormat::kArrow:
+      return std::unique_ptr<RecordWriter>(new ArrowWriter(options.schema));
   }
   return internal_error("unknown data format");
 }
@@ -73,8 +76,8 @@ Status zstd(std::string_view bytes, columnar::Buffer& out, int level) {
   const size_t at = out.size();
   const size_t bound = ZSTD_compressBound(bytes.size());
   out.resize(at + bound);
-  const size_t size = ZSTD_compressCCtx(context.get(), out.data() + at, bound, bytes.data(), bytes.size(),
-                                        level == 0 ? 3 : level);
+  const size_t size =
+      ZSTD_compressCCtx(context.get(), out.data() + at, bound, bytes.data(), bytes.size(), level == 0 ? 3 : level);
   if (ZSTD_isError(size)) {
     out.resize(at);
     return internal_error("zstd: {}", ZSTD_getErrorName(size));
@@ -87,9 +90,13 @@ Status zstd(std::string_view bytes, columnar::Buffer& out, int level) {
 
 Status compress(Compression compression, std::string_view bytes, columnar::Buffer& out, int level) {
   switch (compression) {
-    case Compression::kNone: out.append(bytes.data(), bytes.size()); return Status();
-    case Compression::kGzip: return gzip(bytes, out, level);
-    case Compression::kZstd: return zstd(bytes, out, level);
+    case Compression::kNone:
+      out.append(bytes.data(), bytes.size());
+      return Status();
+    case Compression::kGzip:
+      return gzip(bytes, out, level);
+    case Compression::kZstd:
+      return zstd(bytes, out, level);
   }
   return internal_error("unknown compression");
 }

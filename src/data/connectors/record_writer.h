@@ -1,13 +1,14 @@
 // Record writers: batches become bytes of NDJSON, CSV or Arrow IPC.
 //
-// One writer per worker; not thread-safe. What append() adds is complete records, so that the outputs of several workers
-// can be put together in chunk order.
+// One writer per worker; not thread-safe. What append() adds is complete records, so that the outputs of several
+// workers can be put together in chunk order.
 //
-// Text of values, the same in every text format: floats by their shortest digits that read back the same; decimals exact
-// with all digits of their scale; date, time and timestamp by Field::format, else ISO 8601 (microseconds only when not
-// zero); bytes in base64; enum by label; uuid in lower case. JSON: null members are written as null; NaN and infinities
-// as null (they cannot be read, and the engine rejects rows whose expressions make them). CSV: a null is an empty cell
-// (or null_text), an empty string is "" in quotes, lists and structs are JSON text; quotes only where needed.
+// Text of values, the same in every text format: floats by their shortest digits that read back the same; decimals
+// exact with all digits of their scale; date, time and timestamp by Field::format, else ISO 8601 (microseconds only
+// when not zero); bytes in base64; enum by label; uuid in lower case. JSON: null members are written as null; NaN and
+// infinities as null (they cannot be read, and the engine rejects rows whose expressions make them). CSV: a null is an
+// empty cell (or null_text), an empty string is "" in quotes, lists and structs are JSON text; quotes only where
+// needed.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ namespace runink::connectors {
 
 struct WriterOptions {
   DataFormat format = DataFormat::kNdjson;
-  columnar::SchemaPtr schema;   // of the batches; a last column named kOpenColumn is written as members of its own (JSON)
+  columnar::SchemaPtr
+      schema;  // of the batches; a last column named kOpenColumn is written as members of its own (JSON)
   CsvDialect csv;
   // The first so many columns are all the source's columns, in order, unchanged since they were read in the same text
   // format (and the same CSV dialect): a row whose origin says `verbatim` is written as its own bytes plus the columns

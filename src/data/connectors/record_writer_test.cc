@@ -59,30 +59,48 @@ std::vector<Field> all_fields() {
           make_field("at.y", TypeId::kInt8)};
 }
 std::vector<Value> all_values() {
-  return {true, int64_t{INT64_MIN}, uint64_t{UINT64_MAX}, 0.1, 0.5, columnar::int128{-1205}, std::string("a\"b\\c\n\x01é"),
-          std::string("hello"), std::string("{\"k\":\n[1]}"), int64_t{11000}, int64_t{3600000000}, int64_t{979150800000000},
-          int64_t{979150800000000}, int64_t{90000000}, std::string(16, '\x12'), int64_t{1},
-          std::vector<Value>{std::string("x"), Value(), std::string("y,\"")}, int64_t{-1}, int64_t{2}};
+  return {true,
+          int64_t{INT64_MIN},
+          uint64_t{UINT64_MAX},
+          0.1,
+          0.5,
+          columnar::int128{-1205},
+          std::string("a\"b\\c\n\x01é"),
+          std::string("hello"),
+          std::string("{\"k\":\n[1]}"),
+          int64_t{11000},
+          int64_t{3600000000},
+          int64_t{979150800000000},
+          int64_t{979150800000000},
+          int64_t{90000000},
+          std::string(16, '\x12'),
+          int64_t{1},
+          std::vector<Value>{std::string("x"), Value(), std::string("y,\"")},
+          int64_t{-1},
+          int64_t{2}};
 }
 
 TEST(RecordWriter, NdjsonWritesEveryType) {
   const Batch batch = columnar::make_batch(all_fields(), {all_values(), std::vector<Value>(19)});
-  EXPECT_EQ(as(DataFormat::kNdjson, batch),
-            R"({"b":true,"i":-9223372036854775808,"u":18446744073709551615,"f":0.1,"f32":0.5,"d":-12.05,"s":"a\"b\\c\n\u0001é","y":"aGVsbG8=",)"
-            R"("j":{"k": [1]},"date":"2000-02-13","time":"01:00:00","ts":"2001-01-10T18:20:00Z","tsf":"2001/01/10 18:20","dur":"PT1M30S",)"
-            R"("id":"12121212-1212-1212-1212-121212121212","e":"q\"q","l":["x",null,"y,\""],"at":{"x":-1,"y":2}})"
-            "\n"
-            R"({"b":null,"i":null,"u":null,"f":null,"f32":null,"d":null,"s":null,"y":null,"j":null,"date":null,"time":null,"ts":null,)"
-            R"("tsf":null,"dur":null,"id":null,"e":null,"l":null,"at":{"x":null,"y":null}})"
-            "\n");
+  EXPECT_EQ(
+      as(DataFormat::kNdjson, batch),
+      R"({"b":true,"i":-9223372036854775808,"u":18446744073709551615,"f":0.1,"f32":0.5,"d":-12.05,"s":"a\"b\\c\n\u0001é","y":"aGVsbG8=",)"
+      R"("j":{"k": [1]},"date":"2000-02-13","time":"01:00:00","ts":"2001-01-10T18:20:00Z","tsf":"2001/01/10 18:20","dur":"PT1M30S",)"
+      R"("id":"12121212-1212-1212-1212-121212121212","e":"q\"q","l":["x",null,"y,\""],"at":{"x":-1,"y":2}})"
+      "\n"
+      R"({"b":null,"i":null,"u":null,"f":null,"f32":null,"d":null,"s":null,"y":null,"j":null,"date":null,"time":null,"ts":null,)"
+      R"("tsf":null,"dur":null,"id":null,"e":null,"l":null,"at":{"x":null,"y":null}})"
+      "\n");
 }
 
 TEST(RecordWriter, CsvWritesEveryType) {
   const Batch batch = columnar::make_batch(all_fields(), {all_values(), std::vector<Value>(19)});
   EXPECT_EQ(as(DataFormat::kCsv, batch),
             "b,i,u,f,f32,d,s,y,j,date,time,ts,tsf,dur,id,e,l,at.x,at.y\n"
-            "true,-9223372036854775808,18446744073709551615,0.1,0.5,-12.05,\"a\"\"b\\c\n\x01é\",aGVsbG8=,\"{\"\"k\"\":\n[1]}\",2000-02-13,01:00:00,"
-            "2001-01-10T18:20:00Z,2001/01/10 18:20,PT1M30S,12121212-1212-1212-1212-121212121212,\"q\"\"q\",\"[\"\"x\"\",null,\"\"y,\\\"\"\"\"]\",-1,2\n"
+            "true,-9223372036854775808,18446744073709551615,0.1,0.5,-12.05,\"a\"\"b\\c\n\x01é\",aGVsbG8=,\"{\"\"k\"\":"
+            "\n[1]}\",2000-02-13,01:00:00,"
+            "2001-01-10T18:20:00Z,2001/01/10 "
+            "18:20,PT1M30S,12121212-1212-1212-1212-121212121212,\"q\"\"q\",\"[\"\"x\"\",null,\"\"y,\\\"\"\"\"]\",-1,2\n"
             ",,,,,,,,,,,,,,,,,,\n");
 }
 
@@ -104,7 +122,8 @@ TEST(RecordWriter, WhatIsWrittenReadsBackTheSame) {
 }
 
 TEST(RecordWriter, NumbersThatJsonDoesNotHaveAreNull) {
-  const Batch batch = columnar::make_batch({make_field("f", TypeId::kFloat64)}, {{std::nan("")}, {std::numeric_limits<double>::infinity()}});
+  const Batch batch = columnar::make_batch({make_field("f", TypeId::kFloat64)},
+                                           {{std::nan("")}, {std::numeric_limits<double>::infinity()}});
   EXPECT_EQ(as(DataFormat::kNdjson, batch), "{\"f\":null}\n{\"f\":null}\n");
   EXPECT_EQ(as(DataFormat::kCsv, batch), "f\n\n\n");
 }
@@ -123,7 +142,8 @@ TEST(RecordWriter, VerbatimRowsAreCopiedAndOthersFormatted) {
       make_field("a", TypeId::kFloat64), make_field("b", TypeId::kString), make_field("late", TypeId::kBool)});
   WriterOptions writing;
   writing.verbatim_prefix_columns = 2;
-  EXPECT_EQ(written(batch, writing), "{ \"a\" : 1.50, \"b\":\"\\u0041\" ,\"late\":true}\n{\"a\":2.5,\"b\":\"B\",\"late\":null}\n");
+  EXPECT_EQ(written(batch, writing),
+            "{ \"a\" : 1.50, \"b\":\"\\u0041\" ,\"late\":true}\n{\"a\":2.5,\"b\":\"B\",\"late\":null}\n");
   writing.verbatim_prefix_columns = 0;
   EXPECT_EQ(written(batch, writing), "{\"a\":1.5,\"b\":\"A\",\"late\":true}\n{\"a\":2.5,\"b\":\"B\",\"late\":null}\n");
   // Nothing added: the record as it is.
@@ -132,7 +152,8 @@ TEST(RecordWriter, VerbatimRowsAreCopiedAndOthersFormatted) {
 }
 
 TEST(RecordWriter, VerbatimCsvRows) {
-  ReaderOptions options = reader_options({make_field("a", TypeId::kFloat64), make_field("b", TypeId::kString)}, DataFormat::kCsv);
+  ReaderOptions options =
+      reader_options({make_field("a", TypeId::kFloat64), make_field("b", TypeId::kString)}, DataFormat::kCsv);
   ReadBack got = read_back("a,b\n1.50,\"x\ny\"\n", options);
   Batch batch = got.batches.at(0);
   columnar::ColumnBuilder more(TypeId::kString);
@@ -153,7 +174,8 @@ TEST(RecordWriter, AddedFieldsInsideAStructOfTheSourceAreNotPutAfterIt) {
   columnar::ColumnBuilder more(TypeId::kInt32);
   more.append(int32_t{5});
   batch.columns.push_back(more.finish());
-  batch.schema = std::make_shared<const columnar::Schema>(std::vector<Field>{make_field("at.x", TypeId::kInt32), make_field("at.y", TypeId::kInt32)});
+  batch.schema = std::make_shared<const columnar::Schema>(
+      std::vector<Field>{make_field("at.x", TypeId::kInt32), make_field("at.y", TypeId::kInt32)});
   WriterOptions writing;
   writing.verbatim_prefix_columns = 1;
   EXPECT_EQ(written(batch, writing), "{\"at\":{\"x\":1,\"y\":5}}\n");
@@ -165,7 +187,9 @@ TEST(RecordWriter, CsvQuotesOnlyWhereNeeded) {
     options.format = DataFormat::kCsv;
     dialect.header = false;
     options.csv = dialect;
-    return written(columnar::make_batch({make_field("s", TypeId::kString), make_field("t", TypeId::kString)}, {{text, std::string("z")}}), options);
+    return written(columnar::make_batch({make_field("s", TypeId::kString), make_field("t", TypeId::kString)},
+                                        {{text, std::string("z")}}),
+                   options);
   };
   EXPECT_EQ(cell("plain text"), "plain text,z\n");
   EXPECT_EQ(cell(""), "\"\",z\n");
@@ -199,7 +223,8 @@ TEST(RecordWriter, LongTextsWithEscapes) {
   EXPECT_EQ(got.batches.at(0).columns[0].text(0), text);
 }
 
-// ---- Arrow -----------------------------------------------------------------------------------------------------------
+// ---- Arrow
+// -----------------------------------------------------------------------------------------------------------
 
 struct ArrowBack {
   std::vector<std::string> rows, bad;
@@ -241,7 +266,8 @@ TEST(ArrowSource, ReadsWhatTheWriterWrites) {
 }
 
 TEST(ArrowSource, SeveralWritersMakeOneStream) {
-  const Batch batch = columnar::make_batch({make_field("e", DataType::enumeration({"x", "y"}))}, {{int64_t{0}}, {int64_t{1}}});
+  const Batch batch =
+      columnar::make_batch({make_field("e", DataType::enumeration({"x", "y"}))}, {{int64_t{0}}, {int64_t{1}}});
   WriterOptions options;
   options.format = DataFormat::kArrow;
   options.schema = batch.schema;
@@ -252,25 +278,37 @@ TEST(ArrowSource, SeveralWritersMakeOneStream) {
   ASSERT_TRUE(one->append(batch, out).ok());
   ASSERT_TRUE(two->append(batch, out).ok());
   ASSERT_TRUE(one->end(out).ok());
-  EXPECT_EQ(read_arrow(std::string(out.view()), reader_options({make_field("e", DataType::enumeration({"x", "y"}))}, DataFormat::kArrow)).rows.size(), 6u);
+  EXPECT_EQ(read_arrow(std::string(out.view()),
+                       reader_options({make_field("e", DataType::enumeration({"x", "y"}))}, DataFormat::kArrow))
+                .rows.size(),
+            6u);
 }
 
 TEST(ArrowSource, CastsWithoutLossAndRefusesOthers) {
-  const Batch batch = columnar::make_batch(
-      {make_field("i", TypeId::kInt8), make_field("f", TypeId::kFloat32), make_field("e", TypeId::kString), make_field("extra", TypeId::kBool)},
-      {{int64_t{5}, 0.5, std::string("x"), true}, {int64_t{6}, 0.25, std::string("unknown"), true}, {Value(), Value(), Value(), Value()}});
+  const Batch batch = columnar::make_batch({make_field("i", TypeId::kInt8), make_field("f", TypeId::kFloat32),
+                                            make_field("e", TypeId::kString), make_field("extra", TypeId::kBool)},
+                                           {{int64_t{5}, 0.5, std::string("x"), true},
+                                            {int64_t{6}, 0.25, std::string("unknown"), true},
+                                            {Value(), Value(), Value(), Value()}});
   const std::string bytes = as(DataFormat::kArrow, batch);
   const DataType labels = DataType::enumeration({"x", "y"});
-  const ArrowBack got = read_arrow(bytes, reader_options({make_field("e", labels), make_field("i", TypeId::kInt64), make_field("f", TypeId::kFloat64),
-                                                          make_field("none", TypeId::kString)}, DataFormat::kArrow));
-  EXPECT_THAT(got.rows, testing::ElementsAre(R"({"e":"x","i":5,"f":0.5,"none":null})", R"({"e":null,"i":null,"f":null,"none":null})"));
+  const ArrowBack got =
+      read_arrow(bytes, reader_options({make_field("e", labels), make_field("i", TypeId::kInt64),
+                                        make_field("f", TypeId::kFloat64), make_field("none", TypeId::kString)},
+                                       DataFormat::kArrow));
+  EXPECT_THAT(got.rows, testing::ElementsAre(R"({"e":"x","i":5,"f":0.5,"none":null})",
+                                             R"({"e":null,"i":null,"f":null,"none":null})"));
   EXPECT_THAT(got.bad, testing::ElementsAre(R"({"i":6,"f":0.25,"e":"unknown","extra":true})"));
   EXPECT_EQ(got.drift.at("extra"), 3u);
-  EXPECT_THAT(read_arrow(bytes, reader_options({make_field("f", TypeId::kInt32)}, DataFormat::kArrow)).error, HasSubstr("float32 in the Arrow schema and int32"));
+  EXPECT_THAT(read_arrow(bytes, reader_options({make_field("f", TypeId::kInt32)}, DataFormat::kArrow)).error,
+              HasSubstr("float32 in the Arrow schema and int32"));
   ReaderOptions required = reader_options({make_field("ii", TypeId::kInt8)}, DataFormat::kArrow);
   required.fields[0].required = true;
   EXPECT_THAT(read_arrow(bytes, required).error, HasSubstr("lacks the required column ii"));
-  EXPECT_NE(read_arrow(bytes.substr(0, bytes.size() / 2), reader_options({make_field("i", TypeId::kInt8)}, DataFormat::kArrow)).error, "");
+  EXPECT_NE(read_arrow(bytes.substr(0, bytes.size() / 2),
+                       reader_options({make_field("i", TypeId::kInt8)}, DataFormat::kArrow))
+                .error,
+            "");
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ RowBuilder::RowBuilder(columnar::SchemaPtr schema, const std::vector<FieldCodec>
     if (codec.id == TypeId::kList || codec.id == TypeId::kStruct) {
       cold_[i].general = std::make_unique<columnar::ColumnBuilder>(codec.field.type);
     }
-    if (codec.id == TypeId::kList || codec.id == TypeId::kStruct || codec.id == TypeId::kNull) hot_[i].nullable_here = false;
+    if (codec.id == TypeId::kList || codec.id == TypeId::kStruct || codec.id == TypeId::kNull)
+      hot_[i].nullable_here = false;
   }
 }
 
@@ -125,21 +126,55 @@ void RowBuilder::set_scalar(size_t index, const Scalar& value) {
   uint8_t* at = hot_[index].values + static_cast<size_t>(row_) * cold_[index].width;
   const auto put = [at](auto v) { std::memcpy(at, &v, sizeof v); };
   switch ((*codecs_)[index].id) {
-    case TypeId::kBool: put(static_cast<uint8_t>(value.boolean)); break;
-    case TypeId::kInt8: put(static_cast<int8_t>(value.integer)); break;
-    case TypeId::kInt16: put(static_cast<int16_t>(value.integer)); break;
-    case TypeId::kInt32: case TypeId::kDate: case TypeId::kEnum: put(static_cast<int32_t>(value.integer)); break;
-    case TypeId::kInt64: case TypeId::kTime: case TypeId::kTimestamp: case TypeId::kDuration: put(value.integer); break;
-    case TypeId::kUInt8: put(static_cast<uint8_t>(value.integer)); break;
-    case TypeId::kUInt16: put(static_cast<uint16_t>(value.integer)); break;
-    case TypeId::kUInt32: put(static_cast<uint32_t>(value.integer)); break;
-    case TypeId::kUInt64: put(value.unsigned_integer); break;
-    case TypeId::kFloat32: put(value.real32); break;
-    case TypeId::kFloat64: put(value.real); break;
-    case TypeId::kDecimal: put(value.decimal); break;
-    case TypeId::kUuid: std::memcpy(at, value.uuid, 16); break;
-    case TypeId::kBytes: set_text(index, value.bytes); break;
-    default: RUNINK_CHECK(false);
+    case TypeId::kBool:
+      put(static_cast<uint8_t>(value.boolean));
+      break;
+    case TypeId::kInt8:
+      put(static_cast<int8_t>(value.integer));
+      break;
+    case TypeId::kInt16:
+      put(static_cast<int16_t>(value.integer));
+      break;
+    case TypeId::kInt32:
+    case TypeId::kDate:
+    case TypeId::kEnum:
+      put(static_cast<int32_t>(value.integer));
+      break;
+    case TypeId::kInt64:
+    case TypeId::kTime:
+    case TypeId::kTimestamp:
+    case TypeId::kDuration:
+      put(value.integer);
+      break;
+    case TypeId::kUInt8:
+      put(static_cast<uint8_t>(value.integer));
+      break;
+    case TypeId::kUInt16:
+      put(static_cast<uint16_t>(value.integer));
+      break;
+    case TypeId::kUInt32:
+      put(static_cast<uint32_t>(value.integer));
+      break;
+    case TypeId::kUInt64:
+      put(value.unsigned_integer);
+      break;
+    case TypeId::kFloat32:
+      put(value.real32);
+      break;
+    case TypeId::kFloat64:
+      put(value.real);
+      break;
+    case TypeId::kDecimal:
+      put(value.decimal);
+      break;
+    case TypeId::kUuid:
+      std::memcpy(at, value.uuid, 16);
+      break;
+    case TypeId::kBytes:
+      set_text(index, value.bytes);
+      break;
+    default:
+      RUNINK_CHECK(false);
   }
 }
 

@@ -39,7 +39,8 @@ class RowBuilder {
   void commit_text(size_t column, size_t size);
 
   void commit_row(uint32_t offset, uint32_t length, uint32_t line, bool verbatim);
-  // The rows so far as a batch; null rows() of nothing is for the caller to avoid. start() must follow before more rows.
+  // The rows so far as a batch; null rows() of nothing is for the caller to avoid. start() must follow before more
+  // rows.
   columnar::Batch finish();
 
   void grow_text(uint32_t column, size_t size);

@@ -36,8 +36,8 @@ class ByteSource {
   virtual uint64_t raw_size() const { return 0; }
 };
 
-// Errors name the path: kNotFound, kPermissionDenied, kInvalidArgument for a folder. `stop` (may be null) ends a wait for
-// a pipe with kCancelled, kind "run.interrupted".
+// Errors name the path: kNotFound, kPermissionDenied, kInvalidArgument for a folder. `stop` (may be null) ends a wait
+// for a pipe with kCancelled, kind "run.interrupted".
 Result<std::unique_ptr<ByteSource>> open_file_source(const std::string& path, Compression compression,
                                                      const StopFlag* stop = nullptr);
 // Takes over descriptor 0 (which stays open).
@@ -55,13 +55,14 @@ Compression detect_compression(std::string_view first_bytes);
 
 // What is known of one file of a ChunkSource. Set before the first chunk of the file is handed out, then constant.
 struct SourceFile {
-  std::string name;         // path, "-" or the command line
+  std::string name;            // path, "-" or the command line
   uint64_t data_position = 0;  // offset of the first byte after a byte order mark
-  std::string header;       // CSV: the header record with its line break. Arrow: the schema message
-  bool lone_cr = false;     // CSV: records end with a lone CR in this file
+  std::string header;          // CSV: the header record with its line break. Arrow: the schema message
+  bool lone_cr = false;        // CSV: records end with a lone CR in this file
 };
 
-// The files of all sources of a run, so that one number (InputChunk::source) names a file. Thread-safe; entries never move.
+// The files of all sources of a run, so that one number (InputChunk::source) names a file. Thread-safe; entries never
+// move.
 class SourceFiles {
  public:
   uint32_t add(std::string name);
@@ -93,9 +94,9 @@ class ChunkSource {
   virtual ~ChunkSource() = default;
   // Thread-safe. Null at the end. After an error every call returns that error.
   virtual Result<ChunkPtr> next() = 0;
-  virtual uint64_t raw_bytes() const = 0;       // read so far, before decompression; thread-safe
-  virtual uint64_t raw_size() const = 0;        // of all files; 0 where it cannot be known
-  virtual uint64_t decoded_bytes() const = 0;   // read so far, after decompression; thread-safe
+  virtual uint64_t raw_bytes() const = 0;      // read so far, before decompression; thread-safe
+  virtual uint64_t raw_size() const = 0;       // of all files; 0 where it cannot be known
+  virtual uint64_t decoded_bytes() const = 0;  // read so far, after decompression; thread-safe
 };
 
 // Opens the first file at once (so that a missing file is said before anything runs) and starts the program, if it is
@@ -104,7 +105,6 @@ Result<std::unique_ptr<ChunkSource>> open_chunk_source(const Locator& locator, c
                                                        std::shared_ptr<SourceFiles> files);
 // Over given bytes, as one file; for tests, golden cases and scenarios that feed each other.
 std::unique_ptr<ChunkSource> make_memory_chunk_source(std::string name, std::unique_ptr<ByteSource> bytes,
-                                                      const ChunkOptions& options,
-                                                      std::shared_ptr<SourceFiles> files);
+                                                      const ChunkOptions& options, std::shared_ptr<SourceFiles> files);
 
 }  // namespace runink::connectors

@@ -64,7 +64,8 @@ class Files : public testing::Test {
         return out;
       }
       if (*chunk == nullptr) return out;
-      out.push_back(std::to_string((*chunk)->source) + "@" + std::to_string((*chunk)->position) + ":" + std::string((*chunk)->bytes));
+      out.push_back(std::to_string((*chunk)->source) + "@" + std::to_string((*chunk)->position) + ":" +
+                    std::string((*chunk)->bytes));
     }
   }
   os::TempFolder folder_;
@@ -78,7 +79,8 @@ TEST_F(Files, PlainGzipAndZstdGiveTheSameBytes) {
     const std::string whole = packed(compression, text);
     EXPECT_EQ(drain(open_file_source(file("b", whole), compression)).value(), text);
     // Several members or frames, also empty ones.
-    const std::string parts = packed(compression, text.substr(0, 1000)) + packed(compression, "") + packed(compression, text.substr(1000));
+    const std::string parts =
+        packed(compression, text.substr(0, 1000)) + packed(compression, "") + packed(compression, text.substr(1000));
     EXPECT_EQ(drain(open_file_source(file("c", parts), compression)).value(), text);
     EXPECT_EQ(drain(open_file_source(file("c", parts), compression), 7).value(), text);
     // Cut anywhere.
@@ -88,7 +90,8 @@ TEST_F(Files, PlainGzipAndZstdGiveTheSameBytes) {
       EXPECT_EQ(got.status().code(), Code::kDataLoss) << size;
       EXPECT_THAT(got.status().to_string(), HasSubstr("ends in the middle"));
     }
-    EXPECT_THAT(drain(open_file_source(file("e", "plain text, for sure"), compression)).status().to_string(), HasSubstr("holds no"));
+    EXPECT_THAT(drain(open_file_source(file("e", "plain text, for sure"), compression)).status().to_string(),
+                HasSubstr("holds no"));
     std::string damaged = whole;
     damaged[whole.size() / 2] = static_cast<char>(damaged[whole.size() / 2] ^ 0x55);
     EXPECT_FALSE(drain(open_file_source(file("f", damaged), compression)).ok());
@@ -169,7 +172,8 @@ TEST_F(Files, ChunksAreTheSameForAnyNumberOfThreads) {
         auto chunk = source->next();
         if (!chunk.ok() || *chunk == nullptr) return;
         const std::lock_guard lock(mutex);
-        parallel.at((*chunk)->sequence) = "0@" + std::to_string((*chunk)->position) + ":" + std::string((*chunk)->bytes);
+        parallel.at((*chunk)->sequence) =
+            "0@" + std::to_string((*chunk)->position) + ":" + std::string((*chunk)->bytes);
       }
     });
   }
@@ -182,7 +186,9 @@ TEST_F(Files, ChunksAreTheSameForAnyNumberOfThreads) {
 TEST_F(Files, BuffersOfChunksAreUsedAgain) {
   std::string text;
   for (int i = 0; i < 100000; ++i) text += "{\"n\":1}\n";
-  auto source = open_chunk_source(locator(file("n.ndjson", text)), ChunkOptions{.chunk_bytes = 4096}, std::make_shared<SourceFiles>()).value();
+  auto source = open_chunk_source(locator(file("n.ndjson", text)), ChunkOptions{.chunk_bytes = 4096},
+                                  std::make_shared<SourceFiles>())
+                    .value();
   std::set<const void*> places;
   size_t count = 0;
   while (true) {
@@ -196,7 +202,8 @@ TEST_F(Files, BuffersOfChunksAreUsedAgain) {
 }
 
 TEST_F(Files, CompressedTextUnderAPlainNameIsSaid) {
-  EXPECT_THAT(chunks(locator(file("x.ndjson", packed(Compression::kGzip, "{}\n")))), ElementsAre(HasSubstr("compressed with gzip")));
+  EXPECT_THAT(chunks(locator(file("x.ndjson", packed(Compression::kGzip, "{}\n")))),
+              ElementsAre(HasSubstr("compressed with gzip")));
 }
 
 TEST_F(Files, Programs) {
@@ -214,7 +221,9 @@ TEST_F(Files, Programs) {
   EXPECT_THAT(from("no-such-program-anywhere"), ElementsAre(HasSubstr("no-such-program-anywhere")));
 
   options.exec = "sh -c 'echo {}; echo first >&2; echo last words >&2; exit 3'";
-  auto source = open_chunk_source(parse_source_locator("", options).value(), ChunkOptions(), std::make_shared<SourceFiles>()).value();
+  auto source =
+      open_chunk_source(parse_source_locator("", options).value(), ChunkOptions(), std::make_shared<SourceFiles>())
+          .value();
   Status failed = source->next().status();
   EXPECT_THAT(failed.to_string(), HasSubstr("exit code 3"));
   EXPECT_EQ(failed.kind(), "source.program");
@@ -235,7 +244,8 @@ TEST_F(Files, AStopEndsAWaitForAProgram) {
   ChunkOptions chunking;
   chunking.stop = &stop;
   stop.request();
-  auto source = open_chunk_source(parse_source_locator("", options).value(), chunking, std::make_shared<SourceFiles>()).value();
+  auto source =
+      open_chunk_source(parse_source_locator("", options).value(), chunking, std::make_shared<SourceFiles>()).value();
   EXPECT_EQ(source->next().status().kind(), "run.interrupted");
 }
 

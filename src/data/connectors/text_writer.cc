@@ -33,8 +33,14 @@ void WriteField::attach(const columnar::Column& of) {
 
 bool is_quoted_in_json(TypeId id) {
   switch (id) {
-    case TypeId::kDate: case TypeId::kTime: case TypeId::kTimestamp: case TypeId::kDuration: case TypeId::kUuid: return true;
-    default: return false;
+    case TypeId::kDate:
+    case TypeId::kTime:
+    case TypeId::kTimestamp:
+    case TypeId::kDuration:
+    case TypeId::kUuid:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -53,14 +59,30 @@ bool write_scalar(const WriteField& f, int64_t row, OutCursor& out) {
       out.put_small({kWords[value], value ? 4u : 5u});
       return true;
     }
-    case TypeId::kInt8: out.move_to(write_int64(at, f.value<int8_t>(row))); return true;
-    case TypeId::kInt16: out.move_to(write_int64(at, f.value<int16_t>(row))); return true;
-    case TypeId::kInt32: out.move_to(write_int64(at, f.value<int32_t>(row))); return true;
-    case TypeId::kInt64: out.move_to(write_int64(at, f.value<int64_t>(row))); return true;
-    case TypeId::kUInt8: out.move_to(write_uint64(at, f.value<uint8_t>(row))); return true;
-    case TypeId::kUInt16: out.move_to(write_uint64(at, f.value<uint16_t>(row))); return true;
-    case TypeId::kUInt32: out.move_to(write_uint64(at, f.value<uint32_t>(row))); return true;
-    case TypeId::kUInt64: out.move_to(write_uint64(at, f.value<uint64_t>(row))); return true;
+    case TypeId::kInt8:
+      out.move_to(write_int64(at, f.value<int8_t>(row)));
+      return true;
+    case TypeId::kInt16:
+      out.move_to(write_int64(at, f.value<int16_t>(row)));
+      return true;
+    case TypeId::kInt32:
+      out.move_to(write_int64(at, f.value<int32_t>(row)));
+      return true;
+    case TypeId::kInt64:
+      out.move_to(write_int64(at, f.value<int64_t>(row)));
+      return true;
+    case TypeId::kUInt8:
+      out.move_to(write_uint64(at, f.value<uint8_t>(row)));
+      return true;
+    case TypeId::kUInt16:
+      out.move_to(write_uint64(at, f.value<uint16_t>(row)));
+      return true;
+    case TypeId::kUInt32:
+      out.move_to(write_uint64(at, f.value<uint32_t>(row)));
+      return true;
+    case TypeId::kUInt64:
+      out.move_to(write_uint64(at, f.value<uint64_t>(row)));
+      return true;
     case TypeId::kFloat32: {
       const auto value = f.value<float>(row);
       if (!std::isfinite(value)) return false;
@@ -73,7 +95,9 @@ bool write_scalar(const WriteField& f, int64_t row, OutCursor& out) {
       out.move_to(write_double(at, value));
       return true;
     }
-    case TypeId::kDecimal: out.move_to(write_decimal(at, f.value<int128>(row), f.field.type.scale())); return true;
+    case TypeId::kDecimal:
+      out.move_to(write_decimal(at, f.value<int128>(row), f.field.type.scale()));
+      return true;
     case TypeId::kDate:
       if (f.text->format() != nullptr) {
         formatted(f.value<int32_t>(row));
@@ -101,8 +125,11 @@ bool write_scalar(const WriteField& f, int64_t row, OutCursor& out) {
       out.put(text);
       return true;
     }
-    case TypeId::kUuid: out.move_to(write_uuid(at, f.values + static_cast<size_t>(row) * 16)); return true;
-    default: return false;
+    case TypeId::kUuid:
+      out.move_to(write_uuid(at, f.values + static_cast<size_t>(row) * 16));
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -111,12 +138,25 @@ namespace {
 void write_escape(char c, OutCursor& out) {
   out.put('\\');
   switch (c) {
-    case '"': case '\\': out.put(c); return;
-    case '\n': out.put('n'); return;
-    case '\r': out.put('r'); return;
-    case '\t': out.put('t'); return;
-    case '\b': out.put('b'); return;
-    case '\f': out.put('f'); return;
+    case '"':
+    case '\\':
+      out.put(c);
+      return;
+    case '\n':
+      out.put('n');
+      return;
+    case '\r':
+      out.put('r');
+      return;
+    case '\t':
+      out.put('t');
+      return;
+    case '\b':
+      out.put('b');
+      return;
+    case '\f':
+      out.put('f');
+      return;
     default: {
       static constexpr char kHex[] = "0123456789abcdef";
       const auto byte = static_cast<unsigned char>(c);

@@ -28,15 +28,16 @@ struct WriteField {
   std::string_view text_at(int64_t row) const {
     return {reinterpret_cast<const char*>(values) + offsets[row], static_cast<size_t>(offsets[row + 1] - offsets[row])};
   }
-  template <typename T> T value(int64_t row) const {
+  template <typename T>
+  T value(int64_t row) const {
     T v;
     std::memcpy(&v, values + static_cast<size_t>(row) * sizeof(T), sizeof(T));
     return v;
   }
 };
 
-// A number, bool, date, time, uuid … without quotes; not for text, enum, list or struct. Room for kScalarRoom bytes plus
-// the format's width must be ensured. False if JSON has no such number (NaN, infinity): nothing is written then.
+// A number, bool, date, time, uuid … without quotes; not for text, enum, list or struct. Room for kScalarRoom bytes
+// plus the format's width must be ensured. False if JSON has no such number (NaN, infinity): nothing is written then.
 inline constexpr size_t kScalarRoom = 64;
 bool write_scalar(const WriteField& field, int64_t row, OutCursor& out);
 size_t scalar_room(const WriteField& field);
@@ -46,8 +47,8 @@ bool is_quoted_in_json(columnar::TypeId id);
 // Bits of 16 bytes that JSON cannot have in a string as they are.
 inline unsigned must_escape(__m128i v) {
   const __m128i low = _mm_cmpeq_epi8(_mm_max_epu8(v, _mm_set1_epi8(0x1F)), _mm_set1_epi8(0x1F));
-  const __m128i any = _mm_or_si128(
-      low, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+  const __m128i any =
+      _mm_or_si128(low, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
   return static_cast<unsigned>(_mm_movemask_epi8(any));
 }
 
