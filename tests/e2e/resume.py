@@ -1,0 +1,64 @@
+"""kill -9 at random points, then go on: outputs are byte-equal to those of an undisturbed run, every time. RUNINK_KILLS
+says how often (default 20; 200 for the deep run)."""
+import os, random, signal, time
+from project import Project, check
+
+KILLS = int(os.environ.get("RUNINK_KILLS", "20"))
+FEATURE = """Feature: Two steps
+  Scenario: Clean
+    @source("data/in.ndjson")
+    @contract("contracts/c.contract")
+    Given rows arrive
+    When records are checked against the contract
+     And field "twice" is set to a * 2
+    @sink("out/clean.ndjson")
+    Then valid records are written
+    @sink("out/log.ndjson", mode="append", name="log")
+    Then valid records are written
+  Scenario: Sum
+    Given the output of scenario "Clean"
+    When records are grouped by b, computing:
+      | n     | count()    |
+      | total | sum(twice) |
+     And records are sorted by b
+    @sink("out/sum.csv")
+    Then the result is written
+"""
+random.seed(20261121)
+with Project() as p:
+    p.write("contracts/c.contract", "contract C { int64 a [[required, range(0, 100000)]]; string b [[required]]; }\n")
+    p.write("features/f.dsl", FEATURE)
+    p.write("data/in.ndjson", "".join(f'{{"a":{i * 7919 % 100100},"b":"k{i % 97}"}}\n' for i in range(120_000)))
+    started = time.monotonic()
+    p.runi("run", "features/f.dsl")
+    whole = time.monotonic() - started
+    good = {name: p.read(name) for name in ("out/clean.ndjson", "out/log.ndjson", "out/sum.csv")}
+    killed = 0
+    for n in range(KILLS):
+        for name in good:
+            if p.exists(name):
+                os.unlink(p.path(name))
+        run = p.start("run", "features/f.dsl")
+        time.sleep(random.random() * whole * 1.1)  # where the kill falls is the point of the test
+        run.send_signal(signal.SIGKILL)
+        killed += run.wait() == -signal.SIGKILL
+        # A command that finds the dead run settles it; then the run goes on.
+        p.runi("runs")
+        left = [f for f in os.listdir(p.path("out")) if f.startswith(".")] if p.exists("out") else []
+        check(not left, f"kill {n}: temporary files are left: {left}")
+        if not all(p.exists(name) for name in good):
+            done = p.runi("resume", "last", code=None)
+            if done.returncode != 0:  # killed before there was a run to resume
+                check(not any(p.exists(name) for name in good), f"kill {n}: {done.stderr.decode()}")
+                p.runi("run", "features/f.dsl")
+        for name, bytes_ in good.items():
+            check(p.read(name) == bytes_, f"kill {n}: {name} differs from an undisturbed run")
+        aborts = 0
+        for run_id in os.listdir(p.path(".runink/runs")):
+            lineage = p.path(f".runink/runs/{run_id}/lineage.ndjson")
+            events = open(lineage).read() if os.path.exists(lineage) else ""
+            ends = sum(events.count(f'"eventType":"{t}"') for t in ("COMPLETE", "FAIL", "ABORT"))
+            check(ends == 1 or not events, f"kill {n}: run {run_id} has {ends} terminal events")
+            aborts += '"eventType":"ABORT"' in events
+    print(f"{KILLS} kills, {killed} of them while it ran; {aborts} runs recorded as aborted")
+    check(killed > 0, "no kill fell into a run")
