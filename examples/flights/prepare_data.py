@@ -29,7 +29,7 @@ BAD = [
      lambda r: json.dumps({k: v for k, v in r.items() if k != "destination"}, separators=(",", ":")).encode()),
     ("lands where it started", "check distinct_airports", lambda r: with_field("destination", r["origin"])(r)),
     ("line cut off", "record", lambda r: json.dumps(r, separators=(",", ":")).encode()[:-20]),
-    ("a field twice", "record", lambda r: json.dumps(r, separators=(",", ":")).encode()[:-1] + b',"delay":0}'),
+    ("a field twice", "delay.type", lambda r: json.dumps(r, separators=(",", ":")).encode()[:-1] + b',"delay":0}'),
     ("bytes that are not UTF-8", "record",
      lambda r: json.dumps(r, separators=(",", ":")).encode().replace(b'"origin":"', b'"origin":"\xff')),
 ]

@@ -32,7 +32,7 @@ Feature: Flight punctuality
       | late    | avg(late)            |
       | p90     | quantile(delay, 0.9) |
      And records where flights >= 10 are kept
-     And records are sorted by late descending, route
+     And records are sorted by late descending, route, keeping the first 100
     @sink("out/punctuality.csv")
     Then the result is written
 
@@ -43,10 +43,13 @@ Feature: Flight punctuality
     Given the output of scenario "Clean the feed"
     When records are joined with "data/airports.csv" with contract "contracts/airport.contract" as departure on origin = departure.iata
      And records are grouped by departure.state as state, computing:
-      | airports | distinct_count(origin) |
-      | flights  | count()                |
-      | late     | avg(late)              |
-      | longest  | max(distance)          |
-     And records are sorted by flights descending, state
+       | airports | distinct_count(origin) |
+       | flights  | count()                |
+       | late     | avg(late)              |
+       | longest  | max(distance)          |
+     And records are sorted by flights descending, state, keeping the first 100
     @sink("out/by_state.csv")
     Then the result is written
+
+    Assertions:
+      - at least 40 records are valid

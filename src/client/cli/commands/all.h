@@ -13,8 +13,10 @@ Command lint_command();
 Command steps_command();
 Command plan_command();
 Command run_command();
+Command compile_command();
 Command diff_command();
 Command gc_command();
+Command test_command();
 
 // contracts
 Command contract_command();

@@ -39,7 +39,7 @@ Result<int> run(Invocation& invocation) {
     RUNINK_RETURN_IF_ERROR(os::write_file_atomic(path, file.text));
   }
   Console& console = invocation.console();
-  for (const ProjectFile& file : files) console.say(fmt::format("  {:<28} {}", os::join_path(folder, file.path), file.says));
+  for (const ProjectFile& file : files) console.say(fmt::format("  {:<32} {}", os::join_path(folder, file.path), file.says));
   console.out(fmt::format("cd {} && runi run features/orders.dsl\n", escape_control(folder)));
   return kExitDone;
 }

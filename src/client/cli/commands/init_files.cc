@@ -15,8 +15,8 @@ contract Order {
   int32         items     [[required, range(1, 100)]];
   decimal(10,2) total     [[required, min(0)]];
 
-  check returns_cost_nothing: state != "returned" or total = 0;
-  quality mostly_paid: avg(state = "paid") > 0.2 [[severity("warn")]];
+  check returns_cost_nothing: state != "returned" or total == 0;
+  quality mostly_paid: avg(state == "paid") > 0.2 [[severity("warn")]];
 }
 )";
 
@@ -45,6 +45,9 @@ constexpr const char* kFeature = R"(Feature: Orders
       | value  | sum(total) |
     @sink("out/by_state.csv")
     Then the result is written
+
+    Assertions:
+      - at least 2 records are valid
 )";
 
 // Eight good orders and four that break a rule each: a missing field, a value out of range, a cut-off line, a check.

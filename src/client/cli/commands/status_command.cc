@@ -38,13 +38,27 @@ Status print_run(Invocation& invocation, const RunRecord& run) {
   return render_fields(fields, OutputForm::kTable, invocation.console());
 }
 
+// The operator's own equations. That of its edge ("rows sent by … = rows received") is only worth a look when it fails.
+std::string own_balance(const ledger::OperatorCount& op) {
+  if (op.balanced) {
+    size_t end = op.balance.starts_with("rows sent by") ? op.balance.find("; ") : std::string::npos;
+    if (end != std::string::npos) return op.balance.substr(end + 2);
+  }
+  return op.balance;
+}
+
 Status print_operators(Invocation& invocation, const RunRecord& run) {
   if (run.operators.empty()) return {};
-  Table table({{"step", "STEP"}, {"kind", "KIND"}, {"balance", "BALANCE"}, {"seconds", "CPU"}, {"spilled", "SPILLED", true}});
+  bool timed = false, spilled = false;
   for (const ledger::OperatorCount& op : run.operators) {
-    Cell balance = Cell(op.balance);
-    table.add({op.name, op.kind, op.balanced ? std::move(balance) : std::move(balance).styled(Style::kRed), Cell::seconds(op.seconds),
-               Cell::bytes(op.spilled_bytes)});
+    timed |= op.seconds > 0;
+    spilled |= op.spilled_bytes > 0;
+  }
+  Table table({{"step", "STEP"}, {"kind", "KIND"}, {"seconds", "CPU", !timed}, {"spilled", "SPILLED", !spilled}, {"balance", "BALANCE"}});
+  for (const ledger::OperatorCount& op : run.operators) {
+    Cell balance = Cell(own_balance(op));
+    table.add({op.name, op.kind, Cell::seconds(op.seconds), Cell::bytes(op.spilled_bytes),
+               op.balanced ? std::move(balance) : std::move(balance).styled(Style::kRed)});
   }
   invocation.console().out("\n");
   return render(table, OutputForm::kTable, invocation.console());
@@ -64,17 +78,18 @@ Status print_checks(Invocation& invocation, const RunRecord& run) {
   return render(table, OutputForm::kTable, invocation.console());
 }
 
-Status print_outputs(Invocation& invocation, const RunRecord& run) {
+Status print_outputs(Invocation& invocation, const RunRecord& run, const std::string& root) {
   if (run.sinks.empty()) return {};
   Table table({{"output", "OUTPUT"}, {"kind", "KIND"}, {"rows", "ROWS"}, {"bytes", "BYTES"}, {"published", "PUBLISHED"}});
   for (const ledger::SinkResult& sink : run.sinks) {
-    table.add({sink.path, sink.kind, Cell::count(sink.rows), Cell::bytes(sink.bytes), sink.published});
+    const bool inside = sink.path.starts_with(root + "/");
+    table.add({inside ? sink.path.substr(root.size() + 1) : sink.path, sink.kind, Cell::count(sink.rows), Cell::bytes(sink.bytes), sink.published});
   }
   invocation.console().out("\n");
   return render(table, OutputForm::kTable, invocation.console());
 }
 
-Status print_whole_run(Invocation& invocation, const RunRecord& run) {
+Status print_whole_run(Invocation& invocation, const RunRecord& run, const std::string& root) {
   RUNINK_RETURN_IF_ERROR(print_run(invocation, run));
   for (const ledger::RejectReason& reason : run.reject_reasons) {
     invocation.console().out(fmt::format("  rejected {:>8}  {}  {}\n", human_count(reason.records), escape_control(reason.rule),
@@ -85,7 +100,7 @@ Status print_whole_run(Invocation& invocation, const RunRecord& run) {
   }
   RUNINK_RETURN_IF_ERROR(print_operators(invocation, run));
   RUNINK_RETURN_IF_ERROR(print_checks(invocation, run));
-  return print_outputs(invocation, run);
+  return print_outputs(invocation, run, root);
 }
 
 Result<int> print_one(Invocation& invocation, const std::string& words) {
@@ -95,10 +110,10 @@ Result<int> print_one(Invocation& invocation, const std::string& words) {
     RUNINK_RETURN_IF_ERROR(print_for_programs(invocation, family));
     return kExitDone;
   }
-  RUNINK_RETURN_IF_ERROR(print_whole_run(invocation, family.run));
+  RUNINK_RETURN_IF_ERROR(print_whole_run(invocation, family.run, past.project.root()));
   for (const RunRecord& child : family.children) {
     print_heading(invocation.console(), "Scenario: " + escape_control(child.scenario));
-    RUNINK_RETURN_IF_ERROR(print_whole_run(invocation, child));
+    RUNINK_RETURN_IF_ERROR(print_whole_run(invocation, child, past.project.root()));
   }
   return kExitDone;
 }

@@ -17,7 +17,8 @@ Command command_tree() {
   root.flags = {{.name = "version", .help = "print the version and exit"}};
   root.subcommands = {
       // project
-      init_command(), doctor_command(), fmt_command(), lint_command(), steps_command(), plan_command(), run_command(),
+      init_command(), doctor_command(), fmt_command(), lint_command(), steps_command(), plan_command(), compile_command(), run_command(),
+      test_command(),
       diff_command(), gc_command(),
       // contracts
       contract_command(),
