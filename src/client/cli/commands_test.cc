@@ -134,6 +134,19 @@ TEST_F(Commands, DriftOfDataHasItsExitCode) {
   EXPECT_THAT(said.out, HasSubstr("surprise"));
 }
 
+TEST_F(Commands, RecordsOfAFileAreCheckedWithoutARun) {
+  make_project();
+  Said said = runi({"contract", "check", "contracts/order.contract", "--data", "data/orders.ndjson"});
+  EXPECT_EQ(said.code, kExitDataWrong) << said.err;
+  EXPECT_THAT(said.out, AllOf(HasSubstr("items.range"), HasSubstr("customer.required"), HasSubstr("quality mostly_paid")));
+  EXPECT_THAT(said.err, HasSubstr("12 records: 8 valid, 4 rejected"));
+  EXPECT_FALSE(fs::exists(".runink"));
+  write("data/good.ndjson", read("data/orders.ndjson").substr(0, read("data/orders.ndjson").find('\n') + 1));
+  EXPECT_EQ(runi({"contract", "check", "contracts/order.contract", "--data", "data/good.ndjson"}).code, 0);
+  EXPECT_EQ(runi({"contract", "check", "contracts/order.contract", "--data", "data/none.ndjson"}).code, kExitNotFound);
+  EXPECT_EQ(runi({"contract", "check", "--data", "data/orders.ndjson"}).code, kExitUsage);
+}
+
 TEST_F(Commands, FmtLintAndSteps) {
   make_project();
   EXPECT_EQ(runi({"fmt", "--check"}).code, 0) << "the files of a new project are formatted";

@@ -21,6 +21,8 @@ std::string man_text(std::string_view text) {
     if (line_start && (c == '.' || c == '\'')) out += "\\&";
     if (c == '\\') {
       out += "\\e";
+    } else if (c == '(' && text.substr(i, 2) == "()") {
+      out += "\\&(";  // "now()" is not the name of a C function
     } else if (static_cast<unsigned char>(c) == 0xE2 && text.substr(i, 3) == "…") {
       out += "...";
       i += 2;
