@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "client/local/compile_steps.h"
 #include "client/local/local_io.h"
 #include "client/local/sample.h"
 #include "data/ledger/publish_record.h"
@@ -37,6 +38,7 @@ dsl::CompileEnvironment Project::compile_environment(const CompileOptions& optio
   env.project_root = root();
   env.strict = options.strict;
   env.allow_unenforced = options.allow_unenforced;
+  env.known_steps = known_step_names(root());
   env.infer_schema = [root = root()](const plan::Source& source) { return infer_schema(source, root); };
   return env;
 }

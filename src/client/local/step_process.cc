@@ -8,12 +8,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <filesystem>
 #include <mutex>
 #include <thread>
 
 #include "base/text.h"
+#include "client/local/compile_steps.h"
 #include "client/local/step_report.h"
+#include "data/connectors/arrow_source.h"
 #include "data/connectors/record_reader.h"
 #include "data/connectors/record_writer.h"
 #include "data/connectors/source.h"
@@ -27,6 +28,7 @@ namespace {
 
 constexpr int kPollMillis = 50;          // how soon a stop request or a time-out is seen
 constexpr size_t kStderrKept = 8 << 10;  // bytes of the last words
+constexpr int kEndMillis = 200;          // how long a step that closed a pipe has to end by itself, so that its exit says why
 
 Result<connectors::DataFormat> step_format(const std::string& format) {
   if (format.empty() || format == "ndjson") return connectors::DataFormat::kNdjson;
@@ -61,7 +63,8 @@ struct StepState {
 // The step's standard output as bytes.
 class StepOutput final : public connectors::ByteSource {
  public:
-  StepOutput(os::Fd fd, StepState& state) : fd_(std::move(fd)), state_(state) { set_nonblocking(fd_); }
+  // pid_fd: readable once the process itself has ended; -1 where the kernel has none.
+  StepOutput(os::Fd fd, int pid_fd, StepState& state) : fd_(std::move(fd)), pid_fd_(pid_fd), state_(state) { set_nonblocking(fd_); }
   Result<size_t> read(char* buffer, size_t size) override {
     size_t done = 0;
     while (done < size) {
@@ -75,8 +78,11 @@ class StepOutput final : public connectors::ByteSource {
       if (n == 0) break;
       if (errno == EINTR) continue;
       if (errno != EAGAIN) return from_errno(errno, "read the step's standard output");
-      pollfd p{fd_.get(), POLLIN, 0};
-      (void)::poll(&p, 1, kPollMillis);
+      // The process has ended and what it wrote has been read: whoever still holds the pipe is a child it left behind.
+      if (ended_) break;
+      pollfd p[2] = {{fd_.get(), POLLIN, 0}, {pid_fd_, POLLIN, 0}};
+      (void)::poll(p, 2, kPollMillis);
+      ended_ = p[1].revents != 0;
       // While it may still be waiting for input, silence is no fault.
       RUNINK_RETURN_IF_ERROR(state_.check(state_.input_closed));
     }
@@ -86,6 +92,8 @@ class StepOutput final : public connectors::ByteSource {
 
  private:
   os::Fd fd_;
+  int pid_fd_;
+  bool ended_ = false;
   StepState& state_;
   uint64_t bytes_ = 0;
 };
@@ -101,7 +109,7 @@ class ProcessStep final : public engine::StepProcess {
   }
   ~ProcessStep() override {
     kill();
-    (void)status_of(child_.kill_tree());
+    end_tree();
     if (errors_thread_.joinable()) errors_thread_.join();
     if (report_thread_.joinable()) report_thread_.join();
   }
@@ -116,7 +124,9 @@ class ProcessStep final : public engine::StepProcess {
         return not_found("step \"{}\" is not built: {} is not there", p_.cpp_step, p_.library)
             .with_hint("build the project's C++ steps with: runi compile");
       }
-      spawn.argv = {RUNINK_TRY(slice_program()), "step", "--library", library, "--name", p_.cpp_step};
+      RUNINK_RETURN_IF_ERROR(check_step_is_current(options_.project_root, p_.cpp_step));
+      const std::string slice = options_.runi_slice.empty() ? RUNINK_TRY(find_runi_slice()) : options_.runi_slice;
+      spawn.argv = {slice, "step", "--library", library, "--name", p_.cpp_step};
     } else {
       spawn.argv = p_.argv;
     }
@@ -148,20 +158,7 @@ class ProcessStep final : public engine::StepProcess {
     writer.format = format_;
     writer.schema = input_;
     writer_ = RUNINK_TRY(connectors::make_record_writer(writer));
-    auto files = std::make_shared<connectors::SourceFiles>();
-    connectors::ChunkOptions chunks;
-    chunks.format = format_;
-    chunks.chunk_bytes = 64 << 10;
-    chunks.stop = options_.stop;
-    chunks_ = connectors::make_memory_chunk_source("standard output of step \"" + op_.name + "\"",
-                                                   std::make_unique<StepOutput>(std::move(out.read), state_), chunks, files);
-    connectors::ReaderOptions reader;
-    reader.format = format_;
-    reader.schema = op_.schema;
-    reader.origin = false;
-    reader.files = files;
-    reader_options_ = reader;
-    return {};
+    return open_answers(std::make_unique<StepOutput>(std::move(out.read), child_.pid_descriptor(), state_));
   }
 
   Status send(const columnar::Batch& batch) override {
@@ -169,6 +166,7 @@ class ProcessStep final : public engine::StepProcess {
     if (!begun_) RUNINK_RETURN_IF_ERROR(writer_->begin(buffer_));
     begun_ = true;
     RUNINK_RETURN_IF_ERROR(writer_->append(batch, buffer_));
+    sent_ += static_cast<uint64_t>(batch.rows);
     return write(buffer_.view());
   }
   Status close_input() override {
@@ -193,23 +191,11 @@ class ProcessStep final : public engine::StepProcess {
   const std::vector<Refusal>& refusals() const override { return refusals_; }
   void kill() override {
     state_.killed = true;
+    std::lock_guard lock(child_mutex_);
     (void)child_.kill_group(SIGKILL);
   }
 
  private:
-  Result<std::string> slice_program() const {
-    if (!options_.runi_slice.empty()) return options_.runi_slice;
-    std::error_code error;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-    const std::filesystem::path candidates[] = {self / "runi-slice", self / "../libexec/runink/runi-slice",
-                                                self / "../runi-slice/runi-slice"};
-    for (const auto& c : candidates) {
-      if (std::filesystem::exists(c, error)) return c.lexically_normal().string();
-    }
-    return not_found("the program runi-slice, which runs C++ steps, is not beside {}", self.string())
-        .with_hint("install Runink whole (cmake --install), or set --runi-slice");
-  }
-
   Status write(std::string_view bytes) {
     // Blocked for so long only while the step neither reads nor writes: state_.check() looks at both.
     state_.progressed();
@@ -222,34 +208,107 @@ class ProcessStep final : public engine::StepProcess {
       }
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EPIPE) {
-        return aborted("step \"{}\" stopped reading its input", op_.name).with_kind("step.stopped_reading");
+        // A pipe also breaks because the process is about to end; then how it ended says more.
+        pollfd p{child_.pid_descriptor(), POLLIN, 0};
+        (void)::poll(&p, 1, kEndMillis);
+        return sending_failed(
+            aborted("step \"{}\" ended or closed its input before it had read all of it", op_.name).with_kind("step.stopped_reading"));
       }
-      if (n < 0 && errno != EAGAIN) return from_errno(errno, "write to step \"" + op_.name + "\"");
+      if (n < 0 && errno != EAGAIN) return sending_failed(from_errno(errno, "write to step \"" + op_.name + "\""));
       pollfd p{stdin_.get(), POLLOUT, 0};
       (void)::poll(&p, 1, kPollMillis);
-      RUNINK_RETURN_IF_ERROR(state_.check(true));
+      if (Status status = state_.check(true); !status.ok()) return sending_failed(std::move(status));
     }
     return {};
   }
+  // Remembered for the thread that reads the answers: whoever sends will now kill the step, and what that thread then sees
+  // is only a consequence.
+  Status sending_failed(Status status) {
+    std::lock_guard lock(mutex_);
+    if (send_status_.ok() && status.kind() != "run.stopped") send_status_ = status;
+    return status;
+  }
 
-  Result<std::optional<columnar::Batch>> next_batch() {
+  Status open_answers(std::unique_ptr<StepOutput> output) {
+    auto files = std::make_shared<connectors::SourceFiles>();
+    connectors::ReaderOptions reader;
+    reader.format = format_;
+    reader.schema = op_.schema;
+    reader.origin = false;
+    reader.files = files;
+    const std::string name = "standard output of step \"" + op_.name + "\"";
+    if (format_ == connectors::DataFormat::kArrow) {
+      // A C++ step's columns are known, so one that is missing is a mistake and not a null.
+      if (!p_.cpp_step.empty()) reader.fields.resize(op_.schema->size(), {.required = true});
+      arrow_ = connectors::make_memory_arrow_source(name, std::move(output), reader, files);
+      return {};
+    }
+    connectors::ChunkOptions chunks;
+    chunks.format = format_;
+    chunks.chunk_bytes = 64 << 10;
+    chunks.stop = options_.stop;
+    chunks_ = connectors::make_memory_chunk_source(name, std::move(output), chunks, files);
+    reader_ = RUNINK_TRY(connectors::make_record_reader(reader));
+    return {};
+  }
+
+  Status no_record(const connectors::UndecodableRecord& bad, const char* unit, uint64_t number, std::string_view bytes) {
+    return invalid_argument("step \"{}\" wrote what is not a record of its output: {} {}: {}", op_.name, unit, number,
+                            connectors::describe(bad, *op_.schema, bytes.substr(bad.offset, bad.length), true))
+        .with_kind("step.output");
+  }
+
+  // Fills ready_, or leaves it empty at the end.
+  Status read_text() {
     while (ready_.empty()) {
       auto chunk = RUNINK_TRY(chunks_->next());
-      if (!chunk) return std::optional<columnar::Batch>();
-      if (!reader_) reader_ = RUNINK_TRY(connectors::make_record_reader(reader_options_));
+      if (!chunk) return {};
       auto report = RUNINK_TRY(reader_->parse(chunk, [&](columnar::Batch&& batch) {
         ready_.push_back(std::move(batch));
         return Status();
       }));
       if (!report.undecodable.empty()) {
-        const auto& bad = report.undecodable[0];
-        return invalid_argument("step \"{}\" wrote what is not a record of its output: line {}: {}", op_.name, lines_ + bad.line + 1,
-                                connectors::describe(bad, *op_.schema, chunk->bytes.substr(bad.offset, bad.length), true))
-            .with_kind("step.output");
+        return no_record(report.undecodable[0], "line", lines_ + report.undecodable[0].line + 1, chunk->bytes);
       }
       lines_ += chunk->line_count;
       std::reverse(ready_.begin(), ready_.end());
     }
+    return {};
+  }
+  Status read_arrow() {
+    while (ready_.empty()) {
+      auto read = arrow_->next();
+      if (!read.ok()) {
+        Status status = std::move(read).status();
+        if (p_.cpp_step.empty() || !status.hint().empty() || status.code() != Code::kInvalidArgument) return status;
+        return std::move(status).with_hint(answer_hint());
+      }
+      auto& piece = *read;
+      if (!piece) return {};
+      if (!piece->report.undecodable.empty()) {
+        const auto& bad = piece->report.undecodable[0];
+        return no_record(bad, "record", lines_ + bad.line, piece->chunk->bytes);
+      }
+      if (!p_.cpp_step.empty() && !piece->report.drift.empty()) {
+        return invalid_argument("step \"{}\" answers {}, which is no column of its output", op_.name, piece->report.drift[0].first)
+            .with_kind("step.output")
+            .with_hint(answer_hint());
+      }
+      if (piece->batch) {
+        lines_ += static_cast<uint64_t>(piece->batch->rows);
+        ready_.push_back(std::move(*piece->batch));
+      }
+    }
+    return {};
+  }
+  std::string answer_hint() const {
+    return fmt::format("the feature says what a step answers: @step(\"{}\", contract=\"contracts/….contract\"); without contract, the columns it is sent",
+                       p_.cpp_step);
+  }
+
+  Result<std::optional<columnar::Batch>> next_batch() {
+    RUNINK_RETURN_IF_ERROR(arrow_ ? read_arrow() : read_text());
+    if (ready_.empty()) return std::optional<columnar::Batch>();
     columnar::Batch batch = std::move(ready_.back());
     ready_.pop_back();
     batch.schema = op_.schema;
@@ -259,22 +318,24 @@ class ProcessStep final : public engine::StepProcess {
             .with_kind("step.output");
       }
     }
+    answered_ += static_cast<uint64_t>(batch.rows);
+    if (answered_ > sent_) {  // said at once: such a step might never end
+      return failed_precondition("step \"{}\" answered more records than it was sent", op_.name).with_kind("step.unbalanced");
+    }
     return std::optional<columnar::Batch>(std::move(batch));
   }
 
   // Standard output has ended: the process must, and well.
   Status end() {
     for (;;) {
-      auto status = child_.wait(kPollMillis * 1000);
+      auto status = wait(kPollMillis);
       if (!status.ok()) return failed(std::move(status).status());
       if (status->has_value()) {
+        if (!(*status)->success()) return failed(exit_failure(**status));
         const auto left = child_.descendants();
         if (!left.empty()) {
           return failed(failed_precondition("step \"{}\" left {} process{} behind", op_.name, left.size(), left.size() == 1 ? "" : "es")
                             .with_kind("step.left_children"));
-        }
-        if (!(*status)->success()) {
-          return failed(aborted("step \"{}\" failed: {}", op_.name, (*status)->to_string()).with_kind("step.failed"));
         }
         if (!state_.input_closed) {
           return failed(aborted("step \"{}\" ended before it had read all of its input", op_.name).with_kind("step.stopped_reading"));
@@ -285,20 +346,78 @@ class ProcessStep final : public engine::StepProcess {
       if (Status s = state_.check(state_.input_closed); !s.ok()) return failed(std::move(s));
     }
     if (report_thread_.joinable()) report_thread_.join();
-    if (!report_status_.ok()) return failed(std::move(report_status_));
+    if (Status status = check_accounts(); !status.ok()) return failed(std::move(status));
     return {};
   }
 
-  // Ends everything and adds the last words.
-  Status failed(Status status) {
-    // How it ended says more than that a pipe broke.
-    if (status.kind() != "run.interrupted" && status.kind() != "step.timeout") {
-      if (auto ended = child_.wait(200'000); ended.ok() && ended->has_value() && !(*ended)->success() && status.kind() != "step.failed") {
-        status = std::move(status).with_detail(fmt::format("the step ended with {}", (*ended)->to_string()));
-      }
+  // Every record sent was answered, rejected or dropped, once. The engine's balance says so too, but knows neither the
+  // step's name nor its last words.
+  Status check_accounts() {
+    {
+      std::lock_guard lock(mutex_);
+      if (!report_status_.ok()) return report_status_;
     }
-    kill();
+    std::vector<uint64_t> records;
+    uint64_t dropped = 0;
+    for (const auto& refusal : refusals_) {
+      records.push_back(refusal.record);
+      dropped += refusal.dropped ? 1 : 0;
+    }
+    std::sort(records.begin(), records.end());
+    const uint64_t sent = sent_;
+    if (!records.empty() && records.back() >= sent) {
+      return unbalanced(fmt::format("refused record {}, and was sent {}, counted from 0", records.back(), sent));
+    }
+    if (const auto twice = std::adjacent_find(records.begin(), records.end()); twice != records.end()) {
+      return unbalanced(fmt::format("said twice what became of record {}", *twice));
+    }
+    if (answered_ + records.size() != sent) {
+      return unbalanced(fmt::format("was sent {} records, and answered {}, rejected {} and dropped {}", sent, answered_,
+                                    records.size() - dropped, dropped))
+          .with_hint("each record is answered once, or refused on descriptor 3: {\"record\": N, \"action\": \"reject\", \"reason\": \"…\"}");
+    }
+    return {};
+  }
+  Status unbalanced(const std::string& what) const {
+    return failed_precondition("step \"{}\" {}", op_.name, what).with_kind("step.unbalanced");
+  }
+  Status exit_failure(const os::ExitStatus& status) const {
+    return aborted("step \"{}\" failed: {}", op_.name, status.to_string()).with_kind("step.failed");
+  }
+
+  Result<std::optional<os::ExitStatus>> wait(int millis) {
+    std::lock_guard lock(child_mutex_);
+    return child_.wait(int64_t{millis} * 1000);
+  }
+  void end_tree() {
+    std::lock_guard lock(child_mutex_);
     (void)status_of(child_.kill_tree());
+  }
+
+  // Of all that went wrong, the thing that explains the rest.
+  Status cause(Status seen) {
+    const auto waited_in_vain = [](const Status& s) { return s.kind() == "run.interrupted" || s.kind() == "step.timeout"; };
+    if (waited_in_vain(seen)) return seen;
+    std::optional<os::ExitStatus> ended;
+    if (auto status = wait(kEndMillis); status.ok()) ended = *status;
+    // Unless it was killed from here.
+    const bool by_itself = ended && !(state_.killed && !ended->exited && ended->signal == SIGKILL);
+    std::lock_guard lock(mutex_);
+    if (!report_status_.ok()) return report_status_;
+    if (waited_in_vain(send_status_)) return send_status_;
+    if (by_itself && !ended->success() && seen.kind() != "step.failed") {
+      const bool told_more = seen.kind() == "step.output" || seen.kind() == "step.unbalanced";
+      std::string also = seen.to_string();
+      return told_more ? exit_failure(*ended).with_detail(std::move(also)) : exit_failure(*ended);
+    }
+    return send_status_.ok() || by_itself ? seen : send_status_;
+  }
+
+  // Ends everything and adds the last words.
+  Status failed(Status seen) {
+    Status status = cause(std::move(seen));
+    kill();
+    end_tree();
     if (errors_thread_.joinable()) errors_thread_.join();
     std::lock_guard lock(mutex_);
     std::string_view words = last_words_;
@@ -339,9 +458,19 @@ class ProcessStep final : public engine::StepProcess {
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) break;
       state_.progressed();
-      if (report_status_.ok()) report_status_ = reader.add({buffer, static_cast<size_t>(n)}, &refusals_);
+      Status status = reader.add({buffer, static_cast<size_t>(n)}, &refusals_);
+      if (status.ok() && refusals_.size() > sent_) status = unbalanced("refused more records than it was sent");
+      if (!status.ok()) return report_failed(std::move(status));
     }
-    if (report_status_.ok()) report_status_ = reader.finish(&refusals_);
+    if (Status status = reader.finish(&refusals_); !status.ok()) report_failed(std::move(status));
+  }
+  // Such a step might never end.
+  void report_failed(Status status) {
+    {
+      std::lock_guard lock(mutex_);
+      report_status_ = std::move(status);
+    }
+    kill();
   }
 
   const plan::Operator& op_;
@@ -350,18 +479,22 @@ class ProcessStep final : public engine::StepProcess {
   StepOptions options_;
   StepState state_;
   connectors::DataFormat format_ = connectors::DataFormat::kNdjson;
+  std::mutex child_mutex_;  // sending, receiving and reporting threads may end the child
   os::Child child_;
   os::Fd stdin_;
   std::unique_ptr<connectors::RecordWriter> writer_;
   columnar::Buffer buffer_;
   bool begun_ = false;
-  std::unique_ptr<connectors::ChunkSource> chunks_;
-  connectors::ReaderOptions reader_options_;
+  std::unique_ptr<connectors::ChunkSource> chunks_;  // NDJSON
   std::unique_ptr<connectors::RecordReader> reader_;
+  std::unique_ptr<connectors::ArrowSource> arrow_;   // Arrow
   std::vector<columnar::Batch> ready_;
-  uint64_t lines_ = 0;
-  std::mutex mutex_;
+  uint64_t lines_ = 0;  // or records, of Arrow
+  std::atomic<uint64_t> sent_{0};
+  uint64_t answered_ = 0;
+  std::mutex mutex_;  // last_words_, send_status_, report_status_
   std::string last_words_;
+  Status send_status_;
   std::thread errors_thread_, report_thread_;
   Status report_status_;
   std::vector<Refusal> refusals_;

@@ -119,7 +119,8 @@ class HeaderWriter {
     out_ += fmt::format("  static constexpr std::string_view kContractHash =\n      \"{}\";\n", contract_.hash);
     // By which runi-slice knows the types of what the step reads and answers.
     out_ += "  static constexpr std::string_view kContractText =\n";
-    for (const std::string_view line : split(canonical_text(contract_), '\n')) {
+    const std::string canonical = canonical_text(contract_);
+    for (const std::string_view line : split(canonical, '\n')) {
       if (!line.empty()) out_ += fmt::format("      {}\n", json_quote(std::string(line) + "\n"));
     }
     out_ += "      ;\n";

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "base/text.h"
+#include "data/contract/canonical.h"
 #include "data/contract/parse.h"
 #include "platform/os/file.h"
 #include "platform/os/temp.h"
@@ -38,6 +40,18 @@ TEST(Header, TiesAStepToItsContract) {
   EXPECT_THAT(header, HasSubstr("std::int32_t delay{};  // int32, minutes"));
   EXPECT_THAT(header, HasSubstr("std::optional<std::string> passport;  // string, personal data"));
   EXPECT_THAT(header, HasSubstr("static constexpr std::size_t billing_city ="));
+}
+
+// By this text runi-slice knows the types of a compiled step's records.
+TEST(Header, HoldsTheContractItself) {
+  const auto contract = load_contract("testdata/good/flight.contract", file_loader());
+  ASSERT_TRUE(contract.ok());
+  std::string quoted;
+  const std::string canonical = canonical_text(**contract);
+  for (const auto line : split(canonical, '\n')) {
+    if (!line.empty()) quoted += "      " + json_quote(std::string(line) + "\n") + "\n";
+  }
+  EXPECT_THAT(generate_cpp_header(**contract), HasSubstr("kContractText =\n" + quoted + "      ;\n"));
 }
 
 // Every contract among the test data gives a header that a compiler accepts.
