@@ -30,6 +30,8 @@ enum class Op : uint8_t {
   kTime,
   kGeneral,  // any other type, through Context::general
   kSkip,     // a JSON value that no column wants, through Context::general
+  kText,     // of a step only: no value follows, the next step goes on with the text
+  kEnd,      // of a step only: the record ends here
 };
 
 // A date or time whose text has a fixed width of at most 32 bytes and digits at fixed places, such as %Y/%m/%d %H:%M.
@@ -55,16 +57,17 @@ struct Column {
   uint8_t wrong_guesses = 0;
 };
 
-// NDJSON: the bytes before a value, and where the value goes. The last step of a plan ends the record (column kEnd).
-inline constexpr int32_t kEnd = -2;
-inline constexpr size_t kStepInline = 32;
+// NDJSON: the bytes before a value, and where the value goes. Longer texts are several steps; the last step of a plan
+// ends the record.
+inline constexpr size_t kStepBytes = 32;
 struct Step {
-  alignas(32) uint8_t expected[kStepInline];
-  alignas(32) uint8_t mask[kStepInline];
-  const char* rest = nullptr;  // bytes of the text beyond kStepInline
+  alignas(32) uint8_t expected[kStepBytes];
+  alignas(32) uint8_t mask[kStepBytes];
+  Column* target = nullptr;
   uint32_t length = 0;
-  int32_t column = kEnd;      // -1: a value to skip
+  uint32_t column = 0;
   uint32_t break_length = 0;  // kEnd: bytes of the line break
+  Op op = Op::kEnd;
 };
 
 enum class Stop : uint8_t { kChunkEnd, kBatchFull, kMiss };

@@ -209,34 +209,39 @@ void NdjsonReader::learn(const char* record, const char* next, uint32_t break_le
   if (++learned_in_vain_ > 16 && (learned_in_vain_ & 63) != 0) return;
   auto plan = std::make_unique<Plan>();
   const char* from = record;
-  const auto add = [&](const char* to, int32_t column) {
-    hot::Step step;
-    std::memset(step.expected, 0, sizeof step.expected);
-    std::memset(step.mask, 0, sizeof step.mask);
-    const auto length = static_cast<size_t>(to - from);
-    const size_t inlined = std::min(length, hot::kStepInline);
-    std::memcpy(step.expected, from, inlined);
-    std::memset(step.mask, 0xFF, inlined);
-    if (length > inlined) step.rest = plan->rest.emplace_back(from + inlined, length - inlined).data();
-    step.length = static_cast<uint32_t>(length);
-    step.column = column;
-    plan->steps.push_back(step);
+  const auto add = [&](const char* to, hot::Op op, int32_t column) {
+    while (true) {
+      hot::Step step;
+      std::memset(step.expected, 0, sizeof step.expected);
+      std::memset(step.mask, 0, sizeof step.mask);
+      const size_t length = std::min(static_cast<size_t>(to - from), hot::kStepBytes);
+      std::memcpy(step.expected, from, length);
+      std::memset(step.mask, 0xFF, length);
+      from += length;
+      step.length = static_cast<uint32_t>(length);
+      step.op = from == to ? op : hot::Op::kText;
+      step.column = static_cast<uint32_t>(std::max(column, 0));
+      step.target = rows_.hot_columns() + step.column;
+      plan->steps.push_back(step);
+      if (from == to) return;
+    }
   };
   for (const auto& place : places) {
-    add(place.begin, place.column);
+    add(place.begin, place.column < 0 ? hot::Op::kSkip : codecs_[static_cast<size_t>(place.column)].op, place.column);
     if (place.column < 0 && std::find(plan->drift.begin(), plan->drift.end(), place.drift) == plan->drift.end()) {
       plan->drift.push_back(place.drift);
     }
     from = place.end;
   }
-  add(next, hot::kEnd);
+  add(next, hot::Op::kEnd, -1);
   plan->steps.back().break_length = break_length;
   plan->missing = walker_.missing();
   // A default in the place of an explicit null is not part of the shape: such a null is a miss in the hot loop.
   plan->verbatim =
       walker_.places().size() == options_.schema->size() && plan->missing.size() == (options_.open ? 1u : 0u);
-  for (size_t i = 0; i < places.size() && plan->verbatim; ++i)
+  for (size_t i = 0; i < places.size() && plan->verbatim; ++i) {
     plan->verbatim = places[i].column == static_cast<int32_t>(i);
+  }
   if (plans_.size() < kPlans) {
     current_ = plans_.size();
     plans_.push_back(std::move(plan));

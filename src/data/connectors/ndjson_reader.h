@@ -4,7 +4,6 @@
 // further records of a known shape in the hot loop; any other record goes through JsonWalker.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,7 +27,6 @@ class NdjsonReader : public RecordReader {
   // A shape of records.
   struct Plan {
     std::vector<hot::Step> steps;
-    std::deque<std::string> rest;  // of step texts longer than kStepInline; addresses stay
     std::vector<int32_t> missing;  // columns that such records lack
     std::vector<uint32_t> drift;   // names they have that the contract lacks
     bool verbatim = false;
