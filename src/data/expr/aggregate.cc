@@ -16,7 +16,8 @@ namespace {
 
 using uint128 = unsigned __int128;
 
-// --- bytes of states ---------------------------------------------------------------------------------------------------
+// --- bytes of states
+// ---------------------------------------------------------------------------------------------------
 
 template <typename T>
 void put(std::string& out, const T& value) {
@@ -43,7 +44,8 @@ bool take_text(std::string_view& in, std::string_view* text) {
 }
 Status broken() { return data_loss("read the state of an aggregate: the bytes are not those of one"); }
 
-// --- rows ----------------------------------------------------------------------------------------------------------------
+// --- rows
+// ----------------------------------------------------------------------------------------------------------------
 
 template <typename F>
 void each_row(int64_t rows, const Column* argument, const uint8_t* skip, F f) {
@@ -102,7 +104,8 @@ class PlainAccumulator : public Accumulator {
   std::vector<State> states_;
 };
 
-// --- count -----------------------------------------------------------------------------------------------------------------
+// --- count
+// -----------------------------------------------------------------------------------------------------------------
 
 class Count : public PlainAccumulator<Count, int64_t> {
  public:
@@ -121,7 +124,8 @@ class Count : public PlainAccumulator<Count, int64_t> {
   const uint8_t* values_ = nullptr;
 };
 
-// --- sums --------------------------------------------------------------------------------------------------------------------
+// --- sums
+// --------------------------------------------------------------------------------------------------------------------
 
 // 192 bits: sums of 38-digit decimals stay exact whatever their order.
 struct ExactState {
@@ -238,7 +242,8 @@ class Sum : public PlainAccumulator<Sum<State, Adder>, State> {
         out.append_int64(static_cast<int64_t>(mean));
       } else {
         // Whole part and remainder apart: no digit of a large sum is lost before the division.
-        const auto mean = static_cast<long double>(total / n) + static_cast<long double>(total % n) / static_cast<long double>(n);
+        const auto mean =
+            static_cast<long double>(total / n) + static_cast<long double>(total % n) / static_cast<long double>(n);
         out.append_double(static_cast<double>(mean));
       }
       return Status();
@@ -284,7 +289,8 @@ struct AddFloat {
   const T* values = nullptr;
 };
 
-// --- variance ------------------------------------------------------------------------------------------------------------------
+// --- variance
+// ------------------------------------------------------------------------------------------------------------------
 
 // Integers of at most 32 bits: exact sums, so the result does not depend on the order.
 struct SquareState {
@@ -395,7 +401,8 @@ struct AddWelford {
   const Column* column = nullptr;
 };
 
-// --- min, max, first, last ---------------------------------------------------------------------------------------------------------
+// --- min, max, first, last
+// ---------------------------------------------------------------------------------------------------------
 
 // A total order, so that the result does not depend on the order of rows: NaN above all numbers, -0 below 0.
 template <typename T>
@@ -442,10 +449,17 @@ class FixedChoice : public PlainAccumulator<FixedChoice<T>, OneState<T>> {
     bool better = s.known == 0;
     if (!better) {
       switch (function_) {
-        case AggregateFunction::kMin: better = is_below(v, s.value); break;
-        case AggregateFunction::kMax: better = is_below(s.value, v); break;
-        case AggregateFunction::kLast: better = true; break;
-        default: break;
+        case AggregateFunction::kMin:
+          better = is_below(v, s.value);
+          break;
+        case AggregateFunction::kMax:
+          better = is_below(s.value, v);
+          break;
+        case AggregateFunction::kLast:
+          better = true;
+          break;
+        default:
+          break;
       }
     }
     if (!better) return;
@@ -465,11 +479,28 @@ std::string_view bytes_at(const Column& column, int64_t row) {
 void append_bytes(columnar::ColumnBuilder& out, std::string_view bytes) {
   if (out.type().is_text()) return out.append_text(bytes);
   switch (bytes.size()) {
-    case 1: return out.append_fixed(*reinterpret_cast<const uint8_t*>(bytes.data()));
-    case 2: { uint16_t v; std::memcpy(&v, bytes.data(), 2); return out.append_fixed(v); }
-    case 4: { uint32_t v; std::memcpy(&v, bytes.data(), 4); return out.append_fixed(v); }
-    case 8: { uint64_t v; std::memcpy(&v, bytes.data(), 8); return out.append_fixed(v); }
-    default: { int128 v; std::memcpy(&v, bytes.data(), 16); return out.append_fixed(v); }
+    case 1:
+      return out.append_fixed(*reinterpret_cast<const uint8_t*>(bytes.data()));
+    case 2: {
+      uint16_t v;
+      std::memcpy(&v, bytes.data(), 2);
+      return out.append_fixed(v);
+    }
+    case 4: {
+      uint32_t v;
+      std::memcpy(&v, bytes.data(), 4);
+      return out.append_fixed(v);
+    }
+    case 8: {
+      uint64_t v;
+      std::memcpy(&v, bytes.data(), 8);
+      return out.append_fixed(v);
+    }
+    default: {
+      int128 v;
+      std::memcpy(&v, bytes.data(), 16);
+      return out.append_fixed(v);
+    }
   }
 }
 Status no_room(const AggregateSpec& spec) {
@@ -538,10 +569,17 @@ class TextChoice : public Accumulator {
     bool better = known_[g] == 0;
     if (!better) {
       switch (spec_.function) {
-        case AggregateFunction::kMin: better = v < s; break;
-        case AggregateFunction::kMax: better = s < v; break;
-        case AggregateFunction::kLast: better = true; break;
-        default: break;
+        case AggregateFunction::kMin:
+          better = v < s;
+          break;
+        case AggregateFunction::kMax:
+          better = s < v;
+          break;
+        case AggregateFunction::kLast:
+          better = true;
+          break;
+        default:
+          break;
       }
     }
     if (!better) return;
@@ -556,7 +594,8 @@ class TextChoice : public Accumulator {
   size_t heap_ = 0;
 };
 
-// --- quantile ------------------------------------------------------------------------------------------------------------------------
+// --- quantile
+// ------------------------------------------------------------------------------------------------------------------------
 
 class Quantile : public Accumulator {
  public:
@@ -566,7 +605,8 @@ class Quantile : public Accumulator {
   }
   size_t groups() const override { return values_.size(); }
   void update(const uint32_t* group, int64_t rows, const Column* argument, const uint8_t* skip) override {
-    with_doubles(*argument, [&](auto at) { each_row(rows, argument, skip, [&](int64_t i) { push(group[i], at(i)); }); });
+    with_doubles(*argument,
+                 [&](auto at) { each_row(rows, argument, skip, [&](int64_t i) { push(group[i], at(i)); }); });
   }
   void update_one(uint32_t group, int64_t rows, const Column* argument, const uint8_t* skip) override {
     with_doubles(*argument, [&](auto at) { each_row(rows, argument, skip, [&](int64_t i) { push(group, at(i)); }); });
@@ -638,7 +678,8 @@ class Quantile : public Accumulator {
   size_t heap_ = 0;
 };
 
-// --- distinct count ------------------------------------------------------------------------------------------------------------------
+// --- distinct count
+// ------------------------------------------------------------------------------------------------------------------
 
 // One open-addressing table for all groups: (group, bytes of the value). Up to 8 bytes are kept in the entry.
 class DistinctCount : public Accumulator {
@@ -816,12 +857,14 @@ class DistinctCount : public Accumulator {
   mutable std::vector<size_t> group_begin_;
 };
 
-// --- list ----------------------------------------------------------------------------------------------------------------------------
+// --- list
+// ----------------------------------------------------------------------------------------------------------------------------
 
 // Per group the values' bytes: fixed-width ones side by side, texts each after its length.
 class ListOf : public Accumulator {
  public:
-  explicit ListOf(const AggregateSpec& spec) : spec_(spec), text_(spec.argument.type().is_text()), width_(static_cast<size_t>(spec.argument.type().width())) {}
+  explicit ListOf(const AggregateSpec& spec)
+      : spec_(spec), text_(spec.argument.type().is_text()), width_(static_cast<size_t>(spec.argument.type().width())) {}
   void resize(size_t groups) override {
     if (groups > lists_.size()) lists_.resize(groups);
   }
@@ -902,7 +945,8 @@ class ListOf : public Accumulator {
   size_t heap_ = 0;
 };
 
-// --- making --------------------------------------------------------------------------------------------------------------------------
+// --- making
+// --------------------------------------------------------------------------------------------------------------------------
 
 std::unique_ptr<Accumulator> make_sum(const AggregateSpec& spec) {
   std::unique_ptr<Accumulator> out;
@@ -934,7 +978,8 @@ std::unique_ptr<Accumulator> make_spread(const AggregateSpec& spec) {
 
 std::unique_ptr<Accumulator> make_choice(const AggregateSpec& spec) {
   std::unique_ptr<Accumulator> out;
-  with_fixed_type(spec.argument.type().id(), [&](auto zero) { out = std::make_unique<FixedChoice<decltype(zero)>>(spec); });
+  with_fixed_type(spec.argument.type().id(),
+                  [&](auto zero) { out = std::make_unique<FixedChoice<decltype(zero)>>(spec); });
   if (!out) out = std::make_unique<TextChoice>(spec);
   return out;
 }
@@ -943,14 +988,24 @@ std::unique_ptr<Accumulator> make_choice(const AggregateSpec& spec) {
 
 std::unique_ptr<Accumulator> make_accumulator(const AggregateSpec& spec) {
   switch (spec.function) {
-    case AggregateFunction::kCount: return std::make_unique<Count>(false);
-    case AggregateFunction::kCountIf: return std::make_unique<Count>(true);
-    case AggregateFunction::kSum: case AggregateFunction::kAvg: return make_sum(spec);
-    case AggregateFunction::kStddev: case AggregateFunction::kVariance: return make_spread(spec);
-    case AggregateFunction::kQuantile: return std::make_unique<Quantile>(spec);
-    case AggregateFunction::kDistinctCount: return std::make_unique<DistinctCount>(spec);
-    case AggregateFunction::kList: return std::make_unique<ListOf>(spec);
-    default: return make_choice(spec);
+    case AggregateFunction::kCount:
+      return std::make_unique<Count>(false);
+    case AggregateFunction::kCountIf:
+      return std::make_unique<Count>(true);
+    case AggregateFunction::kSum:
+    case AggregateFunction::kAvg:
+      return make_sum(spec);
+    case AggregateFunction::kStddev:
+    case AggregateFunction::kVariance:
+      return make_spread(spec);
+    case AggregateFunction::kQuantile:
+      return std::make_unique<Quantile>(spec);
+    case AggregateFunction::kDistinctCount:
+      return std::make_unique<DistinctCount>(spec);
+    case AggregateFunction::kList:
+      return std::make_unique<ListOf>(spec);
+    default:
+      return make_choice(spec);
   }
 }
 

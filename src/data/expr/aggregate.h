@@ -1,13 +1,13 @@
 // Aggregates: count, sum, avg, … as state machines for grouping.
 //
-// An expression with aggregates ("max(date) > now() - 2d", "sum(a) / count()") splits into the aggregates it contains and
-// an expression over their results. An Accumulator holds the state of one aggregate for many groups, numbered densely
-// from 0 by whoever groups.
+// An expression with aggregates ("max(date) > now() - 2d", "sum(a) / count()") splits into the aggregates it contains
+// and an expression over their results. An Accumulator holds the state of one aggregate for many groups, numbered
+// densely from 0 by whoever groups.
 //
 // Results do not depend on batch sizes. For order_sensitive aggregates they depend on the order of rows, so the engine
 // feeds those in input order (or merges partial states in input order: `first`, `last` and `list` are then still exact;
-// float sums are exact to compensated summation only when fed in order). Integer and decimal sums are exact in 128 bits.
-// Nulls are skipped. Of no values: count and distinct_count give 0, list the empty list, all others null.
+// float sums are exact to compensated summation only when fed in order). Integer and decimal sums are exact in 128
+// bits. Nulls are skipped. Of no values: count and distinct_count give 0, list the empty list, all others null.
 #pragma once
 
 #include <cstdint>
@@ -23,17 +23,29 @@
 namespace runink::expr {
 
 enum class AggregateFunction {
-  kCount, kCountIf, kSum, kMin, kMax, kAvg, kStddev, kVariance, kQuantile, kDistinctCount, kFirst, kLast, kList,
+  kCount,
+  kCountIf,
+  kSum,
+  kMin,
+  kMax,
+  kAvg,
+  kStddev,
+  kVariance,
+  kQuantile,
+  kDistinctCount,
+  kFirst,
+  kLast,
+  kList,
 };
 
 struct AggregateSpec {
   AggregateFunction function = AggregateFunction::kCount;
-  TypedExpr argument;              // invalid for count(); a plain TypedExpr over the rows' columns otherwise
-  double fraction = 0.5;           // kQuantile
+  TypedExpr argument;     // invalid for count(); a plain TypedExpr over the rows' columns otherwise
+  double fraction = 0.5;  // kQuantile
   columnar::DataType result_type;
   bool result_nullable = true;
-  bool order_sensitive = false;    // the result depends on the order of rows, or on rounding in that order
-  std::string text;                // canonical: "quantile(delay, 0.9)"
+  bool order_sensitive = false;  // the result depends on the order of rows, or on rounding in that order
+  std::string text;              // canonical: "quantile(delay, 0.9)"
 };
 
 // An expression with aggregates. `result` reads a batch of the groups whose columns are: the keys in the order of
@@ -70,8 +82,8 @@ class Accumulator {
   virtual void resize(size_t groups) = 0;
   virtual size_t groups() const = 0;
 
-  // Row i belongs to group[i] (< groups()). `argument` is the evaluated argument, null for count(). Rows with skip[i] != 0
-  // are left out (skip may be null).
+  // Row i belongs to group[i] (< groups()). `argument` is the evaluated argument, null for count(). Rows with skip[i]
+  // != 0 are left out (skip may be null).
   virtual void update(const uint32_t* group, int64_t rows, const columnar::Column* argument,
                       const uint8_t* skip = nullptr) = 0;
   // All rows belong to one group.

@@ -21,18 +21,19 @@ using columnar::TypeId;
 using columnar::Value;
 
 const columnar::SchemaPtr& schema() {
-  static const auto s = std::make_shared<const columnar::Schema>(std::vector<columnar::Field>{{"key", TypeId::kInt32, false},
-                                                                                             {"i", TypeId::kInt32},
-                                                                                             {"l", TypeId::kInt64},
-                                                                                             {"u", TypeId::kUInt64},
-                                                                                             {"d", DataType::decimal(38, 2)},
-                                                                                             {"x", TypeId::kFloat64},
-                                                                                             {"f", TypeId::kFloat32},
-                                                                                             {"b", TypeId::kBool},
-                                                                                             {"s", TypeId::kString},
-                                                                                             {"t", TypeId::kTimestamp},
-                                                                                             {"p", TypeId::kDuration},
-                                                                                             {"g", TypeId::kUuid}});
+  static const auto s =
+      std::make_shared<const columnar::Schema>(std::vector<columnar::Field>{{"key", TypeId::kInt32, false},
+                                                                            {"i", TypeId::kInt32},
+                                                                            {"l", TypeId::kInt64},
+                                                                            {"u", TypeId::kUInt64},
+                                                                            {"d", DataType::decimal(38, 2)},
+                                                                            {"x", TypeId::kFloat64},
+                                                                            {"f", TypeId::kFloat32},
+                                                                            {"b", TypeId::kBool},
+                                                                            {"s", TypeId::kString},
+                                                                            {"t", TypeId::kTimestamp},
+                                                                            {"p", TypeId::kDuration},
+                                                                            {"g", TypeId::kUuid}});
   return s;
 }
 
@@ -51,8 +52,12 @@ Batch random_batch(int64_t rows, uint64_t seed) {
     if (!null(1)) out.column(1).append_fixed(static_cast<int32_t>(random() % 2000) - 1000);
     if (!null(2)) out.column(2).append_fixed(static_cast<int64_t>(random() % 4000000000000ULL) - 2000000000000LL);
     if (!null(3)) out.column(3).append_fixed(static_cast<uint64_t>(random() % 1000));
-    if (!null(4)) out.column(4).append_decimal((static_cast<columnar::int128>(random()) << 50) - (static_cast<columnar::int128>(random()) << 50));
-    if (!null(5)) out.column(5).append_fixed(std::ldexp(static_cast<double>(static_cast<int64_t>(random())), static_cast<int>(random() % 60) - 80));
+    if (!null(4))
+      out.column(4).append_decimal((static_cast<columnar::int128>(random()) << 50) -
+                                   (static_cast<columnar::int128>(random()) << 50));
+    if (!null(5))
+      out.column(5).append_fixed(
+          std::ldexp(static_cast<double>(static_cast<int64_t>(random())), static_cast<int>(random() % 60) - 80));
     if (!null(6)) out.column(6).append_fixed(static_cast<float>(random() % 1000) / 7);
     if (!null(7)) out.column(7).append_fixed(static_cast<uint8_t>(random() % 2));
     if (!null(8)) out.column(8).append_text(std::string(random() % 12, static_cast<char>('a' + random() % 3)));
@@ -74,12 +79,55 @@ AggregateExpr compile(const std::string& text, const std::vector<GroupKey>& keys
 }
 
 const std::vector<std::string>& every_aggregate() {
-  static const std::vector<std::string> list = {
-      "count()", "count(i)", "count_if(b)", "sum(i)", "sum(l)", "sum(u)", "sum(d)", "sum(x)", "sum(f)", "sum(p)", "avg(i)", "avg(l)",
-      "avg(d)", "avg(x)", "avg(b)", "avg(p)", "min(i)", "max(i)", "min(x)", "max(f)", "min(s)", "max(s)", "min(t)", "max(d)", "min(g)",
-      "max(b)", "stddev(i)", "variance(l)", "stddev(x)", "stddev(b)", "stddev(d)", "quantile(i, 0.9)", "median(x)", "quantile(d, 0.25)",
-      "distinct_count(i)", "distinct_count(s)", "distinct_count(x)", "distinct_count(g)", "distinct_count(b)", "first(i)", "last(i)",
-      "first(s)", "last(s)", "first(g)", "list(i)", "list(s)", "list(g)", "sum(i + 1)", "avg(if(b, i, null))"};
+  static const std::vector<std::string> list = {"count()",
+                                                "count(i)",
+                                                "count_if(b)",
+                                                "sum(i)",
+                                                "sum(l)",
+                                                "sum(u)",
+                                                "sum(d)",
+                                                "sum(x)",
+                                                "sum(f)",
+                                                "sum(p)",
+                                                "avg(i)",
+                                                "avg(l)",
+                                                "avg(d)",
+                                                "avg(x)",
+                                                "avg(b)",
+                                                "avg(p)",
+                                                "min(i)",
+                                                "max(i)",
+                                                "min(x)",
+                                                "max(f)",
+                                                "min(s)",
+                                                "max(s)",
+                                                "min(t)",
+                                                "max(d)",
+                                                "min(g)",
+                                                "max(b)",
+                                                "stddev(i)",
+                                                "variance(l)",
+                                                "stddev(x)",
+                                                "stddev(b)",
+                                                "stddev(d)",
+                                                "quantile(i, 0.9)",
+                                                "median(x)",
+                                                "quantile(d, 0.25)",
+                                                "distinct_count(i)",
+                                                "distinct_count(s)",
+                                                "distinct_count(x)",
+                                                "distinct_count(g)",
+                                                "distinct_count(b)",
+                                                "first(i)",
+                                                "last(i)",
+                                                "first(s)",
+                                                "last(s)",
+                                                "first(g)",
+                                                "list(i)",
+                                                "list(s)",
+                                                "list(g)",
+                                                "sum(i + 1)",
+                                                "avg(if(b, i, null))"};
   return list;
 }
 
@@ -91,7 +139,8 @@ struct Rows {
 
 Rows evaluate(const AggregateSpec& spec, const Batch& batch) {
   Rows rows;
-  for (int64_t i = 0; i < batch.rows; ++i) rows.group.push_back(static_cast<uint32_t>(batch.columns[0].data<int32_t>()[i]));
+  for (int64_t i = 0; i < batch.rows; ++i)
+    rows.group.push_back(static_cast<uint32_t>(batch.columns[0].data<int32_t>()[i]));
   if (spec.argument.valid()) {
     std::vector<RowError> errors;
     Evaluator evaluator(spec.argument);
@@ -118,7 +167,8 @@ std::vector<std::string> results(Accumulator& a) {
 }
 
 // Sums of floats in another shape may differ in the last digits.
-void expect_near(const std::vector<std::string>& a, const std::vector<std::string>& b, const std::string& what, bool exact) {
+void expect_near(const std::vector<std::string>& a, const std::vector<std::string>& b, const std::string& what,
+                 bool exact) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) {
     if (exact || a[i] == b[i]) {
@@ -145,7 +195,8 @@ TEST(Aggregate, BatchesPartsAndSpillsAgree) {
     // In batches of odd sizes: the very same.
     auto batches = make_accumulator(spec);
     batches->resize(kGroups);
-    for (int64_t at = 0, size = 1; at < kRows; at += size, size = (size * 7 + 3) % 211 + 1) feed(*batches, spec, batch, at, std::min(size, kRows - at));
+    for (int64_t at = 0, size = 1; at < kRows; at += size, size = (size * 7 + 3) % 211 + 1)
+      feed(*batches, spec, batch, at, std::min(size, kRows - at));
     EXPECT_EQ(results(*batches), wanted) << text;
 
     // Parts merged in order, under other group numbers.
@@ -264,7 +315,8 @@ TEST(Aggregate, IntegerSumsAreExactAndOverflowIsAnError) {
   const AggregateSpec spec = compile("sum(l)").aggregates[0];
   auto a = make_accumulator(spec);
   a->resize(1);
-  const Column top = columnar::make_column(TypeId::kInt64, {Value(INT64_MAX), Value(INT64_MAX), Value(int64_t{-INT64_MAX})});
+  const Column top =
+      columnar::make_column(TypeId::kInt64, {Value(INT64_MAX), Value(INT64_MAX), Value(int64_t{-INT64_MAX})});
   a->update_one(0, 3, &top);
   EXPECT_EQ(a->finish(0, 1)->data<int64_t>()[0], INT64_MAX) << "what cancels out is no overflow";
   a->update_one(0, 3, &top);
@@ -305,7 +357,8 @@ TEST(Aggregate, DistinctTreatsZerosAndNaNsAsKeysDo) {
   const AggregateSpec spec = compile("distinct_count(x)").aggregates[0];
   auto a = make_accumulator(spec);
   a->resize(1);
-  const Column column = columnar::make_column(TypeId::kFloat64, {Value(0.0), Value(-0.0), Value(std::nan("1")), Value(std::nan("2")), Value(1.0)});
+  const Column column = columnar::make_column(
+      TypeId::kFloat64, {Value(0.0), Value(-0.0), Value(std::nan("1")), Value(std::nan("2")), Value(1.0)});
   a->update_one(0, column.length, &column);
   EXPECT_EQ(a->finish(0, 1)->data<int64_t>()[0], 3);
 }

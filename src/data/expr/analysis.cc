@@ -13,7 +13,8 @@ namespace {
 
 void gather_taint(const Node& node, const std::vector<int>& pii, std::vector<int>& out) {
   if (node.hides_pii) return;
-  if (node.kind == Node::Kind::kColumn && std::find(pii.begin(), pii.end(), node.column) != pii.end()) out.push_back(node.column);
+  if (node.kind == Node::Kind::kColumn && std::find(pii.begin(), pii.end(), node.column) != pii.end())
+    out.push_back(node.column);
   for (const auto& arg : node.args) gather_taint(*arg, pii, out);
 }
 
@@ -53,7 +54,8 @@ std::vector<int> taint(const TypedExpr& expr, const std::vector<int>& pii_column
   return out;
 }
 
-std::vector<int> taint(const AggregateExpr& expr, const std::vector<int>& pii_columns, const std::vector<std::vector<int>>& key_taint) {
+std::vector<int> taint(const AggregateExpr& expr, const std::vector<int>& pii_columns,
+                       const std::vector<std::vector<int>>& key_taint) {
   // The result's columns are the keys and then the aggregates; which of those the result shows decides what it reveals.
   std::vector<int> shown;
   const int keys = static_cast<int>(key_taint.size());
@@ -98,7 +100,8 @@ JoinCondition split_join_condition(const TypedExpr& condition, int left_columns)
     if (part->kind == Node::Kind::kCall && part->function == "==") {
       const int a = side(*part->args[0]), b = side(*part->args[1]);
       const bool crossed = a == 1 && b == 0;
-      if ((crossed || (a == 0 && b == 1)) && key_pair(part->args[crossed ? 1 : 0], part->args[crossed ? 0 : 1], left_columns, &pair)) {
+      if ((crossed || (a == 0 && b == 1)) &&
+          key_pair(part->args[crossed ? 1 : 0], part->args[crossed ? 0 : 1], left_columns, &pair)) {
         out.pairs.push_back(std::move(pair));
         continue;
       }

@@ -225,8 +225,8 @@ void negate_decimal(const Node& node, const Arg* args, Frame& frame, Column* out
 }
 
 constexpr const char* kOutsideCalendar = "outside the years 0001 to 9999";
-constexpr int64_t kFirstMicros = -62135596800000000;       // 0001-01-01T00:00:00Z
-constexpr int64_t kLastMicros = 253402300799999999;        // 9999-12-31T23:59:59.999999Z
+constexpr int64_t kFirstMicros = -62135596800000000;  // 0001-01-01T00:00:00Z
+constexpr int64_t kLastMicros = 253402300799999999;   // 9999-12-31T23:59:59.999999Z
 
 void shift_timestamp(const Node& node, const Arg* args, Frame& frame, Column* out, bool back) {
   checked_int64(node, args, frame, out, [back](int64_t a, int64_t b, int64_t* r) -> const char* {
@@ -238,8 +238,12 @@ void shift_timestamp(const Node& node, const Arg* args, Frame& frame, Column* ou
     return nullptr;
   });
 }
-void timestamp_plus(const Node& node, const Arg* args, Frame& frame, Column* out) { shift_timestamp(node, args, frame, out, false); }
-void timestamp_minus(const Node& node, const Arg* args, Frame& frame, Column* out) { shift_timestamp(node, args, frame, out, true); }
+void timestamp_plus(const Node& node, const Arg* args, Frame& frame, Column* out) {
+  shift_timestamp(node, args, frame, out, false);
+}
+void timestamp_minus(const Node& node, const Arg* args, Frame& frame, Column* out) {
+  shift_timestamp(node, args, frame, out, true);
+}
 
 void divide_duration(const Node& node, const Arg* args, Frame& frame, Column* out) {
   checked_int64(node, args, frame, out, [](int64_t a, int64_t b, int64_t* r) -> const char* {
@@ -269,7 +273,9 @@ bool cast_arg(Binding& binding, size_t i, const DataType& type) {
   return true;
 }
 
-bool cast_both(Binding& binding, const DataType& type) { return cast_arg(binding, 0, type) && cast_arg(binding, 1, type); }
+bool cast_both(Binding& binding, const DataType& type) {
+  return cast_arg(binding, 0, type) && cast_arg(binding, 1, type);
+}
 
 bool set(Binding& binding, DataType type, Kernel kernel) {
   binding.type = std::move(type);
@@ -281,11 +287,16 @@ bool set(Binding& binding, DataType type, Kernel kernel) {
 bool bind_float(char sign, Binding& binding) {
   if (!cast_both(binding, TypeId::kFloat64)) return false;
   switch (sign) {
-    case '+': return set(binding, TypeId::kFloat64, float_kernel<'+'>);
-    case '-': return set(binding, TypeId::kFloat64, float_kernel<'-'>);
-    case '*': return set(binding, TypeId::kFloat64, float_kernel<'*'>);
-    case '/': return set(binding, TypeId::kFloat64, float_kernel<'/'>);
-    default: return set(binding, TypeId::kFloat64, remainder_float);
+    case '+':
+      return set(binding, TypeId::kFloat64, float_kernel<'+'>);
+    case '-':
+      return set(binding, TypeId::kFloat64, float_kernel<'-'>);
+    case '*':
+      return set(binding, TypeId::kFloat64, float_kernel<'*'>);
+    case '/':
+      return set(binding, TypeId::kFloat64, float_kernel<'/'>);
+    default:
+      return set(binding, TypeId::kFloat64, remainder_float);
   }
 }
 
@@ -301,18 +312,26 @@ bool bind_integers(char sign, Binding& binding) {
   if (!a && !b) {
     if (!cast_both(binding, TypeId::kInt64)) return false;
     switch (sign) {
-      case '+': return set(binding, TypeId::kInt64, add_int64);
-      case '-': return set(binding, TypeId::kInt64, subtract_int64);
-      case '*': return set(binding, TypeId::kInt64, multiply_int64);
-      default: return set(binding, TypeId::kInt64, remainder_int64);
+      case '+':
+        return set(binding, TypeId::kInt64, add_int64);
+      case '-':
+        return set(binding, TypeId::kInt64, subtract_int64);
+      case '*':
+        return set(binding, TypeId::kInt64, multiply_int64);
+      default:
+        return set(binding, TypeId::kInt64, remainder_int64);
     }
   }
   const DataType type = (sign == '%' ? a : a && b && sign != '-') ? TypeId::kUInt64 : TypeId::kInt64;
   switch (sign) {
-    case '+': return set(binding, type, mixed_integers<'+'>);
-    case '-': return set(binding, type, mixed_integers<'-'>);
-    case '*': return set(binding, type, mixed_integers<'*'>);
-    default: return set(binding, type, mixed_integers<'%'>);
+    case '+':
+      return set(binding, type, mixed_integers<'+'>);
+    case '-':
+      return set(binding, type, mixed_integers<'-'>);
+    case '*':
+      return set(binding, type, mixed_integers<'*'>);
+    default:
+      return set(binding, type, mixed_integers<'%'>);
   }
 }
 
@@ -333,12 +352,14 @@ bool bind_decimal(char sign, Binding& binding) {
   const int whole_a = a.precision() - a.scale(), whole_b = b.precision() - b.scale();
   if (sign == '*') {
     if (a.scale() + b.scale() > 38) {
-      return binding.fail(fmt::format("the product of {} and {} would have {} digits after the point, and 38 is the most", a.to_string(),
-                                      b.to_string(), a.scale() + b.scale()),
-                          "round one of them first: round(x, 4)");
+      return binding.fail(
+          fmt::format("the product of {} and {} would have {} digits after the point, and 38 is the most",
+                      a.to_string(), b.to_string(), a.scale() + b.scale()),
+          "round one of them first: round(x, 4)");
     }
     if (!cast_arg(binding, 0, a) || !cast_arg(binding, 1, b)) return false;
-    return set(binding, DataType::decimal(std::min(38, a.precision() + b.precision()), a.scale() + b.scale()), decimal_arithmetic<'*'>);
+    return set(binding, DataType::decimal(std::min(38, a.precision() + b.precision()), a.scale() + b.scale()),
+               decimal_arithmetic<'*'>);
   }
   if (sign == '/') {
     if (!cast_arg(binding, 0, a) || !cast_arg(binding, 1, b)) return false;
@@ -361,9 +382,11 @@ bool bind_times(char sign, Binding& binding, bool* handled) {
   if (sign == '-' && instant(0) && instant(1)) {
     return cast_both(binding, TypeId::kTimestamp) && set(binding, TypeId::kDuration, subtract_int64);
   }
-  if (sign == '-' && is(0, TypeId::kTime) && is(1, TypeId::kTime)) return set(binding, TypeId::kDuration, subtract_int64);
+  if (sign == '-' && is(0, TypeId::kTime) && is(1, TypeId::kTime))
+    return set(binding, TypeId::kDuration, subtract_int64);
   if ((sign == '+' || sign == '-') && instant(0) && is(1, TypeId::kDuration)) {
-    return cast_arg(binding, 0, TypeId::kTimestamp) && set(binding, TypeId::kTimestamp, sign == '+' ? timestamp_plus : timestamp_minus);
+    return cast_arg(binding, 0, TypeId::kTimestamp) &&
+           set(binding, TypeId::kTimestamp, sign == '+' ? timestamp_plus : timestamp_minus);
   }
   if (sign == '+' && is(0, TypeId::kDuration) && instant(1)) {
     return cast_arg(binding, 1, TypeId::kTimestamp) && set(binding, TypeId::kTimestamp, timestamp_plus);
@@ -376,7 +399,8 @@ bool bind_times(char sign, Binding& binding, bool* handled) {
   }
   const auto whole = [&](size_t i) { return binding.args[i]->type.is_integer() && !is(i, TypeId::kUInt64); };
   if (is(0, TypeId::kDuration) && whole(1) && (sign == '*' || sign == '/')) {
-    return cast_arg(binding, 1, TypeId::kInt64) && set(binding, TypeId::kDuration, sign == '*' ? multiply_int64 : divide_duration);
+    return cast_arg(binding, 1, TypeId::kInt64) &&
+           set(binding, TypeId::kDuration, sign == '*' ? multiply_int64 : divide_duration);
   }
   if (sign == '*' && whole(0) && is(1, TypeId::kDuration)) {
     return cast_arg(binding, 0, TypeId::kInt64) && set(binding, TypeId::kDuration, multiply_int64);
@@ -397,7 +421,8 @@ bool refuse(char sign, Binding& binding) {
   } else if (is(a, TypeId::kBool) || is(b, TypeId::kBool)) {
     help = "count true as 1 with if(x, 1, 0)";
   }
-  return binding.fail(fmt::format("`{}` does not go with {} and {}", sign, a.to_string(), b.to_string()), std::move(help));
+  return binding.fail(fmt::format("`{}` does not go with {} and {}", sign, a.to_string(), b.to_string()),
+                      std::move(help));
 }
 
 }  // namespace
@@ -451,7 +476,8 @@ bool bind_negation(Binding& binding) {
     binding.can_fail = false;
     return true;
   }
-  return binding.fail(fmt::format("`-` does not go with {}", a_type(type)), type.id() == TypeId::kBool ? "write: not x" : "", 0);
+  return binding.fail(fmt::format("`-` does not go with {}", a_type(type)),
+                      type.id() == TypeId::kBool ? "write: not x" : "", 0);
 }
 
 }  // namespace runink::expr

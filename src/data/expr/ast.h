@@ -33,14 +33,14 @@ struct Expr {
     kCast,     // args[0] to `type`; `lenient` for try_cast
   };
   Kind kind = Kind::kLiteral;
-  Span span;                   // the whole of this node, parentheses around it excluded
-  columnar::DataType type;     // kLiteral, kCast
-  columnar::Value value;       // kLiteral
-  std::string name;            // kField, kCall
-  Span name_span;              // kField, kCall: where the name or sign stands
-  bool lenient = false;        // kCast
-  int depth = 1;               // of the tree below and including this node
-  std::vector<ExprPtr> args;   // kCall, kCast
+  Span span;                  // the whole of this node, parentheses around it excluded
+  columnar::DataType type;    // kLiteral, kCast
+  columnar::Value value;      // kLiteral
+  std::string name;           // kField, kCall
+  Span name_span;             // kField, kCall: where the name or sign stands
+  bool lenient = false;       // kCast
+  int depth = 1;              // of the tree below and including this node
+  std::vector<ExprPtr> args;  // kCall, kCast
 };
 
 // Names of calls that have a sign or a form of their own, with their arguments:
@@ -51,9 +51,9 @@ struct Expr {
 // `if(a, b, c)` is a call named "if".
 
 struct ParseOptions {
-  bool table_cell = false;      // `\|` stands for `|` and `\\` for `\`, as in the cells of a feature's tables
-  bool comments = false;        // `//` to the end of the line and `/* */` are white space, as in contracts
-  bool single_equals = false;   // `=` means `==`, as in the `on` of a join; elsewhere it is an error that says so
+  bool table_cell = false;     // `\|` stands for `|` and `\\` for `\`, as in the cells of a feature's tables
+  bool comments = false;       // `//` to the end of the line and `/* */` are white space, as in contracts
+  bool single_equals = false;  // `=` means `==`, as in the `on` of a join; elsewhere it is an error that says so
 };
 
 // Parses all of `region`; what follows the expression is an error. Null when there was an error, and then

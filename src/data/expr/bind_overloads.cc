@@ -48,7 +48,9 @@ bool no_match(const Definition& definition, Binding& binding) {
   }
   if (!count_fits) {
     const std::string wanted = least == most ? std::to_string(least) : fmt::format("{} to {}", least, most);
-    return binding.fail(fmt::format("{} takes {} argument{}, not {}", definition.name, wanted, wanted == "1" ? "" : "s", given.size()), help);
+    return binding.fail(
+        fmt::format("{} takes {} argument{}, not {}", definition.name, wanted, wanted == "1" ? "" : "s", given.size()),
+        help);
   }
   // When one argument alone is the trouble, point at it.
   for (const auto& overload : definition.overloads) {
@@ -56,9 +58,10 @@ bool no_match(const Definition& definition, Binding& binding) {
     if (parsed.parameters.size() != binding.args.size() || definition.overloads.size() > 1) continue;
     for (size_t i = 0; i < binding.args.size(); ++i) {
       if (match_one(binding.args[i], parsed.parameters[i].type) != Match::kNo) continue;
-      return binding.fail(fmt::format("{} needs {} as its {}, and this is {}", definition.name, a_word(parsed.parameters[i].type),
-                                      parsed.parameters[i].name, a_type(binding.args[i]->type)),
-                          help, static_cast<int>(i));
+      return binding.fail(
+          fmt::format("{} needs {} as its {}, and this is {}", definition.name, a_word(parsed.parameters[i].type),
+                      parsed.parameters[i].name, a_type(binding.args[i]->type)),
+          help, static_cast<int>(i));
     }
   }
   return binding.fail(fmt::format("{} does not take ({})", definition.name, join(given, ", ")), help);

@@ -1,5 +1,6 @@
 // Casts. Strict ones make a row error where a value has no place in the new type; try_cast gives null there. Nothing is
-// rounded silently: 2.5 is no int32 (round() says how), 1.005 no decimal(12,2). Only a float becomes the nearest decimal.
+// rounded silently: 2.5 is no int32 (round() says how), 1.005 no decimal(12,2). Only a float becomes the nearest
+// decimal.
 #include <array>
 #include <cmath>
 
@@ -148,7 +149,8 @@ struct Cast {
     if (source == TypeId::kDecimal) {
       const Values<int128> v(args[0]);
       const int scale = from().type.scale();
-      map_all<To>(node, args, 1, frame, out, [&](int64_t i) { return static_cast<To>(decimal_to_double(v[i], scale)); });
+      map_all<To>(node, args, 1, frame, out,
+                  [&](int64_t i) { return static_cast<To>(decimal_to_double(v[i], scale)); });
       return;
     }
     if (source == TypeId::kFloat64 && std::is_same_v<To, float>) {
@@ -169,7 +171,8 @@ struct Cast {
     const TypeId source = from().type.id();
     if (from().type.is_text()) {
       const Texts v(args[0]);
-      checked<int128>([&](int64_t i, int128* r) { return messages.of(columnar::parse_decimal(v[i], precision, scale, r)); });
+      checked<int128>(
+          [&](int64_t i, int128* r) { return messages.of(columnar::parse_decimal(v[i], precision, scale, r)); });
       return;
     }
     if (source == TypeId::kDecimal) {
@@ -235,7 +238,8 @@ struct Cast {
   }
 
   void to_date() {
-    if (from().type.is_text()) return parsed<int32_t>([](std::string_view t, int32_t* r) { return columnar::parse_date(t, r); });
+    if (from().type.is_text())
+      return parsed<int32_t>([](std::string_view t, int32_t* r) { return columnar::parse_date(t, r); });
     const Values<int64_t> v(args[0]);
     map_all<int32_t>(node, args, 1, frame, out, [&](int64_t i) {
       const int64_t days = v[i] / kMicrosPerDay;
@@ -243,7 +247,8 @@ struct Cast {
     });
   }
   void to_time() {
-    if (from().type.is_text()) return parsed<int64_t>([](std::string_view t, int64_t* r) { return columnar::parse_time(t, r); });
+    if (from().type.is_text())
+      return parsed<int64_t>([](std::string_view t, int64_t* r) { return columnar::parse_time(t, r); });
     const Values<int64_t> v(args[0]);
     map_all<int64_t>(node, args, 1, frame, out, [&](int64_t i) {
       const int64_t rest = v[i] % kMicrosPerDay;
@@ -251,16 +256,20 @@ struct Cast {
     });
   }
   void to_timestamp() {
-    if (from().type.is_text()) return parsed<int64_t>([](std::string_view t, int64_t* r) { return columnar::parse_timestamp(t, r); });
+    if (from().type.is_text())
+      return parsed<int64_t>([](std::string_view t, int64_t* r) { return columnar::parse_timestamp(t, r); });
     const Values<int32_t> v(args[0]);
     map_all<int64_t>(node, args, 1, frame, out, [&](int64_t i) {
-      return static_cast<int64_t>(static_cast<uint64_t>(static_cast<int64_t>(v[i])) * static_cast<uint64_t>(kMicrosPerDay));
+      return static_cast<int64_t>(static_cast<uint64_t>(static_cast<int64_t>(v[i])) *
+                                  static_cast<uint64_t>(kMicrosPerDay));
     });
   }
 
   void to_uuid() {
     const Texts v(args[0]);
-    struct Bytes16 { uint8_t bytes[16]; };
+    struct Bytes16 {
+      uint8_t bytes[16];
+    };
     checked<Bytes16>([&](int64_t i, Bytes16* r) { return messages.of(columnar::parse_uuid(v[i], r->bytes)); });
   }
 
@@ -277,7 +286,8 @@ struct Cast {
       for (const auto& label : from().type.labels()) moved.push_back(index(label));
       const Values<int32_t> v(args[0]);
       checked<int32_t>([&](int64_t i, int32_t* r) -> const char* {
-        if (v[i] < 0 || static_cast<size_t>(v[i]) >= moved.size() || moved[static_cast<size_t>(v[i])] < 0) return messages.of(TextError::kMalformed);
+        if (v[i] < 0 || static_cast<size_t>(v[i]) >= moved.size() || moved[static_cast<size_t>(v[i])] < 0)
+          return messages.of(TextError::kMalformed);
         *r = moved[static_cast<size_t>(v[i])];
         return nullptr;
       });
@@ -350,27 +360,49 @@ struct Cast {
       return;
     }
     switch (node.type.id()) {
-      case TypeId::kBool: return to_bool();
-      case TypeId::kInt8: return to_integer<int8_t>();
-      case TypeId::kInt16: return to_integer<int16_t>();
-      case TypeId::kInt32: return to_integer<int32_t>();
-      case TypeId::kInt64: return to_integer<int64_t>();
-      case TypeId::kUInt8: return to_integer<uint8_t>();
-      case TypeId::kUInt16: return to_integer<uint16_t>();
-      case TypeId::kUInt32: return to_integer<uint32_t>();
-      case TypeId::kUInt64: return to_integer<uint64_t>();
-      case TypeId::kFloat32: return to_float<float>();
-      case TypeId::kFloat64: return to_float<double>();
-      case TypeId::kDecimal: return to_decimal();
-      case TypeId::kString: case TypeId::kBytes: case TypeId::kJson: return to_text();
-      case TypeId::kDate: return to_date();
-      case TypeId::kTime: return to_time();
-      case TypeId::kTimestamp: return to_timestamp();
+      case TypeId::kBool:
+        return to_bool();
+      case TypeId::kInt8:
+        return to_integer<int8_t>();
+      case TypeId::kInt16:
+        return to_integer<int16_t>();
+      case TypeId::kInt32:
+        return to_integer<int32_t>();
+      case TypeId::kInt64:
+        return to_integer<int64_t>();
+      case TypeId::kUInt8:
+        return to_integer<uint8_t>();
+      case TypeId::kUInt16:
+        return to_integer<uint16_t>();
+      case TypeId::kUInt32:
+        return to_integer<uint32_t>();
+      case TypeId::kUInt64:
+        return to_integer<uint64_t>();
+      case TypeId::kFloat32:
+        return to_float<float>();
+      case TypeId::kFloat64:
+        return to_float<double>();
+      case TypeId::kDecimal:
+        return to_decimal();
+      case TypeId::kString:
+      case TypeId::kBytes:
+      case TypeId::kJson:
+        return to_text();
+      case TypeId::kDate:
+        return to_date();
+      case TypeId::kTime:
+        return to_time();
+      case TypeId::kTimestamp:
+        return to_timestamp();
       case TypeId::kDuration:
         return parsed<int64_t>([](std::string_view t, int64_t* r) { return columnar::parse_duration(t, r); });
-      case TypeId::kUuid: return to_uuid();
-      case TypeId::kEnum: return to_enum();
-      default: *out = columnar::make_null_column(node.type, frame.rows); return;
+      case TypeId::kUuid:
+        return to_uuid();
+      case TypeId::kEnum:
+        return to_enum();
+      default:
+        *out = columnar::make_null_column(node.type, frame.rows);
+        return;
     }
   }
 };
@@ -386,17 +418,32 @@ bool cast_exists(const DataType& from, const DataType& to) {
   if (from == to || from.id() == TypeId::kNull) return true;
   const TypeId f = from.id(), t = to.id();
   switch (t) {
-    case TypeId::kString: return true;
-    case TypeId::kJson: return f == TypeId::kString || f == TypeId::kList || f == TypeId::kStruct || from.is_numeric() || f == TypeId::kBool;
-    case TypeId::kBytes: return f == TypeId::kString;
-    case TypeId::kBool: return f == TypeId::kString || from.is_integer();
-    case TypeId::kDate: return f == TypeId::kString || f == TypeId::kTimestamp;
-    case TypeId::kTime: return f == TypeId::kString || f == TypeId::kTimestamp;
-    case TypeId::kTimestamp: return f == TypeId::kString || f == TypeId::kDate;
-    case TypeId::kDuration: case TypeId::kUuid: return f == TypeId::kString;
-    case TypeId::kEnum: return f == TypeId::kString || f == TypeId::kEnum;
-    case TypeId::kList: case TypeId::kStruct: case TypeId::kNull: return false;
-    default: return f == TypeId::kString || from.is_numeric() || f == TypeId::kBool;
+    case TypeId::kString:
+      return true;
+    case TypeId::kJson:
+      return f == TypeId::kString || f == TypeId::kList || f == TypeId::kStruct || from.is_numeric() ||
+             f == TypeId::kBool;
+    case TypeId::kBytes:
+      return f == TypeId::kString;
+    case TypeId::kBool:
+      return f == TypeId::kString || from.is_integer();
+    case TypeId::kDate:
+      return f == TypeId::kString || f == TypeId::kTimestamp;
+    case TypeId::kTime:
+      return f == TypeId::kString || f == TypeId::kTimestamp;
+    case TypeId::kTimestamp:
+      return f == TypeId::kString || f == TypeId::kDate;
+    case TypeId::kDuration:
+    case TypeId::kUuid:
+      return f == TypeId::kString;
+    case TypeId::kEnum:
+      return f == TypeId::kString || f == TypeId::kEnum;
+    case TypeId::kList:
+    case TypeId::kStruct:
+    case TypeId::kNull:
+      return false;
+    default:
+      return f == TypeId::kString || from.is_numeric() || f == TypeId::kBool;
   }
 }
 
@@ -408,7 +455,8 @@ bool cast_can_fail(const DataType& from, const DataType& to) {
   return true;
 }
 
-NodePtr make_cast(const NodePtr& arg, const DataType& type, bool lenient, std::string* error, std::string* help, ExprPtr source) {
+NodePtr make_cast(const NodePtr& arg, const DataType& type, bool lenient, std::string* error, std::string* help,
+                  ExprPtr source) {
   if (arg->type == type) return arg;
   if (!cast_exists(arg->type, type)) {
     *error = fmt::format("{} cannot become {}", a_type(arg->type), a_type(type));

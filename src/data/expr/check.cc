@@ -61,7 +61,8 @@ NodePtr Checker::check_field(const Expr& expr, const ExprPtr& source) {
         help += (help.empty() ? "write " : " or ") + input.qualifier + "." + name;
       }
     }
-    return fail(expr.span, "expr.ambiguous_field", fmt::format("more than one input has a field `{}`", name), std::move(help));
+    return fail(expr.span, "expr.ambiguous_field", fmt::format("more than one input has a field `{}`", name),
+                std::move(help));
   }
   if (found.size() == 1) {
     return make_column_node(found[0].second->type, found[0].second->nullable, found[0].first, source);
@@ -84,10 +85,12 @@ NodePtr Checker::unknown_field(const Expr& expr) {
   } else if (names.empty()) {
     help = "there are no fields here";
   } else {
-    std::vector<std::string> some(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(names.size(), 12)));
+    std::vector<std::string> some(names.begin(),
+                                  names.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(names.size(), 12)));
     help = "the fields are: " + join(some, ", ") + (names.size() > some.size() ? ", …" : "");
   }
-  if (find_definition(expr.name) != nullptr) help += (help.empty() ? "" : "; ") + fmt::format("the function is written {}()", expr.name);
+  if (find_definition(expr.name) != nullptr)
+    help += (help.empty() ? "" : "; ") + fmt::format("the function is written {}()", expr.name);
   return fail(expr.span, "expr.unknown_field", fmt::format("there is no field `{}`", expr.name), std::move(help));
 }
 
@@ -106,7 +109,8 @@ bool Checker::bind_sign(const std::string& name, Binding& binding, bool* known) 
   if (name == "not") return bind_not(binding);
   if (name == "neg") return bind_negation(binding);
   if (name == "+" || name == "-" || name == "*" || name == "/" || name == "%") return bind_arithmetic(name, binding);
-  if (name == "==" || name == "!=" || name == "<" || name == "<=" || name == ">" || name == ">=") return bind_comparison(name, binding);
+  if (name == "==" || name == "!=" || name == "<" || name == "<=" || name == ">" || name == ">=")
+    return bind_comparison(name, binding);
   if (name == "is null") return bind_is_null(false, binding);
   if (name == "is not null") return bind_is_null(true, binding);
   if (name == "in") return bind_in(false, binding);
@@ -121,27 +125,56 @@ bool Checker::bind_sign(const std::string& name, Binding& binding, bool* known) 
 NodePtr Checker::unknown_function(const Expr& expr) {
   const auto near = nearest(expr.name, function_names());
   static const std::vector<std::pair<std::string, std::string>> kElsewhere = {
-      {"ifnull", "if_null(x, y)"},       {"nvl", "coalesce(x, y)"},          {"isnull", "x is null"},
-      {"iif", "if(condition, a, b)"},    {"substr", "substring(text, start, count)"}, {"len", "length(text)"},
-      {"char_length", "length(text)"},   {"ucase", "upper(text)"},           {"lcase", "lower(text)"},
-      {"like", "matches(text, pattern)"}, {"regexp_matches", "matches(text, pattern)"}, {"startswith", "starts_with(text, start)"},
-      {"endswith", "ends_with(text, end)"}, {"instr", "position(text, part)"}, {"strpos", "position(text, part)"},
-      {"strftime", "format_time(x, \"%Y-%m-%d\")"}, {"strptime", "parse_time(text, \"%Y-%m-%d\")"},
-      {"date_trunc", "truncate(x, \"day\")"}, {"datediff", "difference(later, earlier, \"day\")"},
-      {"date_add", "x + 2d, or add_days(date, n)"}, {"dayofweek", "day_of_week(x)"}, {"weekday", "day_of_week(x)"},
-      {"current_timestamp", "now()"},    {"power", "pow(x, y)"},             {"ceiling", "ceil(x)"},
-      {"log", "ln(x) or log10(x)"},      {"mean", "avg(x)"},                 {"average", "avg(x)"},
-      {"var", "variance(x)"},            {"std", "stddev(x)"},               {"percentile", "quantile(x, 0.9)"},
-      {"count_distinct", "distinct_count(x)"}, {"uniq", "distinct_count(x)"}, {"array_agg", "list(x)"},
-      {"md5", "sha256(text)"},           {"json_extract", "json_value(json, \"$.name\")"}, {"array_length", "size(list)"},
-      {"cardinality", "size(list)"},     {"index", "element(list, 1)"},      {"md5sum", "sha256(text)"}};
+      {"ifnull", "if_null(x, y)"},
+      {"nvl", "coalesce(x, y)"},
+      {"isnull", "x is null"},
+      {"iif", "if(condition, a, b)"},
+      {"substr", "substring(text, start, count)"},
+      {"len", "length(text)"},
+      {"char_length", "length(text)"},
+      {"ucase", "upper(text)"},
+      {"lcase", "lower(text)"},
+      {"like", "matches(text, pattern)"},
+      {"regexp_matches", "matches(text, pattern)"},
+      {"startswith", "starts_with(text, start)"},
+      {"endswith", "ends_with(text, end)"},
+      {"instr", "position(text, part)"},
+      {"strpos", "position(text, part)"},
+      {"strftime", "format_time(x, \"%Y-%m-%d\")"},
+      {"strptime", "parse_time(text, \"%Y-%m-%d\")"},
+      {"date_trunc", "truncate(x, \"day\")"},
+      {"datediff", "difference(later, earlier, \"day\")"},
+      {"date_add", "x + 2d, or add_days(date, n)"},
+      {"dayofweek", "day_of_week(x)"},
+      {"weekday", "day_of_week(x)"},
+      {"current_timestamp", "now()"},
+      {"power", "pow(x, y)"},
+      {"ceiling", "ceil(x)"},
+      {"log", "ln(x) or log10(x)"},
+      {"mean", "avg(x)"},
+      {"average", "avg(x)"},
+      {"var", "variance(x)"},
+      {"std", "stddev(x)"},
+      {"percentile", "quantile(x, 0.9)"},
+      {"count_distinct", "distinct_count(x)"},
+      {"uniq", "distinct_count(x)"},
+      {"array_agg", "list(x)"},
+      {"md5", "sha256(text)"},
+      {"json_extract", "json_value(json, \"$.name\")"},
+      {"array_length", "size(list)"},
+      {"cardinality", "size(list)"},
+      {"index", "element(list, 1)"},
+      {"md5sum", "sha256(text)"}};
   std::string help;
   const std::string lower = to_lower_ascii(expr.name);
   for (const auto& [foreign, ours] : kElsewhere) {
     if (lower == foreign) help = "write " + ours;
   }
-  if (help.empty()) help = near.empty() ? "the functions are listed in the guide to expressions" : fmt::format("did you mean `{}`?", near[0]);
-  return fail(expr.name_span, "expr.unknown_function", fmt::format("there is no function `{}`", expr.name), std::move(help));
+  if (help.empty())
+    help = near.empty() ? "the functions are listed in the guide to expressions"
+                        : fmt::format("did you mean `{}`?", near[0]);
+  return fail(expr.name_span, "expr.unknown_function", fmt::format("there is no function `{}`", expr.name),
+              std::move(help));
 }
 
 NodePtr Checker::check_call(const Expr& expr, const ExprPtr& source) {
@@ -149,8 +182,8 @@ NodePtr Checker::check_call(const Expr& expr, const ExprPtr& source) {
     return fail(expr.span, "expr.now", "now() may not stand here", "the value must not depend on when it is computed");
   }
   const Definition* definition = find_definition(expr.name);
-  const bool lazy = expr.name == "and" || expr.name == "or" || expr.name == "case" || expr.name == "if" || expr.name == "coalesce" ||
-                    expr.name == "if_null";
+  const bool lazy = expr.name == "and" || expr.name == "or" || expr.name == "case" || expr.name == "if" ||
+                    expr.name == "coalesce" || expr.name == "if_null";
   if (definition != nullptr && definition->aggregate) return check_aggregate_call(expr, source, *definition);
   Binding binding;
   bool failed = false;
@@ -167,8 +200,10 @@ NodePtr Checker::check_call(const Expr& expr, const ExprPtr& source) {
   bool known = false;
   // The name is looked up even when arguments are wrong: both are worth saying.
   if (definition == nullptr) {
-    static const std::vector<std::string> kSigns = {"and", "or", "not", "neg", "+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=",
-                                                    "is null", "is not null", "in", "not in", "between", "not between", "case"};
+    static const std::vector<std::string> kSigns = {"and",    "or",      "not",         "neg",     "+",           "-",
+                                                    "*",      "/",       "%",           "==",      "!=",          "<",
+                                                    "<=",     ">",       ">=",          "is null", "is not null", "in",
+                                                    "not in", "between", "not between", "case"};
     if (std::find(kSigns.begin(), kSigns.end(), expr.name) == kSigns.end()) return unknown_function(expr);
   }
   if (failed) return nullptr;
@@ -206,7 +241,8 @@ NodePtr Checker::check_aggregate_call(const Expr& expr, const ExprPtr& source, c
     if ((expr.name == "min" || expr.name == "max") && expr.args.size() > 1) {
       help = fmt::format("of several values in one record: {}(a, b)", expr.name == "min" ? "least" : "greatest");
     }
-    return fail(expr.span, "expr.aggregate", fmt::format("{} looks at many records, and {}", expr.name, options_.no_aggregates_because),
+    return fail(expr.span, "expr.aggregate",
+                fmt::format("{} looks at many records, and {}", expr.name, options_.no_aggregates_because),
                 std::move(help));
   }
   inside_aggregate_ = true;
@@ -236,7 +272,8 @@ NodePtr Checker::check_aggregate_call(const Expr& expr, const ExprPtr& source, c
   spec.text = to_text(expr);
   if (!binding.args.empty()) spec.argument = TypedExpr(with_text(binding.args[0], to_text(*expr.args[0])));
   auto& found = aggregates_->found;
-  const auto same = std::find_if(found.begin(), found.end(), [&](const AggregateSpec& other) { return other.text == spec.text; });
+  const auto same =
+      std::find_if(found.begin(), found.end(), [&](const AggregateSpec& other) { return other.text == spec.text; });
   const auto index = static_cast<int>(aggregates_->keys->size()) + static_cast<int>(same - found.begin());
   NodePtr node = make_column_node(spec.result_type, spec.result_nullable, index, source);
   if (same == found.end()) found.push_back(std::move(spec));
@@ -260,17 +297,22 @@ NodePtr Checker::check_key(const Expr& expr, const ExprPtr& source) {
   }
   const auto near = nearest(expr.name, names);
   if (!near.empty()) {
-    return fail(expr.span, "expr.unknown_field", fmt::format("there is no field `{}`", expr.name), fmt::format("did you mean `{}`?", near[0]));
+    return fail(expr.span, "expr.unknown_field", fmt::format("there is no field `{}`", expr.name),
+                fmt::format("did you mean `{}`?", near[0]));
   }
   return unknown_field(expr);
 }
 
 NodePtr Checker::check(const ExprPtr& expr) {
   switch (expr->kind) {
-    case Expr::Kind::kLiteral: return make_constant(expr->type, expr->value, true, expr);
-    case Expr::Kind::kField: return check_field(*expr, expr);
-    case Expr::Kind::kCast: return check_cast(*expr, expr);
-    case Expr::Kind::kCall: return check_call(*expr, expr);
+    case Expr::Kind::kLiteral:
+      return make_constant(expr->type, expr->value, true, expr);
+    case Expr::Kind::kField:
+      return check_field(*expr, expr);
+    case Expr::Kind::kCast:
+      return check_cast(*expr, expr);
+    case Expr::Kind::kCall:
+      return check_call(*expr, expr);
   }
   return nullptr;
 }
@@ -283,7 +325,8 @@ bool Checker::check_result(const ExprPtr& expr, NodePtr* root) {
     *root = make_constant(TypeId::kBool, Value(), false, expr);
     return true;
   }
-  fail(expr->span, "expr.type", fmt::format("{} must be true or false, and this is {}", options_.must_be_bool_for, a_type(type)),
+  fail(expr->span, "expr.type",
+       fmt::format("{} must be true or false, and this is {}", options_.must_be_bool_for, a_type(type)),
        type.is_numeric() ? "compare it: x != 0" : "");
   return false;
 }

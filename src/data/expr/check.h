@@ -17,9 +17,9 @@ namespace runink::expr {
 struct Node;  // internal: node.h
 using NodePtr = std::shared_ptr<const Node>;
 
-// Where field names are looked up. Each input's columns follow those of the input before it: the column index of a field
-// is its index in its schema plus the sizes of the schemas before. So a batch that holds all columns of all inputs side
-// by side, in this order, can be evaluated.
+// Where field names are looked up. Each input's columns follow those of the input before it: the column index of a
+// field is its index in its schema plus the sizes of the schemas before. So a batch that holds all columns of all
+// inputs side by side, in this order, can be evaluated.
 //
 // An unqualified name means the field of the first input, else that of the one other input that has it (several: an
 // error). A name `q.rest` means field `rest` of the input with qualifier q, unless the first input has a field whose
@@ -33,7 +33,9 @@ struct Scope {
 
   Scope() = default;
   explicit Scope(columnar::SchemaPtr schema) { inputs.push_back({"", std::move(schema)}); }
-  void add(std::string qualifier, columnar::SchemaPtr schema) { inputs.push_back({std::move(qualifier), std::move(schema)}); }
+  void add(std::string qualifier, columnar::SchemaPtr schema) {
+    inputs.push_back({std::move(qualifier), std::move(schema)});
+  }
   size_t column_count() const;
 };
 
@@ -51,13 +53,13 @@ class TypedExpr {
   explicit TypedExpr(NodePtr root) : root_(std::move(root)) {}
   bool valid() const { return root_ != nullptr; }
   const columnar::DataType& type() const;
-  bool nullable() const;                       // false: never null (a row in error apart)
-  const std::vector<int>& columns() const;     // indices of the columns it reads, ascending, each once
+  bool nullable() const;                    // false: never null (a row in error apart)
+  const std::vector<int>& columns() const;  // indices of the columns it reads, ascending, each once
   bool uses_now() const;
-  bool needs_key() const;                      // calls hash or tokenise: EvalContext::key must be set
+  bool needs_key() const;  // calls hash or tokenise: EvalContext::key must be set
   bool is_constant() const;
-  int column_if_plain() const;                 // the column index when it is nothing but a field, else -1
-  const std::string& text() const;             // canonical, for plans and messages
+  int column_if_plain() const;      // the column index when it is nothing but a field, else -1
+  const std::string& text() const;  // canonical, for plans and messages
   const NodePtr& root() const { return root_; }
 
  private:

@@ -24,15 +24,16 @@ using columnar::TypeId;
 
 columnar::SchemaPtr make_schema(std::vector<Field> fields) { return std::make_shared<const Schema>(std::move(fields)); }
 
-TypedExpr compile(const std::string& text, const Scope& scope, Diagnostics& diagnostics, const CheckOptions& options = {},
-                  const ParseOptions& parse_options = {}) {
+TypedExpr compile(const std::string& text, const Scope& scope, Diagnostics& diagnostics,
+                  const CheckOptions& options = {}, const ParseOptions& parse_options = {}) {
   const auto source = source_of(text);
   const ExprPtr tree = parse(source, {0, text.size()}, diagnostics, parse_options);
   return tree ? check(tree, source, scope, diagnostics, options) : TypedExpr();
 }
 
 TEST(Parse, PointsIntoTheLargerFile) {
-  const auto source = std::make_shared<SourceText>("features/clean.dsl", "Feature: x\n  And field \"late\" is set to delai > 15\n");
+  const auto source =
+      std::make_shared<SourceText>("features/clean.dsl", "Feature: x\n  And field \"late\" is set to delai > 15\n");
   const size_t begin = source->text().find("delai");
   Diagnostics diagnostics;
   const ExprPtr tree = parse(source, {begin, 10}, diagnostics);
@@ -44,7 +45,8 @@ TEST(Parse, PointsIntoTheLargerFile) {
 }
 
 TEST(Parse, PrefixStopsWhereTheContractGoesOn) {
-  const std::string text = "check a: origin != destination; // comment\nquality f: max(date) > now() - 2d [[severity(\"warn\")]];";
+  const std::string text =
+      "check a: origin != destination; // comment\nquality f: max(date) > now() - 2d [[severity(\"warn\")]];";
   const auto source = source_of(text);
   ParseOptions options;
   options.comments = true;
@@ -78,7 +80,8 @@ TEST(Parse, CommentsOnlyWhereTheyBelong) {
   ParseOptions options;
   options.comments = true;
   Diagnostics diagnostics;
-  EXPECT_TRUE(compile("n /* of */ + 1 // one\n + 2", test_scope(), diagnostics, {}, options).valid()) << diagnostics.render();
+  EXPECT_TRUE(compile("n /* of */ + 1 // one\n + 2", test_scope(), diagnostics, {}, options).valid())
+      << diagnostics.render();
   EXPECT_FALSE(compile("n /* of + 1", test_scope(), diagnostics, {}, options).valid());
   EXPECT_NE(diagnostics.render().find("not closed"), std::string::npos);
 }
@@ -130,13 +133,15 @@ TEST(Parse, DepthAndSizeAreBounded) {
 }
 
 TEST(Parse, Types) {
-  for (const char* text : {"int32", "decimal(12,2)", "list<string>", "enum(a, b)", "enum(economy, business, first, \"N/A\")", "list<list<decimal(3,1)>>"}) {
+  for (const char* text : {"int32", "decimal(12,2)", "list<string>", "enum(a, b)",
+                           "enum(economy, business, first, \"N/A\")", "list<list<decimal(3,1)>>"}) {
     const auto type = parse_type(text);
     ASSERT_TRUE(type.ok()) << text << type.status().to_string();
     EXPECT_EQ(type->to_string(), text);
   }
-  EXPECT_EQ(parse_type("integr").status().hint(), "types are bool, int8 … int64, uint8 … uint64, float32, float64, decimal(p,s), string, bytes, "
-                                                  "date, time, timestamp, duration, uuid, json, list<…>, enum(…)");
+  EXPECT_EQ(parse_type("integr").status().hint(),
+            "types are bool, int8 … int64, uint8 … uint64, float32, float64, decimal(p,s), string, bytes, "
+            "date, time, timestamp, duration, uuid, json, list<…>, enum(…)");
   EXPECT_EQ(parse_type("varchar").status().hint(), "write string");
   EXPECT_EQ(parse_type("sting").status().hint(), "did you mean `string`?");
   EXPECT_FALSE(parse_type("int32 x").ok());
@@ -149,8 +154,14 @@ TEST(Parse, Types) {
 }
 
 Scope join_scope() {
-  Scope scope(make_schema({{"origin", TypeId::kString}, {"delay", TypeId::kInt32}, {"day", TypeId::kDate}, {"airports.name", TypeId::kInt32}}));
-  scope.add("airports", make_schema({{"iata", TypeId::kString}, {"name", TypeId::kString}, {"delay", TypeId::kInt64}, {"since", TypeId::kTimestamp}}));
+  Scope scope(make_schema({{"origin", TypeId::kString},
+                           {"delay", TypeId::kInt32},
+                           {"day", TypeId::kDate},
+                           {"airports.name", TypeId::kInt32}}));
+  scope.add("airports", make_schema({{"iata", TypeId::kString},
+                                     {"name", TypeId::kString},
+                                     {"delay", TypeId::kInt64},
+                                     {"since", TypeId::kTimestamp}}));
   scope.add("carriers", make_schema({{"code", TypeId::kString}, {"name", TypeId::kString}}));
   return scope;
 }
@@ -183,7 +194,8 @@ TEST(Check, JoinConditionsFallIntoKeysAndARest) {
   Diagnostics diagnostics;
   ParseOptions options;
   options.single_equals = true;
-  const TypedExpr typed = compile("origin = airports.iata and airports.since = day and delay > airports.delay", scope, diagnostics, {}, options);
+  const TypedExpr typed = compile("origin = airports.iata and airports.since = day and delay > airports.delay", scope,
+                                  diagnostics, {}, options);
   ASSERT_TRUE(typed.valid()) << diagnostics.render();
   const JoinCondition join = split_join_condition(typed, 4);
   ASSERT_EQ(join.pairs.size(), 2u);
@@ -203,7 +215,8 @@ TEST(Check, JoinConditionsFallIntoKeysAndARest) {
   EXPECT_EQ(widened.pairs[0].left.type(), DataType(TypeId::kInt64));
   EXPECT_FALSE(widened.residual.valid());
 
-  const TypedExpr computed = compile("lower(iata) == lower(origin) and (delay > 1 or iata == origin) and delay < 9", scope, diagnostics);
+  const TypedExpr computed =
+      compile("lower(iata) == lower(origin) and (delay > 1 or iata == origin) and delay < 9", scope, diagnostics);
   const JoinCondition rest = split_join_condition(computed, 4);
   ASSERT_EQ(rest.pairs.size(), 1u);
   EXPECT_EQ(rest.pairs[0].left.text(), "lower(origin)");
@@ -306,7 +319,8 @@ TEST(Registry, EveryFunctionIsDescribed) {
     EXPECT_EQ(find_function(f.name), &f);
     for (const auto& signature : f.signatures) EXPECT_TRUE(signature.starts_with(f.name + "(")) << signature;
     Diagnostics diagnostics;
-    EXPECT_NE(parse(source_of(f.example), {0, f.example.size()}, diagnostics), nullptr) << f.example << diagnostics.render();
+    EXPECT_NE(parse(source_of(f.example), {0, f.example.size()}, diagnostics), nullptr)
+        << f.example << diagnostics.render();
   }
   EXPECT_EQ(find_function("nosuch"), nullptr);
   EXPECT_EQ(function_names().size(), functions().size());
@@ -343,7 +357,8 @@ TEST(Mask, Methods) {
   EXPECT_EQ(masked("length", "漢字"), "**");
   EXPECT_EQ(masked("email", "jane@example.org"), "j***@example.org");
   EXPECT_EQ(masked("email", "@example.org"), "****");
-  for (const char* wrong : {"", "last", "last0", "last65", "last999", "lastx", "middle"}) EXPECT_FALSE(MaskMethod::parse(wrong).ok()) << wrong;
+  for (const char* wrong : {"", "last", "last0", "last65", "last999", "lastx", "middle"})
+    EXPECT_FALSE(MaskMethod::parse(wrong).ok()) << wrong;
 }
 
 TEST(Mask, KeyedForms) {

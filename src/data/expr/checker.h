@@ -19,7 +19,8 @@ struct AggregateScope {
 class Checker {
  public:
   // `aggregates` null: none allowed.
-  Checker(const SourceText& text, const Scope& scope, Diagnostics& diagnostics, const CheckOptions& options, AggregateScope* aggregates)
+  Checker(const SourceText& text, const Scope& scope, Diagnostics& diagnostics, const CheckOptions& options,
+          AggregateScope* aggregates)
       : text_(text), scope_(scope), diagnostics_(diagnostics), options_(options), aggregates_(aggregates) {}
 
   NodePtr check(const ExprPtr& expr);  // null after an error

@@ -32,7 +32,9 @@ bool read_escape(Reader& in, std::bitset<256>& set, bool* single, char* c) {
   const char e = in.next();
   *single = false;
   switch (e) {
-    case 'd': add_range(set, '0', '9'); return true;
+    case 'd':
+      add_range(set, '0', '9');
+      return true;
     case 'w':
       add_range(set, '0', '9');
       add_range(set, 'A', 'Z');
@@ -42,7 +44,8 @@ bool read_escape(Reader& in, std::bitset<256>& set, bool* single, char* c) {
     case 's':
       for (const char space : std::string_view("\t\n\f\r ")) set.set(static_cast<unsigned char>(space));
       return true;
-    default: break;
+    default:
+      break;
   }
   const bool punctuation = static_cast<unsigned char>(e) > 0x20 && static_cast<unsigned char>(e) < 0x7F &&
                            !(e >= '0' && e <= '9') && !(e >= 'a' && e <= 'z') && !(e >= 'A' && e <= 'Z');
@@ -103,9 +106,21 @@ bool read_number(Reader& in, int64_t* n) {
 // ? * + {n} {n,} {n,m}
 bool read_repeat(Reader& in, ClassItem& item) {
   switch (in.peek()) {
-    case '?': in.skip(1); item.least = 0; item.most = 1; break;
-    case '*': in.skip(1); item.least = 0; item.most = -1; break;
-    case '+': in.skip(1); item.least = 1; item.most = -1; break;
+    case '?':
+      in.skip(1);
+      item.least = 0;
+      item.most = 1;
+      break;
+    case '*':
+      in.skip(1);
+      item.least = 0;
+      item.most = -1;
+      break;
+    case '+':
+      in.skip(1);
+      item.least = 1;
+      item.most = -1;
+      break;
     case '{': {
       in.skip(1);
       if (!read_number(in, &item.least)) return false;
@@ -121,7 +136,8 @@ bool read_repeat(Reader& in, ClassItem& item) {
       if (in.done() || in.next() != '}' || (item.most >= 0 && item.most < item.least)) return false;
       break;
     }
-    default: return true;
+    default:
+      return true;
   }
   // A second repeat (lazy, possessive, or of a repeat) changes what RE2 makes of it.
   const char after = in.peek();

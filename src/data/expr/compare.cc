@@ -74,7 +74,8 @@ void equals_short(const Column& column, std::string_view text, uint8_t* out) {
   std::memcpy(&members.word[0], text.data(), text.size());
   members.length[0] = static_cast<uint8_t>(text.size());
   std::memset(out, 0, static_cast<size_t>(column.length));
-  rule_kernels().short_members({column.offset_data(), column.values->data()}, column.length, members, {nullptr, out, 1});
+  rule_kernels().short_members({column.offset_data(), column.values->data()}, column.length, members,
+                               {nullptr, out, 1});
 }
 
 template <Op op>
@@ -187,7 +188,8 @@ void between(const Node& node, const Arg* args, Frame& frame, Column* out) {
   std::vector<uint8_t> high(rows);
   compare_into<Op::kGreaterEqual>(args[0], args[1], frame.rows, to);
   compare_into<Op::kLessEqual>(args[0], args[2], frame.rows, high.data());
-  const bool nulls = args[0].column->may_have_nulls() || args[1].column->may_have_nulls() || args[2].column->may_have_nulls();
+  const bool nulls =
+      args[0].column->may_have_nulls() || args[1].column->may_have_nulls() || args[2].column->may_have_nulls();
   if (!nulls) {
     for (size_t i = 0; i < rows; ++i) to[i] = static_cast<uint8_t>((to[i] & high[i]) ^ (negated ? 1 : 0));
     return;
@@ -280,15 +282,26 @@ enum class Class { kNothing, kNumber, kBool, kText, kInstant, kTime, kDuration, 
 Class class_of(const DataType& type) {
   if (type.is_numeric()) return Class::kNumber;
   switch (type.id()) {
-    case TypeId::kNull: return Class::kNothing;
-    case TypeId::kBool: return Class::kBool;
-    case TypeId::kString: case TypeId::kEnum: return Class::kText;
-    case TypeId::kDate: case TypeId::kTimestamp: return Class::kInstant;
-    case TypeId::kTime: return Class::kTime;
-    case TypeId::kDuration: return Class::kDuration;
-    case TypeId::kUuid: return Class::kUuid;
-    case TypeId::kBytes: return Class::kBytes;
-    default: return Class::kOther;
+    case TypeId::kNull:
+      return Class::kNothing;
+    case TypeId::kBool:
+      return Class::kBool;
+    case TypeId::kString:
+    case TypeId::kEnum:
+      return Class::kText;
+    case TypeId::kDate:
+    case TypeId::kTimestamp:
+      return Class::kInstant;
+    case TypeId::kTime:
+      return Class::kTime;
+    case TypeId::kDuration:
+      return Class::kDuration;
+    case TypeId::kUuid:
+      return Class::kUuid;
+    case TypeId::kBytes:
+      return Class::kBytes;
+    default:
+      return Class::kOther;
   }
 }
 
@@ -296,7 +309,8 @@ bool wrong_literal(Binding& binding, size_t which, const DataType& lead) {
   const std::string text = std::get<std::string>(constant_value(*binding.args[which]).data);
   if (lead.id() == TypeId::kEnum) {
     const auto near = nearest(text, lead.labels());
-    std::string help = near.empty() ? "its labels are: " + join(lead.labels(), ", ") : fmt::format("did you mean \"{}\"?", near[0]);
+    std::string help =
+        near.empty() ? "its labels are: " + join(lead.labels(), ", ") : fmt::format("did you mean \"{}\"?", near[0]);
     return binding.fail(fmt::format("{} is not a label of {}", json_quote(text), lead.to_string()), std::move(help),
                         static_cast<int>(which));
   }
@@ -321,14 +335,16 @@ bool no_comparison(Binding& binding, size_t which, const DataType& a, const Data
 int compare_values(const Column& a, int64_t row_a, const Column& b, int64_t row_b) {
   if (a.type.is_numeric()) return compare_numbers(number_at(a, row_a), number_at(b, row_b));
   if (a.type.is_text()) return compare_texts(a.text(row_a), b.text(row_b));
-  if (a.type.id() == TypeId::kUuid) return std::memcmp(a.values->data() + row_a * 16, b.values->data() + row_b * 16, 16);
+  if (a.type.id() == TypeId::kUuid)
+    return std::memcmp(a.values->data() + row_a * 16, b.values->data() + row_b * 16, 16);
   return compare_numbers(number_at(a, row_a), number_at(b, row_b));
 }
 
 bool unify_for_comparison(Binding& binding, const std::vector<size_t>& which) {
   for (const size_t i : which) {
     if (binding.args[i]->literal && is_constant_null(*binding.args[i])) {
-      return binding.fail("a comparison with null is never true", "write: x is null, or: x is not null", static_cast<int>(i));
+      return binding.fail("a comparison with null is never true", "write: x is null, or: x is not null",
+                          static_cast<int>(i));
     }
   }
   // The lead's type is what literals adapt to.
@@ -357,7 +373,8 @@ bool unify_for_comparison(Binding& binding, const std::vector<size_t>& which) {
     if (c == Class::kNothing) continue;
     if (c == Class::kOther) {
       return binding.fail(fmt::format("values of type {} cannot be compared", type.to_string()),
-                          type.id() == TypeId::kJson ? "take a value out with json_value(json, \"$.name\")" : "", static_cast<int>(i));
+                          type.id() == TypeId::kJson ? "take a value out with json_value(json, \"$.name\")" : "",
+                          static_cast<int>(i));
     }
     if (c != class_of(lead_type)) return no_comparison(binding, i, lead_type, type);
     mixed_text |= c == Class::kText && !(type == lead_type);

@@ -12,24 +12,48 @@ namespace {
 
 bool integer_bounds(TypeId id, int128* low, int128* high) {
   switch (id) {
-    case TypeId::kInt8: *low = INT8_MIN, *high = INT8_MAX; return true;
-    case TypeId::kInt16: *low = INT16_MIN, *high = INT16_MAX; return true;
-    case TypeId::kInt32: *low = INT32_MIN, *high = INT32_MAX; return true;
-    case TypeId::kInt64: *low = INT64_MIN, *high = INT64_MAX; return true;
-    case TypeId::kUInt8: *low = 0, *high = UINT8_MAX; return true;
-    case TypeId::kUInt16: *low = 0, *high = UINT16_MAX; return true;
-    case TypeId::kUInt32: *low = 0, *high = UINT32_MAX; return true;
-    case TypeId::kUInt64: *low = 0, *high = static_cast<int128>(UINT64_MAX); return true;
-    default: return false;
+    case TypeId::kInt8:
+      *low = INT8_MIN, *high = INT8_MAX;
+      return true;
+    case TypeId::kInt16:
+      *low = INT16_MIN, *high = INT16_MAX;
+      return true;
+    case TypeId::kInt32:
+      *low = INT32_MIN, *high = INT32_MAX;
+      return true;
+    case TypeId::kInt64:
+      *low = INT64_MIN, *high = INT64_MAX;
+      return true;
+    case TypeId::kUInt8:
+      *low = 0, *high = UINT8_MAX;
+      return true;
+    case TypeId::kUInt16:
+      *low = 0, *high = UINT16_MAX;
+      return true;
+    case TypeId::kUInt32:
+      *low = 0, *high = UINT32_MAX;
+      return true;
+    case TypeId::kUInt64:
+      *low = 0, *high = static_cast<int128>(UINT64_MAX);
+      return true;
+    default:
+      return false;
   }
 }
 
 int bits_of(TypeId id) {
   switch (id) {
-    case TypeId::kInt8: case TypeId::kUInt8: return 8;
-    case TypeId::kInt16: case TypeId::kUInt16: return 16;
-    case TypeId::kInt32: case TypeId::kUInt32: return 32;
-    default: return 64;
+    case TypeId::kInt8:
+    case TypeId::kUInt8:
+      return 8;
+    case TypeId::kInt16:
+    case TypeId::kUInt16:
+      return 16;
+    case TypeId::kInt32:
+    case TypeId::kUInt32:
+      return 32;
+    default:
+      return 64;
   }
 }
 
@@ -86,10 +110,15 @@ NodePtr adapt_number(const NodePtr& literal, const DataType& type) {
 
 NodePtr adapt_text(const NodePtr& literal, const DataType& type) {
   switch (type.id()) {
-    case TypeId::kDate: case TypeId::kTime: case TypeId::kTimestamp: case TypeId::kDuration: case TypeId::kUuid:
+    case TypeId::kDate:
+    case TypeId::kTime:
+    case TypeId::kTimestamp:
+    case TypeId::kDuration:
+    case TypeId::kUuid:
     case TypeId::kEnum:
       break;
-    default: return nullptr;
+    default:
+      return nullptr;
   }
   const std::string_view text = literal->constant.text(0);
   if (type.id() == TypeId::kEnum) {
@@ -135,7 +164,9 @@ DataType common_type(const DataType& a, const DataType& b) {
     if (whole + scale <= 38) return DataType::decimal(std::max(whole + scale, 1), scale);
     return DataType();
   }
-  const auto exact_in_double = [](const DataType& t) { return t.is_float() || (t.is_integer() && bits_of(t.id()) <= 32); };
+  const auto exact_in_double = [](const DataType& t) {
+    return t.is_float() || (t.is_integer() && bits_of(t.id()) <= 32);
+  };
   if (exact_in_double(a) && exact_in_double(b)) return TypeId::kFloat64;
   const auto text = [](const DataType& t) { return t.id() == TypeId::kString || t.id() == TypeId::kEnum; };
   if (text(a) && text(b)) return TypeId::kString;
@@ -250,14 +281,16 @@ bool unify(Binding& binding, const std::vector<size_t>& which, DataType* type, s
         } else if (cast_exists(other, common)) {
           help = fmt::format("write cast(x as {})", common.to_string());
         }
-        return binding.fail(fmt::format("{} must be of one type, and {} is not {}", what, a_type(arg->type), a_type(common)),
-                            std::move(help), static_cast<int>(i));
+        return binding.fail(
+            fmt::format("{} must be of one type, and {} is not {}", what, a_type(arg->type), a_type(common)),
+            std::move(help), static_cast<int>(i));
       }
       common = next;
       any = true;
     }
   }
-  if (!any) return binding.fail(fmt::format("{} are all null, so their type is not known", what), "write cast(null as int32)");
+  if (!any)
+    return binding.fail(fmt::format("{} are all null, so their type is not known", what), "write cast(null as int32)");
   std::string error, help;
   for (const size_t i : which) {
     NodePtr& arg = binding.args[i];

@@ -116,7 +116,8 @@ Result<Column> Evaluator::evaluate(const std::vector<Column>& columns, int64_t r
                           root.columns.back());
   }
   if (root.needs_key && context.key.empty()) {
-    return failed_precondition("evaluate {}: hash() and tokenise() need the project's key, and there is none", root.text)
+    return failed_precondition("evaluate {}: hash() and tokenise() need the project's key, and there is none",
+                               root.text)
         .with_hint("create the key of this project, or mask the value with mask()");
   }
   ErrorList found;
@@ -126,8 +127,10 @@ Result<Column> Evaluator::evaluate(const std::vector<Column>& columns, int64_t r
   Column out;
   if (result.constant) {
     const Column& c = *result.column;
-    if (c.type.is_text() && c.length > 0 && c.is_valid(0) && c.text(0).size() * static_cast<size_t>(rows) > kMaxColumnBytes) {
-      return resource_exhausted("evaluate {}: {} rows of {} bytes are too much for one batch", root.text, rows, c.text(0).size());
+    if (c.type.is_text() && c.length > 0 && c.is_valid(0) &&
+        c.text(0).size() * static_cast<size_t>(rows) > kMaxColumnBytes) {
+      return resource_exhausted("evaluate {}: {} rows of {} bytes are too much for one batch", root.text, rows,
+                                c.text(0).size());
     }
     out = broadcast(c, rows);
   } else {
@@ -167,7 +170,8 @@ Status evaluate_filter(Evaluator& evaluator, const columnar::Batch& batch, const
 }
 
 Result<Value> evaluate_constant(const TypedExpr& expr, const EvalContext& context) {
-  if (!expr.columns().empty()) return invalid_argument("evaluate {}: it reads fields, and there is no record", expr.text());
+  if (!expr.columns().empty())
+    return invalid_argument("evaluate {}: it reads fields, and there is no record", expr.text());
   Evaluator evaluator(expr);
   std::vector<RowError> errors;
   Column column = RUNINK_TRY(evaluator.evaluate(std::vector<Column>{}, 1, context, errors));

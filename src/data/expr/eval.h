@@ -18,8 +18,8 @@
 namespace runink::expr {
 
 struct EvalContext {
-  int64_t now_micros = 0;   // start of the run; what now() gives
-  std::string_view key;     // secret of hash() and tokenise(); must be set where TypedExpr::needs_key()
+  int64_t now_micros = 0;  // start of the run; what now() gives
+  std::string_view key;    // secret of hash() and tokenise(); must be set where TypedExpr::needs_key()
 };
 
 // What went wrong on a row: "delay * 1000000: overflow of int64". The row becomes a dead letter; the value there is

@@ -35,7 +35,8 @@ std::string canonical_line(const ExprPtr& tree, std::string_view text) {
   Diagnostics diagnostics;
   const auto source = source_of(canonical);
   const ExprPtr again = parse(source, {0, canonical.size()}, diagnostics);
-  if (!again || to_text(*again) != canonical) out += "  CANONICAL TEXT DOES NOT READ BACK: " + (again ? to_text(*again) : diagnostics.render()) + "\n";
+  if (!again || to_text(*again) != canonical)
+    out += "  CANONICAL TEXT DOES NOT READ BACK: " + (again ? to_text(*again) : diagnostics.render()) + "\n";
   return out;
 }
 
@@ -79,7 +80,8 @@ std::string run_aggregate(const std::string& text) {
   const auto value = whole.finish(test_context());
   if (!value.ok()) return out + "  fails: " + value.status().to_string() + "\n";
   const auto column = columnar::make_column(typed.result.type(), {*value});
-  out += fmt::format("  {}{}: {}", typed.result.type().to_string(), typed.result.nullable() ? "?" : "", show(column, 0));
+  out +=
+      fmt::format("  {}{}: {}", typed.result.type().to_string(), typed.result.nullable() ? "?" : "", show(column, 0));
   for (const auto& spec : typed.aggregates) out += spec.order_sensitive ? " (in order: " + spec.text + ")" : "";
   for (const auto& error : errors) out += fmt::format(" !{}: {}", error.row, error.message);
   return out + "\n";
@@ -115,7 +117,8 @@ TEST_P(Cases, AsWritten) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, Cases,
-                         testing::Values("arithmetic", "compare", "logic", "cast", "text", "time", "other", "aggregate", "syntax", "mistakes"),
+                         testing::Values("arithmetic", "compare", "logic", "cast", "text", "time", "other", "aggregate",
+                                         "syntax", "mistakes"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -19,15 +19,15 @@ namespace runink::expr {
 struct Binding {
   std::vector<NodePtr> args;
   DataType type;
-  bool nullable = false;         // preset: any argument is nullable
+  bool nullable = false;  // preset: any argument is nullable
   Kernel kernel = nullptr;
   LazyKernel lazy = nullptr;
   std::shared_ptr<const void> state;
-  bool can_fail = false;         // by itself
+  bool can_fail = false;  // by itself
   bool hides_pii = false;
   bool needs_key = false;
   bool uses_now = false;
-  NodePtr replacement;           // the call is this node instead
+  NodePtr replacement;                                      // the call is this node instead
   AggregateFunction aggregate = AggregateFunction::kCount;  // aggregates only
   double fraction = 0.5;
   bool order_sensitive = false;
@@ -45,9 +45,9 @@ struct Binding {
 using Binder = bool (*)(Binding&);
 
 enum Flag : unsigned {
-  kCanFail = 1,     // makes row errors
-  kMakesNull = 2,   // may be null though no argument is
-  kHides = 4,       // masks, hashes or tokenises: removes pii
+  kCanFail = 1,    // makes row errors
+  kMakesNull = 2,  // may be null though no argument is
+  kHides = 4,      // masks, hashes or tokenises: removes pii
   kUsesKey = 8,
   kUsesNow = 16,
 };
@@ -118,7 +118,8 @@ bool widens(const DataType& from, const DataType& to);
 // Null when it does not fit.
 NodePtr adapt_literal(const NodePtr& literal, const DataType& type);
 
-// A constant call computed now. The node itself when it is not constant; null when computing it fails (`error` says why).
+// A constant call computed now. The node itself when it is not constant; null when computing it fails (`error` says
+// why).
 NodePtr fold(const NodePtr& node, std::string* error);
 NodePtr finish_call(Binding& binding, std::string function, ExprPtr source);
 

@@ -33,7 +33,8 @@ bool parse_path(std::string_view text, Path* path) {
       const std::string_view inside = text.substr(i + 1, close - i - 1);
       if (inside.size() >= 2 && (inside[0] == '"' || inside[0] == '\'') && inside.back() == inside[0]) {
         step.name = std::string(inside.substr(1, inside.size() - 2));
-      } else if (inside.size() > 9 || columnar::parse_int64(inside, &step.index) != columnar::TextError::kOk || step.index < 0) {
+      } else if (inside.size() > 9 || columnar::parse_int64(inside, &step.index) != columnar::TextError::kOk ||
+                 step.index < 0) {
         return false;
       }
       i = close + 1;
@@ -59,7 +60,8 @@ bool prepare_path(Binding& binding) {
   if (!text) return false;
   auto path = std::make_shared<Path>();
   if (!parse_path(*text, path.get())) {
-    return binding.fail(fmt::format("{} is not a path", json_quote(*text)), "write \"$.name\", \"$.items[0].price\" or \"$[\\\"odd name\\\"]\"", 1);
+    return binding.fail(fmt::format("{} is not a path", json_quote(*text)),
+                        "write \"$.name\", \"$.items[0].price\" or \"$[\\\"odd name\\\"]\"", 1);
   }
   binding.state = std::move(path);
   binding.args.resize(1);
@@ -73,7 +75,8 @@ const char* text_of(od::value value, std::string& out) {
   od::json_type type;
   if (value.type().get(type) != simdjson::SUCCESS) return "not JSON";
   switch (type) {
-    case od::json_type::null: return kNullRow;
+    case od::json_type::null:
+      return kNullRow;
     case od::json_type::string: {
       std::string_view text;
       if (value.get_string().get(text) != simdjson::SUCCESS) return "not JSON";
@@ -85,10 +88,12 @@ const char* text_of(od::value value, std::string& out) {
       std::string_view raw;
       if (type == od::json_type::array) {
         od::array array;
-        if (value.get_array().get(array) != simdjson::SUCCESS || array.raw_json().get(raw) != simdjson::SUCCESS) return "not JSON";
+        if (value.get_array().get(array) != simdjson::SUCCESS || array.raw_json().get(raw) != simdjson::SUCCESS)
+          return "not JSON";
       } else {
         od::object object;
-        if (value.get_object().get(object) != simdjson::SUCCESS || object.raw_json().get(raw) != simdjson::SUCCESS) return "not JSON";
+        if (value.get_object().get(object) != simdjson::SUCCESS || object.raw_json().get(raw) != simdjson::SUCCESS)
+          return "not JSON";
       }
       out = trim(raw);
       return nullptr;
@@ -114,7 +119,8 @@ const char* walk(od::document& document, const Path& path, std::string& out) {
       if (error != simdjson::SUCCESS) return error == simdjson::INDEX_OUT_OF_BOUNDS ? kNullRow : "not JSON";
     } else {
       if (type != od::json_type::object) return kNullRow;
-      const auto error = (first ? document.find_field_unordered(step.name) : value.find_field_unordered(step.name)).get(value);
+      const auto error =
+          (first ? document.find_field_unordered(step.name) : value.find_field_unordered(step.name)).get(value);
       if (error != simdjson::SUCCESS) return error == simdjson::NO_SUCH_FIELD ? kNullRow : "not JSON";
     }
     first = false;
@@ -153,7 +159,9 @@ void json_value(const Node& node, const Arg* args, Frame& frame, Column* out) {
       const char first = trim(text).empty() ? '\0' : trim(text)[0];
       if (first != '{' && first != '[') return kNullRow;
       od::document document;
-      if (parser.iterate(text.data(), text.size(), text.size() + simdjson::SIMDJSON_PADDING).get(document) != simdjson::SUCCESS) return "not JSON";
+      if (parser.iterate(text.data(), text.size(), text.size() + simdjson::SIMDJSON_PADDING).get(document) !=
+          simdjson::SUCCESS)
+        return "not JSON";
       what = walk(document, path, scratch);
     }
     *view = scratch;
@@ -164,12 +172,15 @@ void json_value(const Node& node, const Arg* args, Frame& frame, Column* out) {
 }  // namespace
 
 void define_json_functions(std::vector<Definition>& out) {
-  out.push_back({"json_value", "json",
-                 "The value at a path: the text of a string, number or bool, the JSON of an object or array; null when there is none. "
-                 "The type is what you cast it to.",
-                 "cast(json_value(payload, \"$.items[0].price\") as decimal(12,2))",
-                 {{"json_value(data: json, path: string) -> string", json_value<true>, kCanFail | kMakesNull, prepare_path},
-                  {"json_value(data: string, path: string) -> string", json_value<false>, kCanFail | kMakesNull, prepare_path}}});
+  out.push_back(
+      {"json_value",
+       "json",
+       "The value at a path: the text of a string, number or bool, the JSON of an object or array; null when there is "
+       "none. "
+       "The type is what you cast it to.",
+       "cast(json_value(payload, \"$.items[0].price\") as decimal(12,2))",
+       {{"json_value(data: json, path: string) -> string", json_value<true>, kCanFail | kMakesNull, prepare_path},
+        {"json_value(data: string, path: string) -> string", json_value<false>, kCanFail | kMakesNull, prepare_path}}});
 }
 
 }  // namespace runink::expr

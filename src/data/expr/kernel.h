@@ -58,7 +58,9 @@ struct Rows {
   BufferPtr bits;
 };
 
-inline Column fixed_result(const Node& node, const Frame& frame) { return columnar::make_fixed_column(node.type, frame.rows); }
+inline Column fixed_result(const Node& node, const Frame& frame) {
+  return columnar::make_fixed_column(node.type, frame.rows);
+}
 
 // out[i] = f(i) for all rows, null rows too (values of null rows are readable and arithmetic on them harmless).
 template <typename T, typename F>
@@ -141,19 +143,49 @@ void map_text(const Node& node, const Arg* args, size_t count, Frame& frame, Col
 template <typename F>
 bool with_fixed_type(TypeId id, F f) {
   switch (id) {
-    case TypeId::kBool: f(uint8_t{}); return true;
-    case TypeId::kInt8: f(int8_t{}); return true;
-    case TypeId::kInt16: f(int16_t{}); return true;
-    case TypeId::kInt32: case TypeId::kDate: case TypeId::kEnum: f(int32_t{}); return true;
-    case TypeId::kInt64: case TypeId::kTime: case TypeId::kTimestamp: case TypeId::kDuration: f(int64_t{}); return true;
-    case TypeId::kUInt8: f(uint8_t{}); return true;
-    case TypeId::kUInt16: f(uint16_t{}); return true;
-    case TypeId::kUInt32: f(uint32_t{}); return true;
-    case TypeId::kUInt64: f(uint64_t{}); return true;
-    case TypeId::kFloat32: f(float{}); return true;
-    case TypeId::kFloat64: f(double{}); return true;
-    case TypeId::kDecimal: f(int128{}); return true;
-    default: return false;
+    case TypeId::kBool:
+      f(uint8_t{});
+      return true;
+    case TypeId::kInt8:
+      f(int8_t{});
+      return true;
+    case TypeId::kInt16:
+      f(int16_t{});
+      return true;
+    case TypeId::kInt32:
+    case TypeId::kDate:
+    case TypeId::kEnum:
+      f(int32_t{});
+      return true;
+    case TypeId::kInt64:
+    case TypeId::kTime:
+    case TypeId::kTimestamp:
+    case TypeId::kDuration:
+      f(int64_t{});
+      return true;
+    case TypeId::kUInt8:
+      f(uint8_t{});
+      return true;
+    case TypeId::kUInt16:
+      f(uint16_t{});
+      return true;
+    case TypeId::kUInt32:
+      f(uint32_t{});
+      return true;
+    case TypeId::kUInt64:
+      f(uint64_t{});
+      return true;
+    case TypeId::kFloat32:
+      f(float{});
+      return true;
+    case TypeId::kFloat64:
+      f(double{});
+      return true;
+    case TypeId::kDecimal:
+      f(int128{});
+      return true;
+    default:
+      return false;
   }
 }
 

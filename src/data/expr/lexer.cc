@@ -18,9 +18,9 @@ namespace {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-constexpr std::array<std::string_view, 17> kReserved = {"and",  "or",   "not",  "is",   "in",   "between", "true",
-                                                        "false", "null", "case", "when", "then", "else",    "end",
-                                                        "as",   "cast", "try_cast"};
+constexpr std::array<std::string_view, 17> kReserved = {"and",  "or",    "not",  "is",   "in",      "between",
+                                                        "true", "false", "null", "case", "when",    "then",
+                                                        "else", "end",   "as",   "cast", "try_cast"};
 
 // Characters that word processors put where a programmer meant another.
 struct Lookalike {
@@ -79,7 +79,6 @@ size_t Lexer::cooked_offset(size_t source) const {
 
 std::string_view Lexer::rest_from(size_t begin) const { return input_.substr(cooked_offset(begin)); }
 void Lexer::skip_to(size_t begin, size_t count) { pos_ = cooked_offset(begin) + count; }
-void Lexer::rewind_to(const Token& token) { pos_ = cooked_offset(token.span.offset); }
 
 bool Lexer::fail(size_t begin, size_t end, std::string message, std::string help) {
   auto& d = diagnostics_.error(source_, span(begin, std::max(begin, std::min(end, input_.size()))), "expr.syntax",
@@ -165,7 +164,8 @@ bool Lexer::number(Token* token) {
     if (text[0] == '.' || columnar::parse_duration(text, &micros) != TextError::kOk) {
       return fail(begin, pos_, fmt::format("`{}` is neither a number nor a duration", text),
                   "durations are written 2d, 15m, 2h30m, 90s, 250ms, 10us or 1w, with the units in falling order; "
-                  "a name that begins with a digit needs back quotes: `" + text + "`");
+                  "a name that begins with a digit needs back quotes: `" +
+                      text + "`");
     }
     token->text = text;
     token->span = span(begin, pos_);
@@ -207,7 +207,8 @@ bool Lexer::number(Token* token) {
   const int precision = std::max({integer_digits + scale, scale, 1});
   columnar::int128 value = 0;
   if (precision > 38 || columnar::parse_decimal(text, precision, scale, &value) != TextError::kOk) {
-    return fail(begin, pos_, "a number has at most 38 digits", "write it with an exponent, as in 1.5e40, for a float64");
+    return fail(begin, pos_, "a number has at most 38 digits",
+                "write it with an exponent, as in 1.5e40, for a float64");
   }
   token->type = DataType::decimal(precision, scale);
   token->value = Value(value);
@@ -218,10 +219,21 @@ bool Lexer::escape(std::string* out, size_t start) {
   const char c = at(pos_);
   ++pos_;
   switch (c) {
-    case 'n': out->push_back('\n'); return true;
-    case 't': out->push_back('\t'); return true;
-    case 'r': out->push_back('\r'); return true;
-    case '\\': case '"': case '\'': case '/': out->push_back(c); return true;
+    case 'n':
+      out->push_back('\n');
+      return true;
+    case 't':
+      out->push_back('\t');
+      return true;
+    case 'r':
+      out->push_back('\r');
+      return true;
+    case '\\':
+    case '"':
+    case '\'':
+    case '/':
+      out->push_back(c);
+      return true;
     case 'u': {
       const bool braces = at(pos_) == '{';
       if (braces) ++pos_;
@@ -243,8 +255,9 @@ bool Lexer::escape(std::string* out, size_t start) {
       return true;
     }
     default:
-      return fail(start, pos_, "this escape is not known",
-                  "known are \\n \\t \\r \\\\ \\\" \\' and \\u{…}; a backslash itself, as in a pattern, is written \\\\");
+      return fail(
+          start, pos_, "this escape is not known",
+          "known are \\n \\t \\r \\\\ \\\" \\' and \\u{…}; a backslash itself, as in a pattern, is written \\\\");
   }
 }
 
@@ -302,8 +315,9 @@ bool Lexer::quoted_name(Token* token) {
 }
 
 bool Lexer::sign(Token* token) {
-  static constexpr std::array<std::string_view, 20> kSigns = {"==", "!=", "<=", ">=", "<>", "&&", "||", "**", "::", "??",
-                                                              "//", "/*", "->", "=>", ":=", "=~", "!~", "<<", ">>", "[["};
+  static constexpr std::array<std::string_view, 20> kSigns = {"==", "!=", "<=", ">=", "<>", "&&", "||",
+                                                              "**", "::", "??", "//", "/*", "->", "=>",
+                                                              ":=", "=~", "!~", "<<", ">>", "[["};
   const size_t begin = pos_;
   std::string_view found = input_.substr(pos_, 1);
   for (const auto sign : kSigns) {
@@ -311,7 +325,8 @@ bool Lexer::sign(Token* token) {
   }
   const auto byte = static_cast<unsigned char>(found[0]);
   if (byte < 0x20 || byte == 0x7F) return fail(begin, begin + 1, "a control byte is not part of the language");
-  if (found == "/*" && options_.comments) return fail(begin, input_.size(), "this comment is not closed", "close it with */");
+  if (found == "/*" && options_.comments)
+    return fail(begin, input_.size(), "this comment is not closed", "close it with */");
   pos_ += found.size();
   token->kind = TokenKind::kSign;
   token->text = std::string(found);

@@ -16,9 +16,9 @@ enum class TokenKind { kEnd, kLiteral, kName, kQuotedName, kSign };
 
 struct Token {
   TokenKind kind = TokenKind::kEnd;
-  Span span;                 // in the source text
-  std::string text;          // name, sign ("<="), or for a literal its source form
-  columnar::DataType type;   // kLiteral: int64, uint64, decimal, float64, duration or string
+  Span span;                // in the source text
+  std::string text;         // name, sign ("<="), or for a literal its source form
+  columnar::DataType type;  // kLiteral: int64, uint64, decimal, float64, duration or string
   columnar::Value value;
   bool is_string() const { return kind == TokenKind::kLiteral && type.id() == columnar::TypeId::kString; }
   bool is_number() const { return kind == TokenKind::kLiteral && type.id() != columnar::TypeId::kString; }
@@ -37,7 +37,6 @@ class Lexer {
   std::string_view rest_from(size_t begin) const;
   // Continues after `count` bytes of rest_from(begin).
   void skip_to(size_t begin, size_t count);
-  void rewind_to(const Token& token);
 
  private:
   void skip_space();
@@ -56,8 +55,8 @@ class Lexer {
   Span region_;
   ParseOptions options_;
   Diagnostics& diagnostics_;
-  std::string cooked_;            // table cells only
-  std::vector<size_t> offsets_;   // source offset of each byte of cooked_, and of its end
+  std::string cooked_;           // table cells only
+  std::vector<size_t> offsets_;  // source offset of each byte of cooked_, and of its end
   std::string_view input_;
   size_t pos_ = 0;
 };

@@ -7,7 +7,8 @@ namespace runink::expr {
 namespace {
 
 struct Lists {
-  explicit Lists(const Arg& arg) : child(&arg.column->children[0]), offsets(arg.column->offset_data()), step(arg.constant ? 0 : 1) {}
+  explicit Lists(const Arg& arg)
+      : child(&arg.column->children[0]), offsets(arg.column->offset_data()), step(arg.constant ? 0 : 1) {}
   int32_t begin(int64_t i) const { return offsets[i * step]; }
   int32_t end(int64_t i) const { return offsets[i * step + 1]; }
   const Column* child;
@@ -35,11 +36,13 @@ void contains_value(const Node& node, const Arg* args, Frame& frame, Column* out
 
 void contains_text(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Texts v(args[0]), part(args[1]);
-  map_all<uint8_t>(node, args, 2, frame, out, [&](int64_t i) { return static_cast<uint8_t>(v[i].find(part[i]) != std::string_view::npos); });
+  map_all<uint8_t>(node, args, 2, frame, out,
+                   [&](int64_t i) { return static_cast<uint8_t>(v[i].find(part[i]) != std::string_view::npos); });
 }
 
 bool bind_contains(Binding& binding) {
-  if (binding.args.size() != 2) return binding.fail("contains takes 2 arguments", "contains(text, part), or contains(list, value)");
+  if (binding.args.size() != 2)
+    return binding.fail("contains takes 2 arguments", "contains(text, part), or contains(list, value)");
   std::string error, help;
   binding.type = TypeId::kBool;
   NodePtr& first = binding.args[0];
@@ -53,7 +56,8 @@ bool bind_contains(Binding& binding) {
     if (!same && second->literal) same = adapt_literal(second, element);
     if (!same && widens(second->type, element)) same = make_cast(second, element, false, &error, &help);
     if (!same) {
-      return binding.fail(fmt::format("the list holds {} values, and this is {}", element.to_string(), a_type(second->type)), "", 1);
+      return binding.fail(
+          fmt::format("the list holds {} values, and this is {}", element.to_string(), a_type(second->type)), "", 1);
     }
     second = std::move(same);
     binding.kernel = contains_value;
@@ -97,7 +101,8 @@ void element_of(const Node& node, const Arg* args, Frame& frame, Column* out) {
 
 bool prepare_element(Binding& binding) {
   binding.type = binding.args[0]->type.element();
-  if (binding.type.id() == TypeId::kStruct) return binding.fail("an element that is a struct cannot be a value of its own", "", 0);
+  if (binding.type.id() == TypeId::kStruct)
+    return binding.fail("an element that is a struct cannot be a value of its own", "", 0);
   return true;
 }
 
@@ -120,7 +125,8 @@ void join_elements(const Node& node, const Arg* args, Frame& frame, Column* out)
 
 bool prepare_join(Binding& binding) {
   if (binding.args[0]->type.element().id() == TypeId::kString) return true;
-  return binding.fail(fmt::format("join_list needs a list of texts, and this is {}", a_type(binding.args[0]->type)), "", 0);
+  return binding.fail(fmt::format("join_list needs a list of texts, and this is {}", a_type(binding.args[0]->type)), "",
+                      0);
 }
 
 void split_text(const Node& node, const Arg* args, Frame& frame, Column* out) {
@@ -134,7 +140,9 @@ void split_text(const Node& node, const Arg* args, Frame& frame, Column* out) {
       continue;
     }
     const std::string_view text = v[i], between = separator[i];
-    const char* what = between.empty() ? "the separator is empty" : total + text.size() > kMaxColumnBytes ? kTooLong : nullptr;
+    const char* what = between.empty()                         ? "the separator is empty"
+                       : total + text.size() > kMaxColumnBytes ? kTooLong
+                                                               : nullptr;
     if (what != nullptr) {
       builder.append_null();
       fail_row(node, frame, i, what);
@@ -144,7 +152,8 @@ void split_text(const Node& node, const Arg* args, Frame& frame, Column* out) {
     size_t begin = 0;
     while (true) {
       const size_t end = text.find(between, begin);
-      builder.child().append_text(text.substr(begin, end == std::string_view::npos ? std::string_view::npos : end - begin));
+      builder.child().append_text(
+          text.substr(begin, end == std::string_view::npos ? std::string_view::npos : end - begin));
       if (end == std::string_view::npos) break;
       begin = end + between.size();
     }
@@ -157,14 +166,28 @@ void split_text(const Node& node, const Arg* args, Frame& frame, Column* out) {
 
 void define_list_functions(std::vector<Definition>& out) {
   const char* kGroup = "lists";
-  out.push_back({"size", kGroup, "How many elements a list has.", "size(tags) > 0", {{"size(values: list) -> int64", size_of}}});
-  out.push_back({"contains", kGroup, "Whether a text has a part, or a list an element.", "contains(tags, \"express\")",
-                 {{"contains(text: string, part: string) -> bool"}, {"contains(values: list, value: any) -> bool"}}, bind_contains});
-  out.push_back({"element", kGroup, "An element of a list, counted from 1, or from the end when negative; null when there is none.", "element(tags, 1)",
+  out.push_back(
+      {"size", kGroup, "How many elements a list has.", "size(tags) > 0", {{"size(values: list) -> int64", size_of}}});
+  out.push_back({"contains",
+                 kGroup,
+                 "Whether a text has a part, or a list an element.",
+                 "contains(tags, \"express\")",
+                 {{"contains(text: string, part: string) -> bool"}, {"contains(values: list, value: any) -> bool"}},
+                 bind_contains});
+  out.push_back({"element",
+                 kGroup,
+                 "An element of a list, counted from 1, or from the end when negative; null when there is none.",
+                 "element(tags, 1)",
                  {{"element(values: list, n: int64) -> any", element_of, kCanFail | kMakesNull, prepare_element}}});
-  out.push_back({"join_list", kGroup, "The texts of a list with a separator between them; nulls are left out.", "join_list(tags, \", \")",
+  out.push_back({"join_list",
+                 kGroup,
+                 "The texts of a list with a separator between them; nulls are left out.",
+                 "join_list(tags, \", \")",
                  {{"join_list(values: list, separator: string) -> string", join_elements, kCanFail, prepare_join}}});
-  out.push_back({"split", kGroup, "The parts between separators, as a list.", "split(path, \"/\")",
+  out.push_back({"split",
+                 kGroup,
+                 "The parts between separators, as a list.",
+                 "split(path, \"/\")",
                  {{"split(text: string, separator: string) -> list<string>", split_text, kCanFail}}});
 }
 

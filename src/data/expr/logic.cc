@@ -99,7 +99,8 @@ void is_null(const Node& node, const Arg* args, Frame& frame, Column* out) {
 
 // out[i] = values[choice[i]][i]; choice -1 is null.
 template <typename T>
-void select_fixed(const std::vector<Arg>& values, const std::vector<int16_t>& choice, int64_t rows, uint8_t* valid, T* __restrict to) {
+void select_fixed(const std::vector<Arg>& values, const std::vector<int16_t>& choice, int64_t rows, uint8_t* valid,
+                  T* __restrict to) {
   const auto n = static_cast<size_t>(values.size());
   std::vector<const T*> from(n);
   std::vector<int64_t> step(n);
@@ -120,7 +121,8 @@ void select_fixed(const std::vector<Arg>& values, const std::vector<int16_t>& ch
   }
 }
 
-void select_text(const Node& node, const std::vector<Arg>& values, const std::vector<int16_t>& choice, Frame& frame, Column* out) {
+void select_text(const Node& node, const std::vector<Arg>& values, const std::vector<int16_t>& choice, Frame& frame,
+                 Column* out) {
   columnar::ColumnBuilder builder(node.type, frame.rows);
   for (int64_t i = 0; i < frame.rows; ++i) {
     const int16_t c = choice[static_cast<size_t>(i)];
@@ -141,7 +143,8 @@ void select_text(const Node& node, const std::vector<Arg>& values, const std::ve
   *out = builder.finish();
 }
 
-void select(const Node& node, const std::vector<Arg>& values, const std::vector<int16_t>& choice, Frame& frame, Column* out) {
+void select(const Node& node, const std::vector<Arg>& values, const std::vector<int16_t>& choice, Frame& frame,
+            Column* out) {
   if (node.type.is_text()) return select_text(node, values, choice, frame, out);
   const int64_t rows = frame.rows;
   if (node.type.width() == 0) {
@@ -162,11 +165,21 @@ void select(const Node& node, const std::vector<Arg>& values, const std::vector<
   *out = columnar::make_fixed_column(node.type, rows);
   std::vector<uint8_t> valid(static_cast<size_t>(rows));
   switch (node.type.width()) {
-    case 1: select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint8_t>()); break;
-    case 2: select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint16_t>()); break;
-    case 4: select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint32_t>()); break;
-    case 8: select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint64_t>()); break;
-    default: select_fixed(values, choice, rows, valid.data(), out->mutable_data<int128>()); break;
+    case 1:
+      select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint8_t>());
+      break;
+    case 2:
+      select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint16_t>());
+      break;
+    case 4:
+      select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint32_t>());
+      break;
+    case 8:
+      select_fixed(values, choice, rows, valid.data(), out->mutable_data<uint64_t>());
+      break;
+    default:
+      select_fixed(values, choice, rows, valid.data(), out->mutable_data<int128>());
+      break;
   }
   out->validity = columnar::validity_from_bytes(valid.data(), rows);
 }
@@ -249,7 +262,8 @@ bool expect_bool(Binding& binding, size_t arg, std::string_view what) {
 
 bool bind_if(Binding& binding) {
   if (binding.args.size() != 3) {
-    return binding.fail("if needs a condition, a value, and another value", "write if(delay > 0, \"late\", \"on time\")");
+    return binding.fail("if needs a condition, a value, and another value",
+                        "write if(delay > 0, \"late\", \"on time\")");
   }
   return bind_case(binding);
 }
@@ -260,18 +274,21 @@ bool bind_coalesce(Binding& binding) {
   for (size_t i = 0; i < all.size(); ++i) all[i] = i;
   if (all.size() > 1000) return binding.fail("coalesce takes at most 1000 values");
   if (!unify(binding, all, &binding.type, "the values of coalesce")) return false;
-  binding.nullable = std::all_of(binding.args.begin(), binding.args.end(), [](const NodePtr& a) { return a->nullable; });
+  binding.nullable =
+      std::all_of(binding.args.begin(), binding.args.end(), [](const NodePtr& a) { return a->nullable; });
   binding.lazy = coalesce;
   return true;
 }
 
 bool bind_if_null(Binding& binding) {
-  if (binding.args.size() != 2) return binding.fail("if_null needs a value and what stands for null", "write if_null(x, 0)");
+  if (binding.args.size() != 2)
+    return binding.fail("if_null needs a value and what stands for null", "write if_null(x, 0)");
   return bind_coalesce(binding);
 }
 
 bool bind_null_if(Binding& binding) {
-  if (binding.args.size() != 2) return binding.fail("nullif needs a value and the one that means null", "write nullif(x, 0)");
+  if (binding.args.size() != 2)
+    return binding.fail("nullif needs a value and the one that means null", "write nullif(x, 0)");
   const DataType type = binding.args[0]->type;
   if (!unify_for_comparison(binding, {0, 1})) return false;
   binding.type = binding.args[0]->type;
@@ -326,15 +343,31 @@ bool bind_case(Binding& binding) {
 }
 
 void define_null_functions(std::vector<Definition>& out) {
-  out.push_back({"if", "conditions", "The first value where the condition is true, else (false or null) the second. Only the value "
-                 "that is needed is computed.", "if(delay > 15, \"late\", \"on time\")",
-                 {{"if(condition: bool, value: any, otherwise: any) -> any"}}, bind_if});
-  out.push_back({"coalesce", "conditions", "The first value that is not null.", "coalesce(nickname, name, \"?\")",
-                 {{"coalesce(value: any, …) -> any"}}, bind_coalesce});
-  out.push_back({"if_null", "conditions", "The value, or the second where it is null.", "if_null(fare, 0)",
-                 {{"if_null(value: any, instead: any) -> any"}}, bind_if_null});
-  out.push_back({"nullif", "conditions", "Null where the two are equal, else the first.", "nullif(code, \"N/A\")",
-                 {{"nullif(value: any, null_value: any) -> any"}}, bind_null_if});
+  out.push_back({"if",
+                 "conditions",
+                 "The first value where the condition is true, else (false or null) the second. Only the value "
+                 "that is needed is computed.",
+                 "if(delay > 15, \"late\", \"on time\")",
+                 {{"if(condition: bool, value: any, otherwise: any) -> any"}},
+                 bind_if});
+  out.push_back({"coalesce",
+                 "conditions",
+                 "The first value that is not null.",
+                 "coalesce(nickname, name, \"?\")",
+                 {{"coalesce(value: any, …) -> any"}},
+                 bind_coalesce});
+  out.push_back({"if_null",
+                 "conditions",
+                 "The value, or the second where it is null.",
+                 "if_null(fare, 0)",
+                 {{"if_null(value: any, instead: any) -> any"}},
+                 bind_if_null});
+  out.push_back({"nullif",
+                 "conditions",
+                 "Null where the two are equal, else the first.",
+                 "nullif(code, \"N/A\")",
+                 {{"nullif(value: any, null_value: any) -> any"}},
+                 bind_null_if});
 }
 
 }  // namespace runink::expr

@@ -13,7 +13,9 @@ Result<MaskMethod> MaskMethod::parse(std::string_view name) {
   const auto counted = [&](std::string_view prefix, Kind kind) {
     if (!name.starts_with(prefix)) return false;
     const std::string_view digits = name.substr(prefix.size());
-    if (digits.empty() || digits.size() > 2 || !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) return false;
+    if (digits.empty() || digits.size() > 2 ||
+        !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
+      return false;
     size_t count = 0;
     for (const char c : digits) count = count * 10 + static_cast<size_t>(c - '0');
     if (count < 1 || count > 64) return false;
@@ -34,14 +36,19 @@ Result<MaskMethod> MaskMethod::parse(std::string_view name) {
   const auto near = nearest(name, {"all", "last4", "first4", "email", "length"});
   Status status = invalid_argument("there is no mask method {}", json_quote(name));
   if (!near.empty()) return std::move(status).with_hint(fmt::format("did you mean \"{}\"?", near[0]));
-  return std::move(status).with_hint("methods are \"all\", \"last4\", \"first2\" (any number from 1 to 64), \"email\" and \"length\"");
+  return std::move(status).with_hint(
+      "methods are \"all\", \"last4\", \"first2\" (any number from 1 to 64), \"email\" and \"length\"");
 }
 
 void MaskMethod::apply(std::string_view value, std::string& out) const {
   const size_t length = count_code_points(value);
   switch (kind_) {
-    case Kind::kAll: out += "****"; return;
-    case Kind::kLength: out.append(length, '*'); return;
+    case Kind::kAll:
+      out += "****";
+      return;
+    case Kind::kLength:
+      out.append(length, '*');
+      return;
     case Kind::kFirst:
       if (length <= count_) {
         out.append(length, '*');
@@ -99,7 +106,11 @@ std::string token_of(const crypto::Digest256& digest) {
 
 }  // namespace
 
-std::string keyed_hash(std::string_view key, std::string_view value) { return crypto::hex(crypto::hmac_sha256(key, value)); }
-std::string keyed_token(std::string_view key, std::string_view value) { return token_of(crypto::hmac_sha256(key, value)); }
+std::string keyed_hash(std::string_view key, std::string_view value) {
+  return crypto::hex(crypto::hmac_sha256(key, value));
+}
+std::string keyed_token(std::string_view key, std::string_view value) {
+  return token_of(crypto::hmac_sha256(key, value));
+}
 
 }  // namespace runink::expr

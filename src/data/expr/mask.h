@@ -1,5 +1,5 @@
-// Masking methods: what may be shown of a value that must not be shown whole. Used by mask() in expressions and by sinks
-// and displays for fields with `mask("…")` in their contract.
+// Masking methods: what may be shown of a value that must not be shown whole. Used by mask() in expressions and by
+// sinks and displays for fields with `mask("…")` in their contract.
 #pragma once
 
 #include <string>
@@ -25,8 +25,8 @@ class MaskMethod {
   size_t count_ = 0;
 };
 
-// hash(): 64 hexadecimal digits of HMAC-SHA-256 under the key. tokenise(): "tok_" and 26 letters and digits of the same,
-// equal for equal values.
+// hash(): 64 hexadecimal digits of HMAC-SHA-256 under the key. tokenise(): "tok_" and 26 letters and digits of the
+// same, equal for equal values.
 std::string keyed_hash(std::string_view key, std::string_view value);
 std::string keyed_token(std::string_view key, std::string_view value);
 

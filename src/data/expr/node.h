@@ -44,23 +44,23 @@ struct Node {
   columnar::DataType type;
   bool nullable = true;
 
-  int column = -1;                    // kColumn
-  columnar::Column constant;          // kConstant: one row
-  bool literal = false;               // kConstant: as written; it takes the type of what it meets
+  int column = -1;            // kColumn
+  columnar::Column constant;  // kConstant: one row
+  bool literal = false;       // kConstant: as written; it takes the type of what it meets
 
-  std::string function;               // kCall
+  std::string function;  // kCall
   std::vector<NodePtr> args;
-  Kernel kernel = nullptr;            // one of the two
+  Kernel kernel = nullptr;  // one of the two
   LazyKernel lazy = nullptr;
   std::shared_ptr<const void> state;  // what the kernel prepared: a compiled pattern, a set of members
 
-  bool can_fail = false;              // it or something below it can make a row error
+  bool can_fail = false;  // it or something below it can make a row error
   bool uses_now = false;
   bool needs_key = false;
-  bool hides_pii = false;             // mask, hash, tokenise
-  std::vector<int> columns;           // of it and below, ascending, each once
-  ExprPtr source;                     // for messages; may be null
-  std::string text;                   // canonical; set on roots
+  bool hides_pii = false;    // mask, hash, tokenise
+  std::vector<int> columns;  // of it and below, ascending, each once
+  ExprPtr source;            // for messages; may be null
+  std::string text;          // canonical; set on roots
 };
 using NodeBuilder = std::shared_ptr<Node>;
 

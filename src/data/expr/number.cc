@@ -65,12 +65,21 @@ int128 power_of_ten(int n) { return kPowers[static_cast<size_t>(n)]; }
 
 int integer_digits(TypeId id) {
   switch (id) {
-    case TypeId::kBool: return 1;
-    case TypeId::kInt8: case TypeId::kUInt8: return 3;
-    case TypeId::kInt16: case TypeId::kUInt16: return 5;
-    case TypeId::kInt32: case TypeId::kUInt32: return 10;
-    case TypeId::kUInt64: return 20;
-    default: return 19;
+    case TypeId::kBool:
+      return 1;
+    case TypeId::kInt8:
+    case TypeId::kUInt8:
+      return 3;
+    case TypeId::kInt16:
+    case TypeId::kUInt16:
+      return 5;
+    case TypeId::kInt32:
+    case TypeId::kUInt32:
+      return 10;
+    case TypeId::kUInt64:
+      return 20;
+    default:
+      return 19;
   }
 }
 
@@ -98,7 +107,8 @@ bool divide_scaled(int128 a, int shift, int128 b, int128* out) {
   const uint128 divisor = magnitude(b);
   uint128 quotient = 0, remainder = 0;
   int128 direct = 0;
-  const bool small = shift <= 38 && !__builtin_mul_overflow(a, kPowers[static_cast<size_t>(std::min(shift, 38))], &direct);
+  const bool small =
+      shift <= 38 && !__builtin_mul_overflow(a, kPowers[static_cast<size_t>(std::min(shift, 38))], &direct);
   if (small) {
     quotient = magnitude(direct) / divisor;
     remainder = magnitude(direct) % divisor;
@@ -229,23 +239,50 @@ int compare_numbers(const Number& a, const Number& b) {
 Number number_at(const columnar::Column& column, int64_t row) {
   Number n;
   switch (column.type.id()) {
-    case TypeId::kBool: case TypeId::kUInt8: n.scaled = column.data<uint8_t>()[row]; break;
-    case TypeId::kInt8: n.scaled = column.data<int8_t>()[row]; break;
-    case TypeId::kInt16: n.scaled = column.data<int16_t>()[row]; break;
-    case TypeId::kInt32: case TypeId::kDate: case TypeId::kEnum: n.scaled = column.data<int32_t>()[row]; break;
-    case TypeId::kInt64: case TypeId::kTime: case TypeId::kTimestamp: case TypeId::kDuration:
+    case TypeId::kBool:
+    case TypeId::kUInt8:
+      n.scaled = column.data<uint8_t>()[row];
+      break;
+    case TypeId::kInt8:
+      n.scaled = column.data<int8_t>()[row];
+      break;
+    case TypeId::kInt16:
+      n.scaled = column.data<int16_t>()[row];
+      break;
+    case TypeId::kInt32:
+    case TypeId::kDate:
+    case TypeId::kEnum:
+      n.scaled = column.data<int32_t>()[row];
+      break;
+    case TypeId::kInt64:
+    case TypeId::kTime:
+    case TypeId::kTimestamp:
+    case TypeId::kDuration:
       n.scaled = column.data<int64_t>()[row];
       break;
-    case TypeId::kUInt16: n.scaled = column.data<uint16_t>()[row]; break;
-    case TypeId::kUInt32: n.scaled = column.data<uint32_t>()[row]; break;
-    case TypeId::kUInt64: n.scaled = column.data<uint64_t>()[row]; break;
+    case TypeId::kUInt16:
+      n.scaled = column.data<uint16_t>()[row];
+      break;
+    case TypeId::kUInt32:
+      n.scaled = column.data<uint32_t>()[row];
+      break;
+    case TypeId::kUInt64:
+      n.scaled = column.data<uint64_t>()[row];
+      break;
     case TypeId::kDecimal:
       n.scaled = column.data<int128>()[row];
       n.scale = column.type.scale();
       break;
-    case TypeId::kFloat32: n.is_float = true; n.real = static_cast<double>(column.data<float>()[row]); break;
-    case TypeId::kFloat64: n.is_float = true; n.real = column.data<double>()[row]; break;
-    default: break;
+    case TypeId::kFloat32:
+      n.is_float = true;
+      n.real = static_cast<double>(column.data<float>()[row]);
+      break;
+    case TypeId::kFloat64:
+      n.is_float = true;
+      n.real = column.data<double>()[row];
+      break;
+    default:
+      break;
   }
   return n;
 }

@@ -63,7 +63,8 @@ void arc_tangent_2(const Node& node, const Arg* args, Frame& frame, Column* out)
   map_all<double>(node, args, 2, frame, out, [&](int64_t i) { return std::atan2(a[i], b[i]); });
 }
 
-// --- whole numbers ----------------------------------------------------------------------------------------------------
+// --- whole numbers
+// ----------------------------------------------------------------------------------------------------
 
 void absolute_int(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Values<int64_t> v(args[0]);
@@ -85,7 +86,8 @@ void absolute_double(const Node& node, const Arg* args, Frame& frame, Column* ou
 template <typename T>
 void sign_of(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Values<T> v(args[0]);
-  map_all<int64_t>(node, args, 1, frame, out, [&](int64_t i) { return static_cast<int64_t>(v[i] > 0) - static_cast<int64_t>(v[i] < 0); });
+  map_all<int64_t>(node, args, 1, frame, out,
+                   [&](int64_t i) { return static_cast<int64_t>(v[i] > 0) - static_cast<int64_t>(v[i] < 0); });
 }
 
 // Toward zero, as % is its remainder.
@@ -99,16 +101,21 @@ void divide_whole(const Node& node, const Arg* args, Frame& frame, Column* out) 
   });
 }
 
-// --- rounding ----------------------------------------------------------------------------------------------------------
+// --- rounding
+// ----------------------------------------------------------------------------------------------------------
 
 enum class Way { kNearest, kDown, kUp, kTowardZero };
 
 double round_double(double x, Way way) {
   switch (way) {
-    case Way::kNearest: return std::round(x);  // half away from zero
-    case Way::kDown: return std::floor(x);
-    case Way::kUp: return std::ceil(x);
-    default: return std::trunc(x);
+    case Way::kNearest:
+      return std::round(x);  // half away from zero
+    case Way::kDown:
+      return std::floor(x);
+    case Way::kUp:
+      return std::ceil(x);
+    default:
+      return std::trunc(x);
   }
 }
 
@@ -265,7 +272,8 @@ bool prepare_sign(Binding& binding) {
   return true;
 }
 
-// --- least, greatest -----------------------------------------------------------------------------------------------------
+// --- least, greatest
+// -----------------------------------------------------------------------------------------------------
 
 // Of the values that are not null; null when all are.
 template <bool greatest>
@@ -303,7 +311,8 @@ void extreme(const Node& node, const Arg* args, Frame& frame, Column* out) {
 template <bool greatest>
 bool bind_extreme(Binding& binding) {
   const char* name = greatest ? "greatest" : "least";
-  if (binding.args.size() < 2) return binding.fail(fmt::format("{} needs at least two values", name), fmt::format("write {}(a, b)", name));
+  if (binding.args.size() < 2)
+    return binding.fail(fmt::format("{} needs at least two values", name), fmt::format("write {}(a, b)", name));
   std::vector<size_t> all(binding.args.size());
   for (size_t i = 0; i < all.size(); ++i) all[i] = i;
   if (!unify(binding, all, &binding.type, fmt::format("the values of {}", name))) return false;
@@ -311,7 +320,8 @@ bool bind_extreme(Binding& binding) {
   if (id == TypeId::kList || id == TypeId::kStruct || id == TypeId::kJson || id == TypeId::kEnum) {
     return binding.fail(fmt::format("values of type {} have no order", binding.type.to_string()), "", 0);
   }
-  binding.nullable = std::all_of(binding.args.begin(), binding.args.end(), [](const NodePtr& a) { return a->nullable; });
+  binding.nullable =
+      std::all_of(binding.args.begin(), binding.args.end(), [](const NodePtr& a) { return a->nullable; });
   binding.can_fail = binding.type.is_text();
   binding.kernel = extreme<greatest>;
   return true;
@@ -338,25 +348,62 @@ void define_number_functions(std::vector<Definition>& out) {
   one("atan", real<arc_tangent>, "The angle in radians of a tangent.", "atan(x)");
   one("radians", real<to_radians>, "Degrees as radians.", "radians(longitude)");
   one("degrees", real<to_degrees>, "Radians as degrees.", "degrees(x)");
-  out.push_back({"atan2", kGroup, "The angle in radians of the point (x, y).", "atan2(y, x)",
+  out.push_back({"atan2",
+                 kGroup,
+                 "The angle in radians of the point (x, y).",
+                 "atan2(y, x)",
                  {{"atan2(y: float64, x: float64) -> float64", arc_tangent_2}}});
-  out.push_back({"pow", kGroup, "x to the power of y.", "pow(x, 2)", {{"pow(x: float64, y: float64) -> float64", power, kCanFail}}});
-  out.push_back({"abs", kGroup, "The number without its sign.", "abs(delay)", {{"abs(x: number) -> number", nullptr, 0, prepare_absolute}}});
-  out.push_back({"sign", kGroup, "-1, 0 or 1.", "sign(delay)", {{"sign(x: number) -> int64", nullptr, 0, prepare_sign}}});
-  out.push_back({"div", kGroup, "Division of whole numbers toward zero; x % y is what remains.", "div(delay, 60)",
+  out.push_back({"pow",
+                 kGroup,
+                 "x to the power of y.",
+                 "pow(x, 2)",
+                 {{"pow(x: float64, y: float64) -> float64", power, kCanFail}}});
+  out.push_back({"abs",
+                 kGroup,
+                 "The number without its sign.",
+                 "abs(delay)",
+                 {{"abs(x: number) -> number", nullptr, 0, prepare_absolute}}});
+  out.push_back(
+      {"sign", kGroup, "-1, 0 or 1.", "sign(delay)", {{"sign(x: number) -> int64", nullptr, 0, prepare_sign}}});
+  out.push_back({"div",
+                 kGroup,
+                 "Division of whole numbers toward zero; x % y is what remains.",
+                 "div(delay, 60)",
                  {{"div(x: int64, y: int64) -> int64", divide_whole, kCanFail}}});
-  out.push_back({"round", kGroup,
-                 "The nearest whole number, or the nearest with some digits after the point (negative: before it); halves go away from zero.",
+  out.push_back({"round",
+                 kGroup,
+                 "The nearest whole number, or the nearest with some digits after the point (negative: before it); "
+                 "halves go away from zero.",
                  "round(fare * 1.19, 2)",
                  {{"round(x: number) -> number", nullptr, 0, prepare_rounding<Way::kNearest>},
                   {"round(x: number, digits: int64) -> number", nullptr, 0, prepare_round_digits}}});
-  out.push_back({"floor", kGroup, "The next whole number below.", "floor(x)", {{"floor(x: number) -> number", nullptr, 0, prepare_rounding<Way::kDown>}}});
-  out.push_back({"ceil", kGroup, "The next whole number above.", "ceil(x)", {{"ceil(x: number) -> number", nullptr, 0, prepare_rounding<Way::kUp>}}});
-  out.push_back({"trunc", kGroup, "The whole number toward zero.", "trunc(x)",
+  out.push_back({"floor",
+                 kGroup,
+                 "The next whole number below.",
+                 "floor(x)",
+                 {{"floor(x: number) -> number", nullptr, 0, prepare_rounding<Way::kDown>}}});
+  out.push_back({"ceil",
+                 kGroup,
+                 "The next whole number above.",
+                 "ceil(x)",
+                 {{"ceil(x: number) -> number", nullptr, 0, prepare_rounding<Way::kUp>}}});
+  out.push_back({"trunc",
+                 kGroup,
+                 "The whole number toward zero.",
+                 "trunc(x)",
                  {{"trunc(x: number) -> number", nullptr, 0, prepare_rounding<Way::kTowardZero>}}});
-  out.push_back({"least", kGroup, "The least of the values that are not null.", "least(a, b)", {{"least(value: any, …) -> any"}}, bind_extreme<false>});
-  out.push_back({"greatest", kGroup, "The greatest of the values that are not null.", "greatest(delay, 0)",
-                 {{"greatest(value: any, …) -> any"}}, bind_extreme<true>});
+  out.push_back({"least",
+                 kGroup,
+                 "The least of the values that are not null.",
+                 "least(a, b)",
+                 {{"least(value: any, …) -> any"}},
+                 bind_extreme<false>});
+  out.push_back({"greatest",
+                 kGroup,
+                 "The greatest of the values that are not null.",
+                 "greatest(delay, 0)",
+                 {{"greatest(value: any, …) -> any"}},
+                 bind_extreme<true>});
 }
 
 }  // namespace runink::expr

@@ -89,10 +89,7 @@ class Parser {
     return parse_or();
   }
 
-  bool advance() {
-    previous_end_ = token_.span.offset + token_.span.length;
-    return lexer_.next(&token_);
-  }
+  bool advance() { return lexer_.next(&token_); }
 
   std::nullptr_t error(Span span, std::string message, std::string help = {}) {
     auto& d = diagnostics_.error(text_, span, "expr.syntax", std::move(message));
@@ -123,7 +120,8 @@ class Parser {
 
   // Upper-case AND, a misspelt operator word, `like`: something that continues an expression elsewhere.
   bool looks_like_a_mistake() const {
-    if (token_.kind == TokenKind::kLiteral || token_.kind == TokenKind::kName || token_.kind == TokenKind::kQuotedName) {
+    if (token_.kind == TokenKind::kLiteral || token_.kind == TokenKind::kName ||
+        token_.kind == TokenKind::kQuotedName) {
       return true;
     }
     std::string message, help;
@@ -140,7 +138,8 @@ class Parser {
                      "write matches(text, \"pattern\"), starts_with, ends_with or contains");
       }
       if (lower == "isnull" || lower == "notnull") {
-        return error(token_.span, fmt::format("`{}` is not an operator", token_.text), "write: is null, or: is not null");
+        return error(token_.span, fmt::format("`{}` is not an operator", token_.text),
+                     "write: is null, or: is not null");
       }
       for (const auto word : kInfixWords) {
         if (lower == word && token_.text != word) {
@@ -274,7 +273,8 @@ class Parser {
         } else if (is_word("between")) {
           left = parse_between(left, at, negated);
         } else {
-          return error(token_.span, fmt::format("`in` or `between` was expected after `not`, not {}", describe_token()));
+          return error(token_.span,
+                       fmt::format("`in` or `between` was expected after `not`, not {}", describe_token()));
         }
       } else {
         return left;
@@ -410,10 +410,14 @@ class Parser {
   ExprPtr negative_literal(const Token& number, Span span) {
     switch (number.type.id()) {
       case TypeId::kInt64:
-      case TypeId::kDuration: return literal(number.type, Value(-std::get<int64_t>(number.value.data)), span);
-      case TypeId::kFloat64: return literal(number.type, Value(-std::get<double>(number.value.data)), span);
-      case TypeId::kDecimal: return literal(number.type, Value(-std::get<columnar::int128>(number.value.data)), span);
-      default: break;
+      case TypeId::kDuration:
+        return literal(number.type, Value(-std::get<int64_t>(number.value.data)), span);
+      case TypeId::kFloat64:
+        return literal(number.type, Value(-std::get<double>(number.value.data)), span);
+      case TypeId::kDecimal:
+        return literal(number.type, Value(-std::get<columnar::int128>(number.value.data)), span);
+      default:
+        break;
     }
     const auto magnitude = std::get<uint64_t>(number.value.data);
     if (magnitude == uint64_t{1} << 63) return literal(TypeId::kInt64, Value(INT64_MIN), span);
@@ -492,7 +496,12 @@ class Parser {
     const Span span = join_spans(word.span, token_.span);
     const std::string text = std::get<std::string>(token_.value.data);
     switch (type.id()) {
-      case TypeId::kDate: case TypeId::kTime: case TypeId::kTimestamp: case TypeId::kDuration: case TypeId::kUuid: break;
+      case TypeId::kDate:
+      case TypeId::kTime:
+      case TypeId::kTimestamp:
+      case TypeId::kDuration:
+      case TypeId::kUuid:
+        break;
       default:
         return error(word.span, fmt::format("a text after `{}` was not expected", word.text),
                      fmt::format("write {}({})", word.text, token_.text));
@@ -540,7 +549,8 @@ class Parser {
     const auto* scale = std::get_if<int64_t>(&args[2]->value.data);
     if (precision == nullptr || scale == nullptr || *precision < 1 || *precision > 38 || *scale < 0 ||
         *scale > *precision) {
-      return error(span, "decimal(x, precision, scale) needs numbers: 1 to 38 digits, of which 0 or more after the point",
+      return error(span,
+                   "decimal(x, precision, scale) needs numbers: 1 to 38 digits, of which 0 or more after the point",
                    "write decimal(x, 12, 2)");
     }
     return cast_of(args[0], DataType::decimal(static_cast<int>(*precision), static_cast<int>(*scale)), false, span);
@@ -577,7 +587,8 @@ class Parser {
     }
     lexer_.skip_to(begin, used);
     if (!advance()) return nullptr;
-    if (!is_sign(")")) return error(token_.span, fmt::format("`)` was expected after the type, not {}", describe_token()));
+    if (!is_sign(")"))
+      return error(token_.span, fmt::format("`)` was expected after the type, not {}", describe_token()));
     const Span span = join_spans(word.span, token_.span);
     if (!advance()) return nullptr;
     return cast_of(arg, *type, word.text == "try_cast", span);
@@ -626,7 +637,6 @@ class Parser {
   ParseOptions options_;
   Lexer lexer_;
   Token token_;
-  size_t previous_end_ = 0;
   int depth_ = 0;
   size_t nodes_ = 0;
 };

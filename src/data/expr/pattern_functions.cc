@@ -50,7 +50,8 @@ void match_whole(const Node& node, const Arg* args, Frame& frame, Column* out) {
   std::vector<uint8_t> failed(static_cast<size_t>(column.length), 0);
   rule.check(column, failed.data());
   const int64_t step = args[0].constant ? 0 : 1;
-  map_all<uint8_t>(node, args, 1, frame, out, [&](int64_t i) { return static_cast<uint8_t>(failed[static_cast<size_t>(i * step)] ^ 1); });
+  map_all<uint8_t>(node, args, 1, frame, out,
+                   [&](int64_t i) { return static_cast<uint8_t>(failed[static_cast<size_t>(i * step)] ^ 1); });
 }
 
 void match_part(const Node& node, const Arg* args, Frame& frame, Column* out) {
@@ -68,7 +69,9 @@ void extract(const Node& node, const Arg* args, Frame& frame, Column* out) {
   std::vector<re2::StringPiece> groups(static_cast<size_t>(pattern.group) + 1);
   map_text(node, args, 1, frame, out, [&](int64_t i, std::string&, std::string_view* view) -> const char* {
     const std::string_view text = v[i];
-    if (!pattern.re->Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, groups.data(), static_cast<int>(groups.size()))) return kNullRow;
+    if (!pattern.re->Match(piece(text), 0, text.size(), re2::RE2::UNANCHORED, groups.data(),
+                           static_cast<int>(groups.size())))
+      return kNullRow;
     const re2::StringPiece& found = groups.back();
     if (found.data() == nullptr) return kNullRow;
     *view = {found.data(), found.size()};
@@ -92,7 +95,8 @@ void replace(const Node& node, const Arg* args, Frame& frame, Column* out) {
       // An empty match right after a match is none, as in sed.
       if (!(any && groups[0].empty() && begin == copied && begin == at && at != 0)) {
         scratch += text.substr(copied, begin - copied);
-        if (!pattern.re->Rewrite(&scratch, pattern.rewrite, groups.data(), static_cast<int>(groups.size()))) return "the replacement failed";
+        if (!pattern.re->Rewrite(&scratch, pattern.rewrite, groups.data(), static_cast<int>(groups.size())))
+          return "the replacement failed";
         copied = end;
         any = true;
         if (scratch.size() > kMaxTextBytes) return kTooLong;
@@ -140,8 +144,9 @@ bool prepare_extract(Binding& binding) {
     }
     const int64_t n = group.constant.data<int64_t>()[0];
     if (n < 0 || n > groups) {
-      return binding.fail(fmt::format("the pattern has {} group{}, and {} was asked for", groups, groups == 1 ? "" : "s", n),
-                          "0 is the whole match", 2);
+      return binding.fail(
+          fmt::format("the pattern has {} group{}, and {} was asked for", groups, groups == 1 ? "" : "s", n),
+          "0 is the whole match", 2);
     }
     pattern->group = static_cast<int>(n);
   }
@@ -170,17 +175,30 @@ bool prepare_replace(Binding& binding) {
 
 void define_pattern_functions(std::vector<Definition>& out) {
   const char* kGroup = "patterns";
-  out.push_back({"matches", kGroup, "Whether the whole text matches the regular expression.", "matches(code, \"[A-Z]{2}[0-9]{4}\")",
+  out.push_back({"matches",
+                 kGroup,
+                 "Whether the whole text matches the regular expression.",
+                 "matches(code, \"[A-Z]{2}[0-9]{4}\")",
                  {{"matches(text: string, pattern: string) -> bool", match_whole, 0, prepare_match_whole}}});
-  out.push_back({"regexp_contains", kGroup, "Whether some part of the text matches the regular expression.", "regexp_contains(note, \"(?i)delayed?\")",
+  out.push_back({"regexp_contains",
+                 kGroup,
+                 "Whether some part of the text matches the regular expression.",
+                 "regexp_contains(note, \"(?i)delayed?\")",
                  {{"regexp_contains(text: string, pattern: string) -> bool", match_part, 0, prepare_match_part}}});
-  out.push_back({"regexp_extract", kGroup,
-                 "The first match: its first group, or the group asked for (0: the whole match). Null when nothing matches.",
-                 "regexp_extract(note, \"gate ([A-Z][0-9]+)\")",
-                 {{"regexp_extract(text: string, pattern: string) -> string", extract, kMakesNull, prepare_extract},
-                  {"regexp_extract(text: string, pattern: string, group: int64) -> string", extract, kMakesNull, prepare_extract}}});
-  out.push_back({"regexp_replace", kGroup, "With every match replaced; \\\\1 stands for the first group.", "regexp_replace(phone, \"[^0-9]\", \"\")",
-                 {{"regexp_replace(text: string, pattern: string, instead: string) -> string", replace, kCanFail, prepare_replace}}});
+  out.push_back(
+      {"regexp_extract",
+       kGroup,
+       "The first match: its first group, or the group asked for (0: the whole match). Null when nothing matches.",
+       "regexp_extract(note, \"gate ([A-Z][0-9]+)\")",
+       {{"regexp_extract(text: string, pattern: string) -> string", extract, kMakesNull, prepare_extract},
+        {"regexp_extract(text: string, pattern: string, group: int64) -> string", extract, kMakesNull,
+         prepare_extract}}});
+  out.push_back({"regexp_replace",
+                 kGroup,
+                 "With every match replaced; \\\\1 stands for the first group.",
+                 "regexp_replace(phone, \"[^0-9]\", \"\")",
+                 {{"regexp_replace(text: string, pattern: string, instead: string) -> string", replace, kCanFail,
+                   prepare_replace}}});
 }
 
 }  // namespace runink::expr

@@ -29,8 +29,8 @@ int level_of(const Expr& e) {
   if (n == "or") return kOr;
   if (n == "and") return kAnd;
   if (n == "not") return kNot;
-  if (n == "==" || n == "!=" || n == "<" || n == "<=" || n == ">" || n == ">=" || n == "is null" || n == "is not null" ||
-      n == "in" || n == "not in" || n == "between" || n == "not between") {
+  if (n == "==" || n == "!=" || n == "<" || n == "<=" || n == ">" || n == ">=" || n == "is null" ||
+      n == "is not null" || n == "in" || n == "not in" || n == "between" || n == "not between") {
     return kCompare;
   }
   if (n == "+" || n == "-") return kSum;
@@ -99,11 +99,21 @@ void append_duration_literal(int64_t micros, std::string& out) {
 void append_literal(const Expr& e, std::string& out) {
   const auto integer = [&] { return std::get<int64_t>(e.value.data); };
   switch (e.type.id()) {
-    case TypeId::kNull: out += "null"; return;
-    case TypeId::kBool: out += std::get<bool>(e.value.data) ? "true" : "false"; return;
-    case TypeId::kInt64: out += std::to_string(integer()); return;
-    case TypeId::kUInt64: out += std::to_string(std::get<uint64_t>(e.value.data)); return;
-    case TypeId::kDecimal: columnar::append_decimal(out, std::get<columnar::int128>(e.value.data), e.type.scale()); return;
+    case TypeId::kNull:
+      out += "null";
+      return;
+    case TypeId::kBool:
+      out += std::get<bool>(e.value.data) ? "true" : "false";
+      return;
+    case TypeId::kInt64:
+      out += std::to_string(integer());
+      return;
+    case TypeId::kUInt64:
+      out += std::to_string(std::get<uint64_t>(e.value.data));
+      return;
+    case TypeId::kDecimal:
+      columnar::append_decimal(out, std::get<columnar::int128>(e.value.data), e.type.scale());
+      return;
     case TypeId::kFloat64: {
       std::string text;
       columnar::append_double(text, std::get<double>(e.value.data));
@@ -111,16 +121,30 @@ void append_literal(const Expr& e, std::string& out) {
       out += text;
       return;
     }
-    case TypeId::kString: append_quoted(std::get<std::string>(e.value.data), out); return;
-    case TypeId::kDuration: append_duration_literal(integer(), out); return;
-    case TypeId::kDate: out += "date \""; columnar::append_date(out, static_cast<int32_t>(integer())); break;
-    case TypeId::kTime: out += "time \""; columnar::append_time(out, integer()); break;
-    case TypeId::kTimestamp: out += "timestamp \""; columnar::append_timestamp(out, integer()); break;
+    case TypeId::kString:
+      append_quoted(std::get<std::string>(e.value.data), out);
+      return;
+    case TypeId::kDuration:
+      append_duration_literal(integer(), out);
+      return;
+    case TypeId::kDate:
+      out += "date \"";
+      columnar::append_date(out, static_cast<int32_t>(integer()));
+      break;
+    case TypeId::kTime:
+      out += "time \"";
+      columnar::append_time(out, integer());
+      break;
+    case TypeId::kTimestamp:
+      out += "timestamp \"";
+      columnar::append_timestamp(out, integer());
+      break;
     case TypeId::kUuid:
       out += "uuid \"";
       columnar::append_uuid(out, reinterpret_cast<const uint8_t*>(std::get<std::string>(e.value.data).data()));
       break;
-    default: return;
+    default:
+      return;
   }
   out.push_back('"');
 }
@@ -207,9 +231,12 @@ void print_call(const Expr& e, std::string& out) {
 
 void print(const Expr& e, std::string& out) {
   switch (e.kind) {
-    case Expr::Kind::kLiteral: return append_literal(e, out);
-    case Expr::Kind::kField: return append_name(e.name, out);
-    case Expr::Kind::kCall: return print_call(e, out);
+    case Expr::Kind::kLiteral:
+      return append_literal(e, out);
+    case Expr::Kind::kField:
+      return append_name(e.name, out);
+    case Expr::Kind::kCall:
+      return print_call(e, out);
     case Expr::Kind::kCast:
       out += e.lenient ? "try_cast(" : "cast(";
       print(*e.args[0], out);

@@ -12,7 +12,7 @@ namespace runink::expr {
 namespace {
 
 // The reference's order of groups.
-constexpr std::array<std::string_view, 9> kGroups = {"conditions", "numbers", "text",      "patterns",  "time",
+constexpr std::array<std::string_view, 9> kGroups = {"conditions", "numbers", "text",       "patterns",  "time",
                                                      "json",       "lists",   "protection", "aggregates"};
 
 size_t group_rank(const std::string& group) {

@@ -94,7 +94,8 @@ std::vector<std::string> letters(const std::string& text) {
 }
 std::string joined(const std::vector<std::string>& list, int64_t from, int64_t to) {
   std::string out;
-  for (int64_t i = std::max<int64_t>(from, 0); i < to && i < static_cast<int64_t>(list.size()); ++i) out += list[static_cast<size_t>(i)];
+  for (int64_t i = std::max<int64_t>(from, 0); i < to && i < static_cast<int64_t>(list.size()); ++i)
+    out += list[static_cast<size_t>(i)];
   return out;
 }
 
@@ -198,7 +199,9 @@ std::optional<int> RowInterpreter::compare(const ExprPtr& a, const Value& x, con
     const int order = label(ta, x).compare(label(tb, y));
     return sign(order, 0);
   }
-  const auto instant = [](const DataType& t, const Value& v) { return t.id() == TypeId::kDate ? int_of(v) * kDay : int_of(v); };
+  const auto instant = [](const DataType& t, const Value& v) {
+    return t.id() == TypeId::kDate ? int_of(v) * kDay : int_of(v);
+  };
   return sign(instant(ta, x), instant(tb, y));
 }
 
@@ -224,7 +227,8 @@ columnar::Value RowInterpreter::arithmetic(const ExprPtr& e) {
     return Value(static_cast<int64_t>(r));
   };
   const auto timely = [](const DataType& t) {
-    return t.id() == TypeId::kDate || t.id() == TypeId::kTimestamp || t.id() == TypeId::kDuration || t.id() == TypeId::kTime;
+    return t.id() == TypeId::kDate || t.id() == TypeId::kTimestamp || t.id() == TypeId::kDuration ||
+           t.id() == TypeId::kTime;
   };
   if (timely(type_of(a)) || timely(type_of(b))) {
     const auto micros = [&](const ExprPtr& side, const Value& v) -> int128 {
@@ -236,7 +240,11 @@ columnar::Value RowInterpreter::arithmetic(const ExprPtr& e) {
       return Value(static_cast<double>(p) / static_cast<double>(q));
     }
     if ((sign == '/' || sign == '%') && q == 0) throw Fail{"zero"};
-    const int128 r = sign == '+' ? p + q : sign == '-' ? p - q : sign == '*' ? times(p, q) : sign == '/' ? p / q : p % q;
+    const int128 r = sign == '+'   ? p + q
+                     : sign == '-' ? p - q
+                     : sign == '*' ? times(p, q)
+                     : sign == '/' ? p / q
+                                   : p % q;
     if (type.id() == TypeId::kTimestamp && (r < kFirst || r > kLast)) throw Fail{"calendar"};
     return in_range(r);
   }
@@ -244,7 +252,11 @@ columnar::Value RowInterpreter::arithmetic(const ExprPtr& e) {
   if (type.is_float()) {
     const double u = p.as_double(), v = q.as_double();
     if ((sign == '/' || sign == '%') && v == 0) throw Fail{"zero"};
-    const double r = sign == '+' ? u + v : sign == '-' ? u - v : sign == '*' ? u * v : sign == '/' ? u / v : std::fmod(u, v);
+    const double r = sign == '+'   ? u + v
+                     : sign == '-' ? u - v
+                     : sign == '*' ? u * v
+                     : sign == '/' ? u / v
+                                   : std::fmod(u, v);
     if (!std::isfinite(r)) throw Fail{"overflow"};
     return Value(r);
   }
@@ -348,14 +360,29 @@ columnar::Value RowInterpreter::cast(const ExprPtr& e) {
     }
     int128 low = 0, high = 0;
     switch (to.id()) {
-      case TypeId::kInt8: low = -128, high = 127; break;
-      case TypeId::kInt16: low = -32768, high = 32767; break;
-      case TypeId::kInt32: low = INT32_MIN, high = INT32_MAX; break;
-      case TypeId::kInt64: low = INT64_MIN, high = INT64_MAX; break;
-      case TypeId::kUInt8: high = 255; break;
-      case TypeId::kUInt16: high = 65535; break;
-      case TypeId::kUInt32: high = UINT32_MAX; break;
-      default: high = static_cast<int128>(UINT64_MAX);
+      case TypeId::kInt8:
+        low = -128, high = 127;
+        break;
+      case TypeId::kInt16:
+        low = -32768, high = 32767;
+        break;
+      case TypeId::kInt32:
+        low = INT32_MIN, high = INT32_MAX;
+        break;
+      case TypeId::kInt64:
+        low = INT64_MIN, high = INT64_MAX;
+        break;
+      case TypeId::kUInt8:
+        high = 255;
+        break;
+      case TypeId::kUInt16:
+        high = 65535;
+        break;
+      case TypeId::kUInt32:
+        high = UINT32_MAX;
+        break;
+      default:
+        high = static_cast<int128>(UINT64_MAX);
     }
     if (whole < low || whole > high) return fail();
     return to.is_signed_integer() ? Value(static_cast<int64_t>(whole)) : Value(static_cast<uint64_t>(whole));
@@ -407,8 +434,10 @@ columnar::Value RowInterpreter::function(const ExprPtr& e, const std::vector<Val
       // é and É are the only others in the data: C3 A9 and C3 89.
       if (static_cast<unsigned char>(c) == 0xC3 && i + 1 < out.size()) {
         auto next = static_cast<unsigned char>(out[i + 1]);
-        if (name == "lower" && next == 0x89) next = 0xA9;
-        else if (name == "upper" && next == 0xA9) next = 0x89;
+        if (name == "lower" && next == 0x89)
+          next = 0xA9;
+        else if (name == "upper" && next == 0xA9)
+          next = 0x89;
         out[i + 1] = static_cast<char>(next);
         ++i;
       }
@@ -534,7 +563,12 @@ columnar::Value RowInterpreter::call(const ExprPtr& e) {
     const auto order = compare(e->args[0], x, e->args[1], y);
     if (!order) return Value();
     const int o = *order;
-    return Value(name == "==" ? o == 0 : name == "!=" ? o != 0 : name == "<" ? o < 0 : name == "<=" ? o <= 0 : name == ">" ? o > 0 : o >= 0);
+    return Value(name == "=="   ? o == 0
+                 : name == "!=" ? o != 0
+                 : name == "<"  ? o < 0
+                 : name == "<=" ? o <= 0
+                 : name == ">"  ? o > 0
+                                : o >= 0);
   }
   if (is_word(name, {"in", "not in", "between", "not between"})) {
     // A literal takes one type for all its comparisons; pairwise, as below, it could take two.
@@ -592,7 +626,8 @@ columnar::Value RowInterpreter::call(const ExprPtr& e) {
         best = static_cast<int>(i);
         continue;
       }
-      const auto order = compare(e->args[i], args[i], e->args[static_cast<size_t>(best)], args[static_cast<size_t>(best)]);
+      const auto order =
+          compare(e->args[i], args[i], e->args[static_cast<size_t>(best)], args[static_cast<size_t>(best)]);
       if (name == "least" ? *order < 0 : *order > 0) best = static_cast<int>(i);
     }
     if (best < 0) return Value();
@@ -603,10 +638,14 @@ columnar::Value RowInterpreter::call(const ExprPtr& e) {
 
 columnar::Value RowInterpreter::eval(const ExprPtr& e) {
   switch (e->kind) {
-    case Expr::Kind::kLiteral: return e->value;
-    case Expr::Kind::kField: return columnar::value_at(batch_.columns[static_cast<size_t>(batch_.schema->index_of(e->name))], row_);
-    case Expr::Kind::kCast: return cast(e);
-    case Expr::Kind::kCall: return call(e);
+    case Expr::Kind::kLiteral:
+      return e->value;
+    case Expr::Kind::kField:
+      return columnar::value_at(batch_.columns[static_cast<size_t>(batch_.schema->index_of(e->name))], row_);
+    case Expr::Kind::kCast:
+      return cast(e);
+    case Expr::Kind::kCall:
+      return call(e);
   }
   throw Unknown();
 }

@@ -88,7 +88,8 @@ class Range : public RuleKernel {
 
 class Length : public RuleKernel {
  public:
-  Length(bool code_points, int64_t least, int64_t most, std::string text) : code_points_(code_points), least_(least), most_(most) {
+  Length(bool code_points, int64_t least, int64_t most, std::string text)
+      : code_points_(code_points), least_(least), most_(most) {
     text_ = std::move(text);
   }
   void check(const Column& column, uint8_t* failed, uint8_t bit) const override {
@@ -128,11 +129,14 @@ class NumberMembers : public RuleKernel {
     const rules::Marks marks = marks_of(column, failed, bit);
     const TypeId id = column.type.id();
     const bool narrow = id == TypeId::kInt32 || id == TypeId::kDate || id == TypeId::kEnum;
-    const bool wide = id == TypeId::kInt64 || id == TypeId::kTimestamp || id == TypeId::kTime || id == TypeId::kDuration;
+    const bool wide =
+        id == TypeId::kInt64 || id == TypeId::kTimestamp || id == TypeId::kTime || id == TypeId::kDuration;
     if (narrow && small_.size() <= kFew) {
-      rule_kernels().members_i32(column.data<int32_t>(), column.length, small_.data(), static_cast<int>(small_.size()), marks);
+      rule_kernels().members_i32(column.data<int32_t>(), column.length, small_.data(), static_cast<int>(small_.size()),
+                                 marks);
     } else if (wide && large_.size() <= kFew) {
-      rule_kernels().members_i64(column.data<int64_t>(), column.length, large_.data(), static_cast<int>(large_.size()), marks);
+      rule_kernels().members_i64(column.data<int64_t>(), column.length, large_.data(), static_cast<int>(large_.size()),
+                                 marks);
     } else {
       check_rows(column, failed, bit, [&](int64_t i) { return holds(column, i); });
     }
@@ -142,7 +146,9 @@ class NumberMembers : public RuleKernel {
   bool holds(const Column& column, int64_t row) const {
     return std::binary_search(members_.begin(), members_.end(), number_at(column, row).scaled);
   }
-  bool passes_row(const Column& column, int64_t row) const override { return column.is_null(row) || holds(column, row); }
+  bool passes_row(const Column& column, int64_t row) const override {
+    return column.is_null(row) || holds(column, row);
+  }
   std::vector<int128> members_;
   std::vector<int32_t> small_;
   std::vector<int64_t> large_;
@@ -150,7 +156,9 @@ class NumberMembers : public RuleKernel {
 
 class FloatMembers : public RuleKernel {
  public:
-  FloatMembers(std::vector<double> members, std::string text) : members_(std::move(members)) { text_ = std::move(text); }
+  FloatMembers(std::vector<double> members, std::string text) : members_(std::move(members)) {
+    text_ = std::move(text);
+  }
   void check(const Column& column, uint8_t* failed, uint8_t bit) const override {
     check_rows(column, failed, bit, [&](int64_t i) { return holds(column, i); });
   }
@@ -160,13 +168,17 @@ class FloatMembers : public RuleKernel {
     const double v = number_at(column, row).real;
     return std::any_of(members_.begin(), members_.end(), [&](double m) { return compare_doubles(m, v) == 0; });
   }
-  bool passes_row(const Column& column, int64_t row) const override { return column.is_null(row) || holds(column, row); }
+  bool passes_row(const Column& column, int64_t row) const override {
+    return column.is_null(row) || holds(column, row);
+  }
   std::vector<double> members_;
 };
 
 class UuidMembers : public RuleKernel {
  public:
-  UuidMembers(std::unordered_set<std::string> members, std::string text) : members_(std::move(members)) { text_ = std::move(text); }
+  UuidMembers(std::unordered_set<std::string> members, std::string text) : members_(std::move(members)) {
+    text_ = std::move(text);
+  }
   void check(const Column& column, uint8_t* failed, uint8_t bit) const override {
     check_rows(column, failed, bit, [&](int64_t i) { return holds(column, i); });
   }
@@ -175,7 +187,9 @@ class UuidMembers : public RuleKernel {
   bool holds(const Column& column, int64_t row) const {
     return members_.count(std::string(reinterpret_cast<const char*>(column.values->data()) + row * 16, 16)) > 0;
   }
-  bool passes_row(const Column& column, int64_t row) const override { return column.is_null(row) || holds(column, row); }
+  bool passes_row(const Column& column, int64_t row) const override {
+    return column.is_null(row) || holds(column, row);
+  }
   std::unordered_set<std::string> members_;
 };
 
@@ -228,17 +242,22 @@ std::string range_text(const DataType& type, const std::optional<Value>& min, co
   return min ? fmt::format("min({})", value_text(type, *min)) : fmt::format("max({})", value_text(type, *max));
 }
 
-Status not_a_value(const DataType& type) { return invalid_argument("a bound or member is not a value of {}", type.to_string()); }
+Status not_a_value(const DataType& type) {
+  return invalid_argument("a bound or member is not a value of {}", type.to_string());
+}
 
 // min and max have been checked to be values of the type; bounds of floats that are open are infinite.
 Result<RulePtr> float_range(const DataType& type, const std::optional<Value>& min, const std::optional<Value>& max) {
   const double infinity = std::numeric_limits<double>::infinity();
   const auto low = min ? real_value(*min) : -infinity, high = max ? real_value(*max) : infinity;
   if (!low || !high) return not_a_value(type);
-  if (std::isnan(*low) || std::isnan(*high) || *low > *high) return invalid_argument("the range is empty: its minimum is above its maximum");
+  if (std::isnan(*low) || std::isnan(*high) || *low > *high)
+    return invalid_argument("the range is empty: its minimum is above its maximum");
   Value low_value(*low), high_value(*high);
-  const std::string text = range_text(type, min ? std::optional<Value>(low_value) : std::nullopt, max ? std::optional<Value>(high_value) : std::nullopt);
-  if (type.id() == TypeId::kFloat32) return RulePtr(std::make_shared<Range<float>>(static_cast<float>(*low), static_cast<float>(*high), text));
+  const std::string text = range_text(type, min ? std::optional<Value>(low_value) : std::nullopt,
+                                      max ? std::optional<Value>(high_value) : std::nullopt);
+  if (type.id() == TypeId::kFloat32)
+    return RulePtr(std::make_shared<Range<float>>(static_cast<float>(*low), static_cast<float>(*high), text));
   return RulePtr(std::make_shared<Range<double>>(*low, *high, text));
 }
 
@@ -247,9 +266,12 @@ Result<RulePtr> float_range(const DataType& type, const std::optional<Value>& mi
 const rules::Kernels& rule_kernels() {
 #if defined(__x86_64__)
   switch (static_cast<VectorLevel>(level_in_use().load(std::memory_order_relaxed))) {
-    case VectorLevel::kAvx512: return rules::kernels_avx512();
-    case VectorLevel::kAvx2: return rules::kernels_avx2();
-    case VectorLevel::kBaseline: break;
+    case VectorLevel::kAvx512:
+      return rules::kernels_avx512();
+    case VectorLevel::kAvx2:
+      return rules::kernels_avx2();
+    case VectorLevel::kBaseline:
+      break;
   }
 #endif
   return rules::kernels_baseline();
@@ -261,7 +283,8 @@ VectorLevel best_vector_level() {
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")) {
     return VectorLevel::kAvx512;
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma")) {
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+      __builtin_cpu_supports("fma")) {
     return VectorLevel::kAvx2;
   }
 #endif
@@ -275,16 +298,22 @@ bool force_vector_level(VectorLevel level) {
 }
 std::string_view vector_level_name(VectorLevel level) {
   switch (level) {
-    case VectorLevel::kAvx512: return "avx512";
-    case VectorLevel::kAvx2: return "avx2";
-    default: return "baseline";
+    case VectorLevel::kAvx512:
+      return "avx512";
+    case VectorLevel::kAvx2:
+      return "avx2";
+    default:
+      return "baseline";
   }
 }
 int vector_level_bits(VectorLevel level) {
   switch (level) {
-    case VectorLevel::kAvx512: return 512;
-    case VectorLevel::kAvx2: return 256;
-    default: return 128;
+    case VectorLevel::kAvx512:
+      return 512;
+    case VectorLevel::kAvx2:
+      return 256;
+    default:
+      return 128;
   }
 }
 
@@ -300,7 +329,11 @@ Result<RulePtr> rule_range(const DataType& type, std::optional<Value> min, std::
     return out->has_value() && !std::holds_alternative<bool>(value->data);
   };
   switch (type.id()) {
-    case TypeId::kDate: case TypeId::kTime: case TypeId::kTimestamp: case TypeId::kDuration: break;
+    case TypeId::kDate:
+    case TypeId::kTime:
+    case TypeId::kTimestamp:
+    case TypeId::kDuration:
+      break;
     default:
       if (!type.is_numeric()) return invalid_argument("a range does not go with {}", type.to_string());
   }
@@ -314,23 +347,34 @@ Result<RulePtr> rule_range(const DataType& type, std::optional<Value> min, std::
     return out;
   };
   const bool number = type.is_numeric();
-  const auto shown = [&](const std::optional<Value>& v, int128 n) { return number ? bound_text(n) : value_text(type, *v); };
+  const auto shown = [&](const std::optional<Value>& v, int128 n) {
+    return number ? bound_text(n) : value_text(type, *v);
+  };
   std::string text = low && high ? fmt::format("range({}, {})", shown(min, *low), shown(max, *high))
                      : low       ? fmt::format("min({})", shown(min, *low))
                                  : fmt::format("max({})", shown(max, *high));
   switch (type.id()) {
-    case TypeId::kInt8: return integer_range<int8_t>(low, high, text);
-    case TypeId::kInt16: return integer_range<int16_t>(low, high, text);
-    case TypeId::kInt32: case TypeId::kDate: return integer_range<int32_t>(low, high, text);
-    case TypeId::kUInt8: return integer_range<uint8_t>(low, high, text);
-    case TypeId::kUInt16: return integer_range<uint16_t>(low, high, text);
-    case TypeId::kUInt32: return integer_range<uint32_t>(low, high, text);
-    case TypeId::kUInt64: return integer_range<uint64_t>(low, high, text);
+    case TypeId::kInt8:
+      return integer_range<int8_t>(low, high, text);
+    case TypeId::kInt16:
+      return integer_range<int16_t>(low, high, text);
+    case TypeId::kInt32:
+    case TypeId::kDate:
+      return integer_range<int32_t>(low, high, text);
+    case TypeId::kUInt8:
+      return integer_range<uint8_t>(low, high, text);
+    case TypeId::kUInt16:
+      return integer_range<uint16_t>(low, high, text);
+    case TypeId::kUInt32:
+      return integer_range<uint32_t>(low, high, text);
+    case TypeId::kUInt64:
+      return integer_range<uint64_t>(low, high, text);
     case TypeId::kDecimal: {
       const int128 far = power_of_ten(38);
       return RulePtr(std::make_shared<Range<int128>>(low.value_or(-far), high.value_or(far), text));
     }
-    default: return integer_range<int64_t>(low, high, text);
+    default:
+      return integer_range<int64_t>(low, high, text);
   }
 }
 
@@ -339,13 +383,16 @@ Result<RulePtr> rule_length(const DataType& type, std::optional<uint64_t> min, s
   if (min && max && *min > *max) return invalid_argument("the length's minimum {} is above its maximum {}", *min, *max);
   const bool text_type = type.id() == TypeId::kString || type.id() == TypeId::kJson;
   if (!text_type && type.id() != TypeId::kBytes && type.id() != TypeId::kList) {
-    return invalid_argument("a length does not go with {}", type.to_string()).with_hint("string, json, bytes and lists have a length");
+    return invalid_argument("a length does not go with {}", type.to_string())
+        .with_hint("string, json, bytes and lists have a length");
   }
   const auto bounded = [](uint64_t n) { return static_cast<int64_t>(std::min<uint64_t>(n, INT64_MAX)); };
-  std::string text = min && max ? (*min == *max ? fmt::format("length({})", *min) : fmt::format("length({}, {})", *min, *max))
-                     : min      ? fmt::format("length({}, )", *min)
-                                : fmt::format("length(0, {})", *max);
-  return RulePtr(std::make_shared<Length>(text_type, bounded(min.value_or(0)), bounded(max.value_or(INT64_MAX)), std::move(text)));
+  std::string text = min && max
+                         ? (*min == *max ? fmt::format("length({})", *min) : fmt::format("length({}, {})", *min, *max))
+                     : min ? fmt::format("length({}, )", *min)
+                           : fmt::format("length(0, {})", *max);
+  return RulePtr(
+      std::make_shared<Length>(text_type, bounded(min.value_or(0)), bounded(max.value_or(INT64_MAX)), std::move(text)));
 }
 
 Result<RulePtr> rule_enum(const DataType& type) {
@@ -370,7 +417,8 @@ Result<RulePtr> rule_one_of(const DataType& type, const std::vector<Value>& valu
         if (found == labels.end()) {
           Status status = invalid_argument("{} is not a label of {}", json_quote(*label), type.to_string());
           const auto near = nearest(*label, labels);
-          return near.empty() ? std::move(status) : std::move(status).with_hint(fmt::format("did you mean \"{}\"?", near[0]));
+          return near.empty() ? std::move(status)
+                              : std::move(status).with_hint(fmt::format("did you mean \"{}\"?", near[0]));
         }
         index = found - labels.begin();
       } else if (const auto whole = whole_value(value)) {
@@ -403,7 +451,8 @@ Result<RulePtr> rule_one_of(const DataType& type, const std::vector<Value>& valu
   text += ")";
   if (type.is_float()) return RulePtr(std::make_shared<FloatMembers>(std::move(reals), std::move(text)));
   if (type.id() == TypeId::kUuid) {
-    return RulePtr(std::make_shared<UuidMembers>(std::unordered_set<std::string>(texts.begin(), texts.end()), std::move(text)));
+    return RulePtr(
+        std::make_shared<UuidMembers>(std::unordered_set<std::string>(texts.begin(), texts.end()), std::move(text)));
   }
   if (type.is_text()) return make_text_members(texts, std::move(text));
   return RulePtr(std::make_shared<NumberMembers>(std::move(numbers), std::move(text)));

@@ -1,5 +1,5 @@
-// Compiled for AVX-512 (x86-64-v4); called only where the processor has it. A comparison gives one mask bit per row, which
-// is the form that validity bitmaps have too: 64 rows are one word from the values to the marks.
+// Compiled for AVX-512 (x86-64-v4); called only where the processor has it. A comparison gives one mask bit per row,
+// which is the form that validity bitmaps have too: 64 rows are one word from the values to the marks.
 #include <immintrin.h>
 
 #define RUNINK_RULES_LEVEL avx512_loops
@@ -36,25 +36,26 @@ RUNINK_INLINE void in_words(int64_t rows, const Marks& marks, Word word, Tail ta
     }
   }
   if (begin == rows) return;
-  const Marks rest{marks.validity == nullptr ? nullptr : marks.validity + (begin >> 3), marks.failed + begin, marks.bit};
+  const Marks rest{marks.validity == nullptr ? nullptr : marks.validity + (begin >> 3), marks.failed + begin,
+                   marks.bit};
   tail(begin, rows - begin, rest);
 }
 
 // Values outside low … high among 64 / kLanes vectors, as bits.
-#define RUNINK_RANGE(NAME, TYPE, LANES, SET, BELOW, ABOVE)                                                            \
-  void NAME(const TYPE* values, int64_t rows, TYPE low, TYPE high, Marks marks) {                                     \
-    const __m512i lows = SET(low), highs = SET(high);                                                                 \
-    in_words(                                                                                                         \
-        rows, marks,                                                                                                  \
-        [&](int64_t begin) __attribute__((always_inline)) {                                                           \
-          uint64_t bits = 0;                                                                                          \
-          for (int64_t k = 0; k < 64 / LANES; ++k) {                                                                  \
-            const __m512i v = _mm512_loadu_si512(values + begin + k * LANES);                                         \
-            bits |= static_cast<uint64_t>(BELOW(v, lows) | ABOVE(v, highs)) << (k * (LANES & 63));                    \
-          }                                                                                                           \
-          return bits;                                                                                                \
-        },                                                                                                            \
-        [&](int64_t begin, int64_t n, Marks rest) { loops::range<TYPE>(values + begin, n, low, high, rest); });       \
+#define RUNINK_RANGE(NAME, TYPE, LANES, SET, BELOW, ABOVE)                                                      \
+  void NAME(const TYPE* values, int64_t rows, TYPE low, TYPE high, Marks marks) {                               \
+    const __m512i lows = SET(low), highs = SET(high);                                                           \
+    in_words(                                                                                                   \
+        rows, marks,                                                                                            \
+        [&](int64_t begin) __attribute__((always_inline)) {                                                     \
+          uint64_t bits = 0;                                                                                    \
+          for (int64_t k = 0; k < 64 / LANES; ++k) {                                                            \
+            const __m512i v = _mm512_loadu_si512(values + begin + k * LANES);                                   \
+            bits |= static_cast<uint64_t>(BELOW(v, lows) | ABOVE(v, highs)) << (k * (LANES & 63));              \
+          }                                                                                                     \
+          return bits;                                                                                          \
+        },                                                                                                      \
+        [&](int64_t begin, int64_t n, Marks rest) { loops::range<TYPE>(values + begin, n, low, high, rest); }); \
   }
 RUNINK_RANGE(range_i8, int8_t, 64, _mm512_set1_epi8, _mm512_cmplt_epi8_mask, _mm512_cmpgt_epi8_mask)
 RUNINK_RANGE(range_i16, int16_t, 32, _mm512_set1_epi16, _mm512_cmplt_epi16_mask, _mm512_cmpgt_epi16_mask)
@@ -121,7 +122,8 @@ void length(const int32_t* offsets, int64_t rows, int64_t least, int64_t most, M
   if (least > INT32_MAX) return loops::length(offsets, rows, least, most, marks);
   const __m512i lows = _mm512_set1_epi32(clamped(least)), highs = _mm512_set1_epi32(clamped(most));
   in_words(
-      rows, marks, [&](int64_t begin) __attribute__((always_inline)) { return length_bits(offsets + begin, lows, highs); },
+      rows,
+      marks, [&](int64_t begin) __attribute__((always_inline)) { return length_bits(offsets + begin, lows, highs); },
       [&](int64_t begin, int64_t n, Marks rest) { loops::length(offsets + begin, n, least, most, rest); });
 }
 
@@ -141,9 +143,10 @@ void code_points(TextRows text, int64_t rows, int64_t least, int64_t most, Marks
   const __m512i lows = _mm512_set1_epi32(clamped(least)), highs = _mm512_set1_epi32(clamped(most));
   in_words(
       rows, marks,
-      [&](int64_t begin) __attribute__((always_inline)) -> uint64_t {
+      [&](int64_t begin) __attribute__((always_inline))->uint64_t {
         const int32_t* offsets = text.offsets + begin;
-        if (__builtin_expect(plain_ascii(text.bytes + offsets[0], offsets[64] - offsets[0]), 1)) return length_bits(offsets, lows, highs);
+        if (__builtin_expect(plain_ascii(text.bytes + offsets[0], offsets[64] - offsets[0]), 1))
+          return length_bits(offsets, lows, highs);
         uint64_t bits = 0;
         for (int64_t i = 0; i < 64; ++i) {
           const int64_t n = loops::count_code_points_of(text.bytes + offsets[i], offsets[i + 1] - offsets[i]);
@@ -160,7 +163,8 @@ template <int kUsed>
 RUNINK_INLINE uint64_t outside_classes(__m512i v, const ClassPattern& pattern, int64_t phase) {
   uint64_t in = 0;
   for (int r = 0; r < kUsed; ++r) {
-    const __m512i first = _mm512_loadu_si512(pattern.first[r] + phase), width = _mm512_loadu_si512(pattern.width[r] + phase);
+    const __m512i first = _mm512_loadu_si512(pattern.first[r] + phase),
+                  width = _mm512_loadu_si512(pattern.width[r] + phase);
     in |= _mm512_cmple_epu8_mask(_mm512_sub_epi8(v, first), width);
   }
   return ~in;
@@ -205,7 +209,7 @@ void pattern_with(TextRows text, int64_t rows, const ClassPattern& pattern, Mark
   const __m512i lows = _mm512_set1_epi32(clamped(pattern.least)), highs = _mm512_set1_epi32(clamped(pattern.most));
   in_words(
       rows, marks,
-      [&](int64_t begin) __attribute__((always_inline)) -> uint64_t {
+      [&](int64_t begin) __attribute__((always_inline))->uint64_t {
         const int32_t* offsets = text.offsets + begin;
         const uint64_t lengths = length_bits(offsets, lows, highs);
         if (pattern.run) {
@@ -215,19 +219,27 @@ void pattern_with(TextRows text, int64_t rows, const ClassPattern& pattern, Mark
         }
         uint64_t bits = 0;
         for (int64_t i = 0; i < 64; ++i) {
-          bits |= static_cast<uint64_t>(loops::pattern_fails(text.bytes + offsets[i], offsets[i + 1] - offsets[i], pattern)) << i;
+          bits |=
+              static_cast<uint64_t>(loops::pattern_fails(text.bytes + offsets[i], offsets[i + 1] - offsets[i], pattern))
+              << i;
         }
         return bits;
       },
-      [&](int64_t begin, int64_t n, Marks rest) { loops::pattern_with<kUsed>({text.offsets + begin, text.bytes}, n, pattern, rest); });
+      [&](int64_t begin, int64_t n, Marks rest) {
+        loops::pattern_with<kUsed>({text.offsets + begin, text.bytes}, n, pattern, rest);
+      });
 }
 
 void pattern(TextRows text, int64_t rows, const ClassPattern& pattern, Marks marks) {
   switch (pattern.ranges) {
-    case 1: return pattern_with<1>(text, rows, pattern, marks);
-    case 2: return pattern_with<2>(text, rows, pattern, marks);
-    case 3: return pattern_with<3>(text, rows, pattern, marks);
-    default: return pattern_with<4>(text, rows, pattern, marks);
+    case 1:
+      return pattern_with<1>(text, rows, pattern, marks);
+    case 2:
+      return pattern_with<2>(text, rows, pattern, marks);
+    case 3:
+      return pattern_with<3>(text, rows, pattern, marks);
+    default:
+      return pattern_with<4>(text, rows, pattern, marks);
   }
 }
 
@@ -236,7 +248,7 @@ void short_members(TextRows text, int64_t rows, const ShortMembers& members, Mar
   const __m512i eight = _mm512_set1_epi64(8), sixty_four = _mm512_set1_epi64(64), ones = _mm512_set1_epi64(-1);
   in_words(
       rows, marks,
-      [&](int64_t begin) __attribute__((always_inline)) -> uint64_t {
+      [&](int64_t begin) __attribute__((always_inline))->uint64_t {
         uint64_t bits = 0;
         for (int64_t k = 0; k < 8; ++k) {
           const int32_t* offsets = text.offsets + begin + 8 * k;
@@ -249,14 +261,17 @@ void short_members(TextRows text, int64_t rows, const ShortMembers& members, Mar
           const __m512i word = _mm512_and_si512(raw, _mm512_srlv_epi64(ones, drop));
           __mmask8 found = 0;
           for (int m = 0; m < members.count; ++m) {
-            const __mmask8 same = _mm512_cmpeq_epi64_mask(word, _mm512_set1_epi64(static_cast<int64_t>(members.word[m])));
+            const __mmask8 same =
+                _mm512_cmpeq_epi64_mask(word, _mm512_set1_epi64(static_cast<int64_t>(members.word[m])));
             found |= _mm512_mask_cmpeq_epi64_mask(same, length, _mm512_set1_epi64(members.length[m]));
           }
           bits |= static_cast<uint64_t>(static_cast<uint8_t>(~found)) << (8 * k);
         }
         return bits;
       },
-      [&](int64_t begin, int64_t n, Marks rest) { loops::short_members({text.offsets + begin, text.bytes}, n, members, rest); });
+      [&](int64_t begin, int64_t n, Marks rest) {
+        loops::short_members({text.offsets + begin, text.bytes}, n, members, rest);
+      });
 }
 
 void members_i32(const int32_t* values, int64_t rows, const int32_t* members, int count, Marks marks) {
@@ -272,7 +287,9 @@ void members_i32(const int32_t* values, int64_t rows, const int32_t* members, in
         }
         return ~found;
       },
-      [&](int64_t begin, int64_t n, Marks rest) { loops::members_of<int32_t>(values + begin, n, members, count, rest); });
+      [&](int64_t begin, int64_t n, Marks rest) {
+        loops::members_of<int32_t>(values + begin, n, members, count, rest);
+      });
 }
 void members_i64(const int64_t* values, int64_t rows, const int64_t* members, int count, Marks marks) {
   in_words(
@@ -287,12 +304,14 @@ void members_i64(const int64_t* values, int64_t rows, const int64_t* members, in
         }
         return ~found;
       },
-      [&](int64_t begin, int64_t n, Marks rest) { loops::members_of<int64_t>(values + begin, n, members, count, rest); });
+      [&](int64_t begin, int64_t n, Marks rest) {
+        loops::members_of<int64_t>(values + begin, n, members, count, rest);
+      });
 }
 
 constexpr Kernels kTable = {
-    range_i8,  range_i16, range_i32, range_i64,  range_u8,    range_u16, range_u32,     range_u64,   range_f32,
-    range_f64, not_null,  length,    code_points, pattern,    short_members, members_i32, members_i64,
+    range_i8,  range_i16, range_i32, range_i64,   range_u8, range_u16,     range_u32,   range_u64,   range_f32,
+    range_f64, not_null,  length,    code_points, pattern,  short_members, members_i32, members_i64,
 };
 
 }  // namespace avx512

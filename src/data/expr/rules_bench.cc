@@ -41,8 +41,8 @@ const DataType& cabin() {
 
 std::vector<Column> make_batch(std::mt19937_64& random) {
   static const char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-  columnar::ColumnBuilder delay(TypeId::kInt32), distance(TypeId::kInt32), id(TypeId::kInt64), seats(TypeId::kInt64), cabins(cabin()),
-      carrier(TypeId::kString), origin(TypeId::kString), destination(TypeId::kString);
+  columnar::ColumnBuilder delay(TypeId::kInt32), distance(TypeId::kInt32), id(TypeId::kInt64), seats(TypeId::kInt64),
+      cabins(cabin()), carrier(TypeId::kString), origin(TypeId::kString), destination(TypeId::kString);
   for (int64_t i = 0; i < kRows; ++i) {
     delay.append_fixed(static_cast<int32_t>(random() % 2000) - 100);
     distance.append_fixed(static_cast<int32_t>(random() % 3000) + 1);
@@ -59,7 +59,8 @@ std::vector<Column> make_batch(std::mt19937_64& random) {
     }
   }
   std::vector<Column> out;
-  for (auto* builder : {&delay, &distance, &id, &seats, &cabins, &carrier, &origin, &destination}) out.push_back(builder->finish());
+  for (auto* builder : {&delay, &distance, &id, &seats, &cabins, &carrier, &origin, &destination})
+    out.push_back(builder->finish());
   return out;
 }
 
@@ -80,7 +81,8 @@ Workload make_rules() {
   return w;
 }
 
-double run(const Workload& w, const std::vector<std::vector<Column>>& batches, std::vector<uint8_t>& failed, uint64_t* marked) {
+double run(const Workload& w, const std::vector<std::vector<Column>>& batches, std::vector<uint8_t>& failed,
+           uint64_t* marked) {
   const auto begin = std::chrono::steady_clock::now();
   for (const auto& batch : batches) {
     std::fill(failed.begin(), failed.end(), uint8_t{0});
@@ -116,8 +118,10 @@ int bench_main() {
   for (const VectorLevel level : {VectorLevel::kBaseline, VectorLevel::kAvx2, VectorLevel::kAvx512}) {
     if (!force_vector_level(level)) continue;
     const auto print = [&](const char* where, double ns) {
-      fmt::print("{{\"bench\":\"data.check\",\"where\":\"{}\",\"level\":\"{}\",\"vector_bits\":{},\"rules\":8,\"ns_per_record\":{:.3f},\"ns_per_value\":{:.4f}}}\n",
-                 where, vector_level_name(level), vector_level_bits(level), ns, ns / 8);
+      fmt::print(
+          "{{\"bench\":\"data.check\",\"where\":\"{}\",\"level\":\"{}\",\"vector_bits\":{},\"rules\":8,\"ns_per_"
+          "record\":{:.3f},\"ns_per_value\":{:.4f}}}\n",
+          where, vector_level_name(level), vector_level_bits(level), ns, ns / 8);
     };
     print("cache", median_of(w, cached, 201, &marked));
     print("memory", median_of(w, memory, 9, &marked));

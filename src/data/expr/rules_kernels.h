@@ -1,8 +1,8 @@
 // The kernels of rules for one vector level: plain pointers in, marks out. Internal.
 //
 // Every kernel does failed[i] |= bit for the rows that break the rule and are valid (`validity` null: all are). Buffers
-// may be read 64 bytes beyond their end. These functions are compiled once per level with different instruction sets, so
-// nothing here may include headers with inline functions that other code shares.
+// may be read 64 bytes beyond their end. These functions are compiled once per level with different instruction sets,
+// so nothing here may include headers with inline functions that other code shares.
 #pragma once
 
 #include <stdint.h>
@@ -26,13 +26,13 @@ inline constexpr int kRanges = 4;
 inline constexpr int kMaxPeriod = 32;
 inline constexpr int kSpan = kMaxPeriod + 64;
 struct ClassPattern {
-  int period = 1;                       // positions; 1 for a run of one class
-  bool run = false;                     // one class, repeated least … most times
-  int64_t least = 0, most = 0;          // length in bytes (run); both equal period otherwise
-  int ranges = 1;                       // how many are used
+  int period = 1;               // positions; 1 for a run of one class
+  bool run = false;             // one class, repeated least … most times
+  int64_t least = 0, most = 0;  // length in bytes (run); both equal period otherwise
+  int ranges = 1;               // how many are used
   uint8_t first[kRanges][kSpan] = {};
-  uint8_t width[kRanges][kSpan] = {};   // last - first
-  uint8_t member[kMaxPeriod][256] = {}; // 1: the byte belongs to the class of that position
+  uint8_t width[kRanges][kSpan] = {};    // last - first
+  uint8_t member[kMaxPeriod][256] = {};  // 1: the byte belongs to the class of that position
 };
 
 // Texts of at most 8 bytes, as little-endian words with zeros behind, and their lengths.
@@ -55,7 +55,7 @@ struct Kernels {
   void (*range_f32)(const float*, int64_t rows, float low, float high, Marks);
   void (*range_f64)(const double*, int64_t rows, double low, double high, Marks);
   void (*not_null)(const uint8_t* validity, int64_t rows, uint8_t* failed, uint8_t bit);
-  void (*length)(const int32_t* offsets, int64_t rows, int64_t least, int64_t most, Marks);         // of bytes, elements
+  void (*length)(const int32_t* offsets, int64_t rows, int64_t least, int64_t most, Marks);  // of bytes, elements
   void (*code_points)(TextRows, int64_t rows, int64_t least, int64_t most, Marks);
   void (*pattern)(TextRows, int64_t rows, const ClassPattern&, Marks);
   void (*short_members)(TextRows, int64_t rows, const ShortMembers&, Marks);
@@ -64,7 +64,7 @@ struct Kernels {
 };
 
 const Kernels& kernels_baseline();
-const Kernels& kernels_avx2();     // only on x86-64
-const Kernels& kernels_avx512();   // only on x86-64
+const Kernels& kernels_avx2();    // only on x86-64
+const Kernels& kernels_avx512();  // only on x86-64
 
 }  // namespace runink::expr::rules

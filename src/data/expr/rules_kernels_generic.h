@@ -61,10 +61,11 @@ RUNINK_INLINE void in_blocks(int64_t rows, const Marks& marks, F fill) {
 
 template <typename T>
 void range(const T* values, int64_t rows, T low, T high, Marks marks) {
-  in_blocks(rows, marks, [&](int64_t begin, int64_t n, uint8_t* __restrict mark) __attribute__((always_inline)) {
-    const T* __restrict v = values + begin;
-    for (int64_t i = 0; i < n; ++i) mark[i] = static_cast<uint8_t>(!((v[i] >= low) & (v[i] <= high)));
-  });
+  in_blocks(
+      rows, marks, [&](int64_t begin, int64_t n, uint8_t* __restrict mark) __attribute__((always_inline)) {
+        const T* __restrict v = values + begin;
+        for (int64_t i = 0; i < n; ++i) mark[i] = static_cast<uint8_t>(!((v[i] >= low) & (v[i] <= high)));
+      });
 }
 
 void not_null(const uint8_t* validity, int64_t rows, uint8_t* failed, uint8_t bit) {
@@ -84,7 +85,8 @@ void not_null(const uint8_t* validity, int64_t rows, uint8_t* failed, uint8_t bi
   }
 }
 
-RUNINK_INLINE void mark_lengths(const int32_t* offsets, int64_t n, int64_t least, int64_t most, uint8_t* __restrict mark) {
+RUNINK_INLINE void mark_lengths(const int32_t* offsets, int64_t n, int64_t least, int64_t most,
+                                uint8_t* __restrict mark) {
   const int32_t low = least > INT32_MAX ? INT32_MAX : static_cast<int32_t>(least);
   const int32_t high = most > INT32_MAX ? INT32_MAX : static_cast<int32_t>(most);
   const uint8_t none = least > INT32_MAX ? 1 : 0;  // nothing is that long
@@ -95,13 +97,14 @@ RUNINK_INLINE void mark_lengths(const int32_t* offsets, int64_t n, int64_t least
 }
 
 void length(const int32_t* offsets, int64_t rows, int64_t least, int64_t most, Marks marks) {
-  in_blocks(rows, marks, [&](int64_t begin, int64_t n, uint8_t* mark) __attribute__((always_inline)) {
-    mark_lengths(offsets + begin, n, least, most, mark);
-  });
+  in_blocks(
+      rows, marks, [&](int64_t begin, int64_t n, uint8_t * mark) __attribute__((always_inline)) {
+        mark_lengths(offsets + begin, n, least, most, mark);
+      });
 }
 
-// All bytes below 128? Reads whole words, up to 63 bytes beyond the end; those are masked out by what follows: a foreign
-// byte can only make the answer "no", which costs time, not truth.
+// All bytes below 128? Reads whole words, up to 63 bytes beyond the end; those are masked out by what follows: a
+// foreign byte can only make the answer "no", which costs time, not truth.
 RUNINK_INLINE bool plain_ascii(const uint8_t* bytes, int64_t count) {
   uint8_t any = 0;
   const int64_t whole = (count + 31) & ~int64_t{31};
@@ -116,17 +119,18 @@ RUNINK_INLINE int64_t count_code_points_of(const uint8_t* bytes, int64_t count) 
 }
 
 void code_points(TextRows text, int64_t rows, int64_t least, int64_t most, Marks marks) {
-  in_blocks(rows, marks, [&](int64_t begin, int64_t n, uint8_t* mark) __attribute__((always_inline)) {
-    const int32_t* offsets = text.offsets + begin;
-    if (plain_ascii(text.bytes + offsets[0], offsets[n] - offsets[0])) {
-      mark_lengths(offsets, n, least, most, mark);
-      return;
-    }
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t length = count_code_points_of(text.bytes + offsets[i], offsets[i + 1] - offsets[i]);
-      mark[i] = static_cast<uint8_t>((length < least) | (length > most));
-    }
-  });
+  in_blocks(
+      rows, marks, [&](int64_t begin, int64_t n, uint8_t * mark) __attribute__((always_inline)) {
+        const int32_t* offsets = text.offsets + begin;
+        if (plain_ascii(text.bytes + offsets[0], offsets[n] - offsets[0])) {
+          mark_lengths(offsets, n, least, most, mark);
+          return;
+        }
+        for (int64_t i = 0; i < n; ++i) {
+          const int64_t length = count_code_points_of(text.bytes + offsets[i], offsets[i + 1] - offsets[i]);
+          mark[i] = static_cast<uint8_t>((length < least) | (length > most));
+        }
+      });
 }
 
 RUNINK_INLINE uint8_t pattern_fails(const uint8_t* bytes, int64_t length, const ClassPattern& pattern) {
@@ -140,8 +144,8 @@ RUNINK_INLINE uint8_t pattern_fails(const uint8_t* bytes, int64_t length, const 
   return ok ^ 1;
 }
 
-// Whether all bytes of a piece that starts at phase 0 belong to their classes. Reads up to 63 bytes beyond the end; they
-// are not counted.
+// Whether all bytes of a piece that starts at phase 0 belong to their classes. Reads up to 63 bytes beyond the end;
+// they are not counted.
 template <int kUsed>
 RUNINK_INLINE bool all_in_classes(const uint8_t* bytes, int64_t count, const ClassPattern& pattern) {
   int64_t phase = 0;
@@ -151,7 +155,8 @@ RUNINK_INLINE bool all_in_classes(const uint8_t* bytes, int64_t count, const Cla
     for (int64_t i = 0; i < 64; ++i) {
       uint8_t in = 0;
       for (int r = 0; r < kUsed; ++r) {
-        in |= static_cast<uint8_t>(static_cast<uint8_t>(bytes[at + i] - pattern.first[r][phase + i]) <= pattern.width[r][phase + i]);
+        in |= static_cast<uint8_t>(static_cast<uint8_t>(bytes[at + i] - pattern.first[r][phase + i]) <=
+                                   pattern.width[r][phase + i]);
       }
       bad |= in ^ 1;
     }
@@ -162,7 +167,8 @@ RUNINK_INLINE bool all_in_classes(const uint8_t* bytes, int64_t count, const Cla
   for (int64_t i = 0; at + i < count; ++i) {
     uint8_t in = 0;
     for (int r = 0; r < kUsed; ++r) {
-      in |= static_cast<uint8_t>(static_cast<uint8_t>(bytes[at + i] - pattern.first[r][phase + i]) <= pattern.width[r][phase + i]);
+      in |= static_cast<uint8_t>(static_cast<uint8_t>(bytes[at + i] - pattern.first[r][phase + i]) <=
+                                 pattern.width[r][phase + i]);
     }
     bad |= in ^ 1;
   }
@@ -171,23 +177,31 @@ RUNINK_INLINE bool all_in_classes(const uint8_t* bytes, int64_t count, const Cla
 
 template <int kUsed>
 void pattern_with(TextRows text, int64_t rows, const ClassPattern& pattern, Marks marks) {
-  in_blocks(rows, marks, [&](int64_t begin, int64_t n, uint8_t* mark) __attribute__((always_inline)) {
-    const int32_t* offsets = text.offsets + begin;
-    mark_lengths(offsets, n, pattern.least, pattern.most, mark);
-    uint8_t odd = 0;
-    for (int64_t i = 0; i < n; ++i) odd |= mark[i];
-    // Rows of fixed length lie at multiples of it, so one pass over all bytes checks every row.
-    if ((odd == 0 || pattern.run) && all_in_classes<kUsed>(text.bytes + offsets[0], offsets[n] - offsets[0], pattern)) return;
-    for (int64_t i = 0; i < n; ++i) mark[i] = pattern_fails(text.bytes + offsets[i], offsets[i + 1] - offsets[i], pattern);
-  });
+  in_blocks(
+      rows, marks, [&](int64_t begin, int64_t n, uint8_t * mark) __attribute__((always_inline)) {
+        const int32_t* offsets = text.offsets + begin;
+        mark_lengths(offsets, n, pattern.least, pattern.most, mark);
+        uint8_t odd = 0;
+        for (int64_t i = 0; i < n; ++i) odd |= mark[i];
+        // Rows of fixed length lie at multiples of it, so one pass over all bytes checks every row.
+        if ((odd == 0 || pattern.run) &&
+            all_in_classes<kUsed>(text.bytes + offsets[0], offsets[n] - offsets[0], pattern))
+          return;
+        for (int64_t i = 0; i < n; ++i)
+          mark[i] = pattern_fails(text.bytes + offsets[i], offsets[i + 1] - offsets[i], pattern);
+      });
 }
 
 void pattern(TextRows text, int64_t rows, const ClassPattern& pattern, Marks marks) {
   switch (pattern.ranges) {
-    case 1: return pattern_with<1>(text, rows, pattern, marks);
-    case 2: return pattern_with<2>(text, rows, pattern, marks);
-    case 3: return pattern_with<3>(text, rows, pattern, marks);
-    default: return pattern_with<4>(text, rows, pattern, marks);
+    case 1:
+      return pattern_with<1>(text, rows, pattern, marks);
+    case 2:
+      return pattern_with<2>(text, rows, pattern, marks);
+    case 3:
+      return pattern_with<3>(text, rows, pattern, marks);
+    default:
+      return pattern_with<4>(text, rows, pattern, marks);
   }
 }
 
@@ -198,33 +212,39 @@ RUNINK_INLINE uint8_t short_member_fails(const uint8_t* bytes, int32_t length, c
   // A shift by 64 is not defined; the empty text is the word 0.
   word = length == 0 ? 0 : (word << shift) >> shift;
   uint8_t found = 0;
-  for (int m = 0; m < members.count; ++m) found |= static_cast<uint8_t>((word == members.word[m]) & (length == members.length[m]));
+  for (int m = 0; m < members.count; ++m)
+    found |= static_cast<uint8_t>((word == members.word[m]) & (length == members.length[m]));
   return found ^ 1;
 }
 
 void short_members(TextRows text, int64_t rows, const ShortMembers& members, Marks marks) {
-  in_blocks(rows, marks, [&](int64_t begin, int64_t n, uint8_t* mark) __attribute__((always_inline)) {
-    const int32_t* offsets = text.offsets + begin;
-    for (int64_t i = 0; i < n; ++i) mark[i] = short_member_fails(text.bytes + offsets[i], offsets[i + 1] - offsets[i], members);
-  });
+  in_blocks(
+      rows, marks, [&](int64_t begin, int64_t n, uint8_t * mark) __attribute__((always_inline)) {
+        const int32_t* offsets = text.offsets + begin;
+        for (int64_t i = 0; i < n; ++i)
+          mark[i] = short_member_fails(text.bytes + offsets[i], offsets[i + 1] - offsets[i], members);
+      });
 }
 
 template <typename T>
 void members_of(const T* values, int64_t rows, const T* members, int count, Marks marks) {
-  in_blocks(rows, marks, [&](int64_t begin, int64_t n, uint8_t* __restrict mark) __attribute__((always_inline)) {
-    const T* __restrict v = values + begin;
-    for (int64_t i = 0; i < n; ++i) mark[i] = 1;
-    for (int m = 0; m < count; ++m) {
-      const T wanted = members[m];
-      for (int64_t i = 0; i < n; ++i) mark[i] &= static_cast<uint8_t>(v[i] != wanted);
-    }
-  });
+  in_blocks(
+      rows, marks, [&](int64_t begin, int64_t n, uint8_t* __restrict mark) __attribute__((always_inline)) {
+        const T* __restrict v = values + begin;
+        for (int64_t i = 0; i < n; ++i) mark[i] = 1;
+        for (int m = 0; m < count; ++m) {
+          const T wanted = members[m];
+          for (int64_t i = 0; i < n; ++i) mark[i] &= static_cast<uint8_t>(v[i] != wanted);
+        }
+      });
 }
 
 constexpr Kernels kTable = {
-    range<int8_t>,  range<int16_t>,  range<int32_t>,  range<int64_t>, range<uint8_t>, range<uint16_t>, range<uint32_t>,
-    range<uint64_t>, range<float>,   range<double>,   not_null,       length,         code_points,     pattern,
-    short_members,  members_of<int32_t>, members_of<int64_t>,
+    range<int8_t>,       range<int16_t>,  range<int32_t>,  range<int64_t>,
+    range<uint8_t>,      range<uint16_t>, range<uint32_t>, range<uint64_t>,
+    range<float>,        range<double>,   not_null,        length,
+    code_points,         pattern,         short_members,   members_of<int32_t>,
+    members_of<int64_t>,
 };
 
 #undef RUNINK_INLINE

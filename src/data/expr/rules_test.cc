@@ -48,10 +48,11 @@ void expect_same(const RulePtr& rule, const Column& column, const std::string& w
     rule->check(column, failed.data(), 0x08);
     for (int64_t i = 0; i < column.length; ++i) {
       const uint8_t wanted = rule->passes(column, i) ? 0x41 : 0x49;
-      ASSERT_EQ(failed[static_cast<size_t>(i)], wanted)
-          << what << " " << rule->text() << " row " << i << " of " << column.length << " at " << vector_level_name(level);
+      ASSERT_EQ(failed[static_cast<size_t>(i)], wanted) << what << " " << rule->text() << " row " << i << " of "
+                                                        << column.length << " at " << vector_level_name(level);
     }
-    for (size_t i = static_cast<size_t>(column.length); i < failed.size(); ++i) ASSERT_EQ(failed[i], 0x41) << "beyond the rows";
+    for (size_t i = static_cast<size_t>(column.length); i < failed.size(); ++i)
+      ASSERT_EQ(failed[i], 0x41) << "beyond the rows";
   }
 }
 
@@ -82,7 +83,9 @@ Column numbers(TypeId id, int64_t rows, double null_share, std::mt19937_64& rand
 
 template <typename T>
 void check_ranges(TypeId id, std::mt19937_64& random) {
-  const auto value = [](int v) { return std::is_floating_point_v<T> ? Value(static_cast<double>(v)) : Value(static_cast<int64_t>(v)); };
+  const auto value = [](int v) {
+    return std::is_floating_point_v<T> ? Value(static_cast<double>(v)) : Value(static_cast<int64_t>(v));
+  };
   for (const int64_t rows : sizes()) {
     for (const double nulls : {0.0, 0.3}) {
       const Column column = numbers<T>(id, rows, nulls, random);
@@ -113,7 +116,8 @@ TEST(Rules, RangesOfEveryType) {
 
 TEST(Rules, RangesIncludeTheirEndsAndNaNIsOutside) {
   const auto rule = must(rule_range(TypeId::kFloat64, Value(0.0), Value(1.0)));
-  const Column column = columnar::make_column(TypeId::kFloat64, {Value(0.0), Value(1.0), Value(std::nan("")), Value(), Value(1.0000001)});
+  const Column column =
+      columnar::make_column(TypeId::kFloat64, {Value(0.0), Value(1.0), Value(std::nan("")), Value(), Value(1.0000001)});
   std::vector<uint8_t> failed(5, 0);
   rule->check(column, failed.data());
   EXPECT_EQ(failed, (std::vector<uint8_t>{0, 0, 1, 0, 1}));
@@ -123,8 +127,9 @@ TEST(Rules, DecimalRange) {
   const DataType type = DataType::decimal(12, 2);
   const auto rule = must(rule_range(type, Value(columnar::int128{100}), Value(int64_t{2})));
   EXPECT_EQ(rule->text(), "range(1.00, 2.00)");
-  const Column column = columnar::make_column(
-      type, {Value(columnar::int128{100}), Value(columnar::int128{200}), Value(columnar::int128{201}), Value(), Value(columnar::int128{99})});
+  const Column column =
+      columnar::make_column(type, {Value(columnar::int128{100}), Value(columnar::int128{200}),
+                                   Value(columnar::int128{201}), Value(), Value(columnar::int128{99})});
   std::vector<uint8_t> failed(5, 0);
   rule->check(column, failed.data());
   EXPECT_EQ(failed, (std::vector<uint8_t>{0, 0, 1, 0, 1}));
@@ -168,8 +173,10 @@ TEST(Rules, NotNull) {
 }
 
 // Texts that follow `good` often, and are broken in some way else.
-Column texts(int64_t rows, double null_share, double broken_share, const std::vector<std::string>& good, std::mt19937_64& random) {
-  static const std::vector<std::string> kPieces = {"", "a", "A", "é", "漢", "1", "-", " ", "zz", "_", "\n", "Z9", "longer than eight bytes"};
+Column texts(int64_t rows, double null_share, double broken_share, const std::vector<std::string>& good,
+             std::mt19937_64& random) {
+  static const std::vector<std::string> kPieces = {
+      "", "a", "A", "é", "漢", "1", "-", " ", "zz", "_", "\n", "Z9", "longer than eight bytes"};
   ColumnBuilder out(TypeId::kString);
   std::uniform_real_distribution<double> chance(0, 1);
   for (int64_t i = 0; i < rows; ++i) {
@@ -181,8 +188,12 @@ Column texts(int64_t rows, double null_share, double broken_share, const std::ve
     if (chance(random) < broken_share) {
       const std::string& piece = kPieces[random() % kPieces.size()];
       switch (random() % 3) {
-        case 0: text += piece; break;
-        case 1: text = piece; break;
+        case 0:
+          text += piece;
+          break;
+        case 1:
+          text = piece;
+          break;
         default:
           if (!text.empty()) text[random() % text.size()] = piece.empty() ? 'x' : piece[0] < 0 ? '?' : piece[0];
       }
@@ -206,8 +217,9 @@ TEST(Rules, Lengths) {
   const Column one = columnar::make_column(TypeId::kString, {Value(std::string("Zürich")), Value(std::string("漢字"))});
   EXPECT_TRUE(must(rule_length(TypeId::kString, 6, 6))->passes(one, 0));
   EXPECT_TRUE(must(rule_length(TypeId::kString, 2, 2))->passes(one, 1));
-  const Column lists = columnar::make_column(DataType::list(TypeId::kInt32),
-                                             {Value(std::vector<Value>{int64_t{1}, int64_t{2}}), Value(std::vector<Value>{}), Value()});
+  const Column lists =
+      columnar::make_column(DataType::list(TypeId::kInt32),
+                            {Value(std::vector<Value>{int64_t{1}, int64_t{2}}), Value(std::vector<Value>{}), Value()});
   const auto rule = must(rule_length(lists.type, 1, 2));
   EXPECT_TRUE(rule->passes(lists, 0));
   EXPECT_FALSE(rule->passes(lists, 1));
@@ -217,18 +229,22 @@ TEST(Rules, Lengths) {
 
 TEST(Rules, MembersOfTexts) {
   std::mt19937_64 random(5);
-  const std::vector<Value> few = {Value(std::string("economy")), Value(std::string("business")), Value(std::string("")), Value(std::string("N/A"))};
+  const std::vector<Value> few = {Value(std::string("economy")), Value(std::string("business")), Value(std::string("")),
+                                  Value(std::string("N/A"))};
   std::vector<Value> many, longer = few;
   for (int i = 0; i < 40; ++i) many.push_back(Value("label" + std::to_string(i)));
   longer.push_back(Value(std::string("longer than eight")));
   for (const int64_t rows : sizes()) {
-    const Column column = texts(rows, 0.1, 0.1, {"economy", "business", "", "N/A", "label7", "longer than eight", "econom", "businessy"}, random);
+    const Column column =
+        texts(rows, 0.1, 0.1, {"economy", "business", "", "N/A", "label7", "longer than eight", "econom", "businessy"},
+              random);
     expect_same(must(rule_one_of(TypeId::kString, few)), column, "few short");
     expect_same(must(rule_one_of(TypeId::kString, many)), column, "many");
     expect_same(must(rule_one_of(TypeId::kString, longer)), column, "long");
   }
   const auto rule = must(rule_one_of(TypeId::kString, few));
-  const Column one = columnar::make_column(TypeId::kString, {Value(std::string("N/A")), Value(std::string("N/A\0", 4)), Value(std::string())});
+  const Column one = columnar::make_column(
+      TypeId::kString, {Value(std::string("N/A")), Value(std::string("N/A\0", 4)), Value(std::string())});
   EXPECT_TRUE(rule->passes(one, 0));
   EXPECT_FALSE(rule->passes(one, 1)) << "a NUL behind is another text";
   expect_same(rule, one, "NUL");
@@ -240,11 +256,16 @@ TEST(Rules, MembersOfNumbers) {
   for (int64_t i = 0; i < 90; i += 2) many.push_back(Value(i));
   for (const int64_t rows : sizes()) {
     for (const auto& members : {few, many}) {
-      expect_same(must(rule_one_of(TypeId::kInt32, members)), numbers<int32_t>(TypeId::kInt32, rows, 0.1, random), "int32");
-      expect_same(must(rule_one_of(TypeId::kInt64, members)), numbers<int64_t>(TypeId::kInt64, rows, 0.1, random), "int64");
-      expect_same(must(rule_one_of(TypeId::kUInt8, members)), numbers<uint8_t>(TypeId::kUInt8, rows, 0.1, random), "uint8");
-      expect_same(must(rule_one_of(TypeId::kFloat64, members)), numbers<double>(TypeId::kFloat64, rows, 0.1, random), "float64");
-      expect_same(must(rule_one_of(TypeId::kDate, members)), numbers<int32_t>(TypeId::kDate, rows, 0.1, random), "date");
+      expect_same(must(rule_one_of(TypeId::kInt32, members)), numbers<int32_t>(TypeId::kInt32, rows, 0.1, random),
+                  "int32");
+      expect_same(must(rule_one_of(TypeId::kInt64, members)), numbers<int64_t>(TypeId::kInt64, rows, 0.1, random),
+                  "int64");
+      expect_same(must(rule_one_of(TypeId::kUInt8, members)), numbers<uint8_t>(TypeId::kUInt8, rows, 0.1, random),
+                  "uint8");
+      expect_same(must(rule_one_of(TypeId::kFloat64, members)), numbers<double>(TypeId::kFloat64, rows, 0.1, random),
+                  "float64");
+      expect_same(must(rule_one_of(TypeId::kDate, members)), numbers<int32_t>(TypeId::kDate, rows, 0.1, random),
+                  "date");
     }
   }
   const DataType cabin = DataType::enumeration({"economy", "business", "first"});
@@ -335,8 +356,10 @@ TEST(Rules, PatternsTakeTheExpectedWay) {
 // Patterns made at random of what the simplifier reads, on texts made of the same letters.
 TEST(Rules, RandomPatternsMeanWhatRe2Says) {
   std::mt19937_64 random(8);
-  static const std::vector<std::string> kAtoms = {"a", "b", "[ab]", "[a-c]", "[c-f0-3]", "\\d", "\\w", "\\.", "x", "[a-b-]", "[^a]", ".", "(a|b)", "\\s"};
-  static const std::vector<std::string> kRepeats = {"", "", "", "?", "*", "+", "{2}", "{1,3}", "{0,2}", "{2,}", "+?", "{0}"};
+  static const std::vector<std::string> kAtoms = {"a",   "b", "[ab]",   "[a-c]", "[c-f0-3]", "\\d",   "\\w",
+                                                  "\\.", "x", "[a-b-]", "[^a]",  ".",        "(a|b)", "\\s"};
+  static const std::vector<std::string> kRepeats = {"",    "",      "",      "?",    "*",  "+",
+                                                    "{2}", "{1,3}", "{0,2}", "{2,}", "+?", "{0}"};
   static const char kLetters[] = "abcdefx0123.- \n";
   int simple = 0;
   for (int round = 0; round < 3000; ++round) {
@@ -365,7 +388,8 @@ TEST(Rules, RandomPatternsMeanWhatRe2Says) {
 }
 
 TEST(Rules, Texts) {
-  EXPECT_EQ(must(rule_range(TypeId::kInt32, Value(int64_t{-1440}), Value(int64_t{4320})))->text(), "range(-1440, 4320)");
+  EXPECT_EQ(must(rule_range(TypeId::kInt32, Value(int64_t{-1440}), Value(int64_t{4320})))->text(),
+            "range(-1440, 4320)");
   EXPECT_EQ(must(rule_range(TypeId::kDate, Value(int64_t{0}), std::nullopt))->text(), "min(\"1970-01-01\")");
   EXPECT_EQ(must(rule_length(TypeId::kString, 3, 3))->text(), "length(3)");
   EXPECT_EQ(must(rule_length(TypeId::kString, 1, 40))->text(), "length(1, 40)");

@@ -38,7 +38,8 @@ class TextMembers : public RuleKernel {
   }
   void check(const Column& column, uint8_t* failed, uint8_t bit) const override {
     if (use_words_) {
-      rule_kernels().short_members({column.offset_data(), column.values->data()}, column.length, short_, marks_of(column, failed, bit));
+      rule_kernels().short_members({column.offset_data(), column.values->data()}, column.length, short_,
+                                   marks_of(column, failed, bit));
       return;
     }
     for (int64_t i = 0; i < column.length; ++i) {
@@ -55,7 +56,8 @@ class TextMembers : public RuleKernel {
   bool use_words_ = false;
 };
 
-// --- classes -----------------------------------------------------------------------------------------------------------
+// --- classes
+// -----------------------------------------------------------------------------------------------------------
 
 using Ranges = std::vector<std::pair<int, int>>;
 
@@ -101,7 +103,8 @@ bool fill_tables(const std::vector<std::bitset<256>>& positions, rules::ClassPat
 // A sequence of fixed length, or one class repeated.
 std::optional<rules::ClassPattern> vector_pattern(const std::vector<ClassItem>& items) {
   rules::ClassPattern out;
-  if (items.size() == 1 && (items[0].most != items[0].least || items[0].least > rules::kMaxPeriod || items[0].least == 0)) {
+  if (items.size() == 1 &&
+      (items[0].most != items[0].least || items[0].least > rules::kMaxPeriod || items[0].least == 0)) {
     if (!fill_tables({items[0].bytes}, &out)) return std::nullopt;
     out.run = true;
     out.least = items[0].least;
@@ -110,7 +113,8 @@ std::optional<rules::ClassPattern> vector_pattern(const std::vector<ClassItem>& 
   }
   std::vector<std::bitset<256>> positions;
   for (const auto& item : items) {
-    if (item.least != item.most || positions.size() + static_cast<size_t>(item.least) > rules::kMaxPeriod) return std::nullopt;
+    if (item.least != item.most || positions.size() + static_cast<size_t>(item.least) > rules::kMaxPeriod)
+      return std::nullopt;
     positions.insert(positions.end(), static_cast<size_t>(item.least), item.bytes);
   }
   if (positions.empty() || !fill_tables(positions, &out)) return std::nullopt;
@@ -133,12 +137,14 @@ bool matches_items(const std::vector<ClassItem>& items, std::string_view text) {
 
 class ClassRule : public RuleKernel {
  public:
-  ClassRule(std::vector<ClassItem> items, std::string text) : items_(std::move(items)), vector_(vector_pattern(items_)) {
+  ClassRule(std::vector<ClassItem> items, std::string text)
+      : items_(std::move(items)), vector_(vector_pattern(items_)) {
     text_ = std::move(text);
   }
   void check(const Column& column, uint8_t* failed, uint8_t bit) const override {
     if (vector_) {
-      rule_kernels().pattern({column.offset_data(), column.values->data()}, column.length, *vector_, marks_of(column, failed, bit));
+      rule_kernels().pattern({column.offset_data(), column.values->data()}, column.length, *vector_,
+                             marks_of(column, failed, bit));
       return;
     }
     for (int64_t i = 0; i < column.length; ++i) {
@@ -147,7 +153,9 @@ class ClassRule : public RuleKernel {
   }
 
  private:
-  bool passes_row(const Column& column, int64_t row) const override { return column.is_null(row) || matches_items(items_, column.text(row)); }
+  bool passes_row(const Column& column, int64_t row) const override {
+    return column.is_null(row) || matches_items(items_, column.text(row));
+  }
   std::vector<ClassItem> items_;
   std::optional<rules::ClassPattern> vector_;
 };
@@ -165,14 +173,17 @@ class RegexRule : public RuleKernel {
   bool matches(std::string_view text) const {
     return re_->Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), re2::RE2::ANCHOR_BOTH, nullptr, 0);
   }
-  bool passes_row(const Column& column, int64_t row) const override { return column.is_null(row) || matches(column.text(row)); }
+  bool passes_row(const Column& column, int64_t row) const override {
+    return column.is_null(row) || matches(column.text(row));
+  }
   std::unique_ptr<re2::RE2> re_;
 };
 
 constexpr size_t kMaxPatternBytes = 4096;
 
 Result<std::unique_ptr<re2::RE2>> compile(std::string_view pattern) {
-  if (pattern.size() > kMaxPatternBytes) return invalid_argument("a pattern has at most {} bytes, this one has {}", kMaxPatternBytes, pattern.size());
+  if (pattern.size() > kMaxPatternBytes)
+    return invalid_argument("a pattern has at most {} bytes, this one has {}", kMaxPatternBytes, pattern.size());
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(kRegexMemoryBytes);
@@ -192,7 +203,8 @@ RulePtr make_text_members(const std::vector<std::string>& members, std::string t
 
 Result<RulePtr> rule_pattern(const DataType& type, std::string_view pattern, bool allow_tables) {
   if (type.id() != TypeId::kString && type.id() != TypeId::kJson) {
-    return invalid_argument("a pattern does not go with {}", type.to_string()).with_hint("patterns look at texts: string");
+    return invalid_argument("a pattern does not go with {}", type.to_string())
+        .with_hint("patterns look at texts: string");
   }
   auto re = RUNINK_TRY(compile(pattern));
   std::string text = fmt::format("pattern({})", json_quote(pattern));

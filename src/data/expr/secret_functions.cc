@@ -1,5 +1,5 @@
-// Functions that make a value safe to show: mask, hash, tokenise. sha256 is a plain digest and protects nothing that can
-// be guessed, so it does not remove the mark of pii.
+// Functions that make a value safe to show: mask, hash, tokenise. sha256 is a plain digest and protects nothing that
+// can be guessed, so it does not remove the mark of pii.
 #include "data/expr/functions.h"
 #include "data/expr/kernel.h"
 #include "data/expr/mask.h"
@@ -69,7 +69,8 @@ bool prepare_mask(Binding& binding) {
   if (!name) return false;
   Result<MaskMethod> method = MaskMethod::parse(*name);
   if (!method.ok()) return binding.fail(method.status().message(), method.status().hint(), 1);
-  if (binding.args[0]->type.id() == TypeId::kBytes) return binding.fail("bytes have no characters to show some of", "write mask(x)", 0);
+  if (binding.args[0]->type.id() == TypeId::kBytes)
+    return binding.fail("bytes have no characters to show some of", "write mask(x)", 0);
   if (!as_text(binding)) return false;
   binding.state = std::make_shared<MaskMethod>(*method);
   binding.args.resize(1);
@@ -80,15 +81,28 @@ bool prepare_mask(Binding& binding) {
 
 void define_secret_functions(std::vector<Definition>& out) {
   const char* kGroup = "protection";
-  out.push_back({"mask", kGroup, "The value masked: wholly, or by a method (\"last4\", \"first2\", \"email\", \"length\").", "mask(passport, \"last4\")",
+  out.push_back({"mask",
+                 kGroup,
+                 "The value masked: wholly, or by a method (\"last4\", \"first2\", \"email\", \"length\").",
+                 "mask(passport, \"last4\")",
                  {{"mask(value: any) -> string", mask, kHides, prepare_mask_all},
                   {"mask(value: any, method: string) -> string", mask, kHides | kCanFail, prepare_mask}}});
-  out.push_back({"hash", kGroup, "64 hexadecimal digits, equal for equal values, keyed with the project's secret (HMAC-SHA-256).", "hash(passport)",
+  out.push_back({"hash",
+                 kGroup,
+                 "64 hexadecimal digits, equal for equal values, keyed with the project's secret (HMAC-SHA-256).",
+                 "hash(passport)",
                  {{"hash(value: any) -> string", hash, kHides | kUsesKey | kCanFail, as_text}}});
-  out.push_back({"tokenise", kGroup, "A short token, equal for equal values, keyed with the project's secret.", "tokenise(email)",
+  out.push_back({"tokenise",
+                 kGroup,
+                 "A short token, equal for equal values, keyed with the project's secret.",
+                 "tokenise(email)",
                  {{"tokenise(value: any) -> string", tokenise, kHides | kUsesKey | kCanFail, as_text}}});
-  out.push_back({"sha256", kGroup, "64 hexadecimal digits of the plain digest. It can be undone by guessing: protect people with hash().", "sha256(document)",
-                 {{"sha256(text: string) -> string", sha256, kCanFail}, {"sha256(data: bytes) -> string", sha256, kCanFail}}});
+  out.push_back(
+      {"sha256",
+       kGroup,
+       "64 hexadecimal digits of the plain digest. It can be undone by guessing: protect people with hash().",
+       "sha256(document)",
+       {{"sha256(text: string) -> string", sha256, kCanFail}, {"sha256(data: bytes) -> string", sha256, kCanFail}}});
 }
 
 }  // namespace runink::expr

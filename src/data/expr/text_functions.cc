@@ -111,10 +111,14 @@ void concat(const Node& node, const Arg* args, Frame& frame, Column* out) {
   }
   char* to = reinterpret_cast<char*>(out->values->data());
   switch (count) {
-    case 2: return copy_parts<2>(parts.data(), count, rows, to);
-    case 3: return copy_parts<3>(parts.data(), count, rows, to);
-    case 4: return copy_parts<4>(parts.data(), count, rows, to);
-    default: return copy_parts<0>(parts.data(), count, rows, to);
+    case 2:
+      return copy_parts<2>(parts.data(), count, rows, to);
+    case 3:
+      return copy_parts<3>(parts.data(), count, rows, to);
+    case 4:
+      return copy_parts<4>(parts.data(), count, rows, to);
+    default:
+      return copy_parts<0>(parts.data(), count, rows, to);
   }
 }
 
@@ -157,13 +161,15 @@ void change_case(const Node& node, const Arg* args, Frame& frame, Column* out) {
   });
 }
 
-// --- lengths and pieces ------------------------------------------------------------------------------------------------
+// --- lengths and pieces
+// ------------------------------------------------------------------------------------------------
 
 void length_of_text(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Column& column = *args[0].column;
   if (!args[0].constant && column_is_ascii(column)) {
     const int32_t* o = column.offset_data();
-    return map_all<int64_t>(node, args, 1, frame, out, [&](int64_t i) { return static_cast<int64_t>(o[i + 1] - o[i]); });
+    return map_all<int64_t>(node, args, 1, frame, out,
+                            [&](int64_t i) { return static_cast<int64_t>(o[i + 1] - o[i]); });
   }
   const Texts v(args[0]);
   map_all<int64_t>(node, args, 1, frame, out, [&](int64_t i) { return static_cast<int64_t>(count_code_points(v[i])); });
@@ -347,7 +353,8 @@ void reverse(const Node& node, const Arg* args, Frame& frame, Column* out) {
 
 void starts(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Texts v(args[0]), part(args[1]);
-  map_all<uint8_t>(node, args, 2, frame, out, [&](int64_t i) { return static_cast<uint8_t>(v[i].starts_with(part[i])); });
+  map_all<uint8_t>(node, args, 2, frame, out,
+                   [&](int64_t i) { return static_cast<uint8_t>(v[i].starts_with(part[i])); });
 }
 void ends(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Texts v(args[0]), part(args[1]);
@@ -392,11 +399,12 @@ bool bind_concat(Binding& binding) {
   std::string error, help;
   for (size_t i = 0; i < binding.args.size(); ++i) {
     NodePtr arg = binding.args[i];
-    if (arg->type.id() == TypeId::kNull || arg->type.id() == TypeId::kEnum) arg = make_cast(arg, TypeId::kString, false, &error, &help);
+    if (arg->type.id() == TypeId::kNull || arg->type.id() == TypeId::kEnum)
+      arg = make_cast(arg, TypeId::kString, false, &error, &help);
     if (!arg) return binding.fail(error, help, static_cast<int>(i));
     if (arg->type.id() != TypeId::kString) {
-      return binding.fail(fmt::format("a text was expected, not {}", a_type(arg->type)), "write string(x) to make a text of it",
-                          static_cast<int>(i));
+      return binding.fail(fmt::format("a text was expected, not {}", a_type(arg->type)),
+                          "write string(x) to make a text of it", static_cast<int>(i));
     }
     // a + b + c is one node that copies each text once.
     if (arg->kind == Node::Kind::kCall && arg->kernel == concat) {
@@ -414,47 +422,117 @@ bool bind_concat(Binding& binding) {
 
 void define_text_functions(std::vector<Definition>& out) {
   const char* kGroup = "text";
-  out.push_back({"concat", kGroup, "The texts one after the other; null if one of them is null. The same as +.", "concat(origin, \"-\", destination)",
-                 {{"concat(text: string, …) -> string"}}, bind_concat_call});
-  out.push_back({"lower", kGroup, "In lower-case letters (Unicode, one code point for one).", "lower(email)",
+  out.push_back({"concat",
+                 kGroup,
+                 "The texts one after the other; null if one of them is null. The same as +.",
+                 "concat(origin, \"-\", destination)",
+                 {{"concat(text: string, …) -> string"}},
+                 bind_concat_call});
+  out.push_back({"lower",
+                 kGroup,
+                 "In lower-case letters (Unicode, one code point for one).",
+                 "lower(email)",
                  {{"lower(text: string) -> string", change_case<false>, kCanFail}}});
-  out.push_back({"upper", kGroup, "In upper-case letters (Unicode, one code point for one).", "upper(origin)",
+  out.push_back({"upper",
+                 kGroup,
+                 "In upper-case letters (Unicode, one code point for one).",
+                 "upper(origin)",
                  {{"upper(text: string) -> string", change_case<true>, kCanFail}}});
-  out.push_back({"length", kGroup, "How many code points a text has, or how many bytes.", "length(name) <= 40",
+  out.push_back({"length",
+                 kGroup,
+                 "How many code points a text has, or how many bytes.",
+                 "length(name) <= 40",
                  {{"length(text: string) -> int64", length_of_text},
                   {"length(data: bytes) -> int64", length_in_bytes},
                   {"length(json: json) -> int64", length_of_text}}});
-  out.push_back({"trim", kGroup, "Without white space (space, tab, line breaks) at both ends.", "trim(name)",
+  out.push_back({"trim",
+                 kGroup,
+                 "Without white space (space, tab, line breaks) at both ends.",
+                 "trim(name)",
                  {{"trim(text: string) -> string", trimmed<true, true>}}});
-  out.push_back({"trim_start", kGroup, "Without white space at the start.", "trim_start(name)",
+  out.push_back({"trim_start",
+                 kGroup,
+                 "Without white space at the start.",
+                 "trim_start(name)",
                  {{"trim_start(text: string) -> string", trimmed<true, false>}}});
-  out.push_back({"trim_end", kGroup, "Without white space at the end.", "trim_end(name)",
+  out.push_back({"trim_end",
+                 kGroup,
+                 "Without white space at the end.",
+                 "trim_end(name)",
                  {{"trim_end(text: string) -> string", trimmed<false, true>}}});
-  out.push_back({"substring", kGroup,
-                 "The part from a position on (counted from 1, or from the end when negative), of at most `count` code points.",
-                 "substring(code, 2, 3)",
-                 {{"substring(text: string, start: int64) -> string", substring, kCanFail},
-                  {"substring(text: string, start: int64, count: int64) -> string", substring, kCanFail}}});
-  out.push_back({"left", kGroup, "The first code points.", "left(origin, 2)", {{"left(text: string, count: int64) -> string", left_part, kCanFail}}});
-  out.push_back({"right", kGroup, "The last code points.", "right(code, 4)", {{"right(text: string, count: int64) -> string", right_part, kCanFail}}});
-  out.push_back({"split_part", kGroup, "The n-th part (counted from 1) between separators; null when there are fewer.", "split_part(email, \"@\", 2)",
-                 {{"split_part(text: string, separator: string, n: int64) -> string", split_part, kCanFail | kMakesNull}}});
-  out.push_back({"replace", kGroup, "With every occurrence of a part replaced.", "replace(phone, \" \", \"\")",
+  out.push_back(
+      {"substring",
+       kGroup,
+       "The part from a position on (counted from 1, or from the end when negative), of at most `count` code points.",
+       "substring(code, 2, 3)",
+       {{"substring(text: string, start: int64) -> string", substring, kCanFail},
+        {"substring(text: string, start: int64, count: int64) -> string", substring, kCanFail}}});
+  out.push_back({"left",
+                 kGroup,
+                 "The first code points.",
+                 "left(origin, 2)",
+                 {{"left(text: string, count: int64) -> string", left_part, kCanFail}}});
+  out.push_back({"right",
+                 kGroup,
+                 "The last code points.",
+                 "right(code, 4)",
+                 {{"right(text: string, count: int64) -> string", right_part, kCanFail}}});
+  out.push_back(
+      {"split_part",
+       kGroup,
+       "The n-th part (counted from 1) between separators; null when there are fewer.",
+       "split_part(email, \"@\", 2)",
+       {{"split_part(text: string, separator: string, n: int64) -> string", split_part, kCanFail | kMakesNull}}});
+  out.push_back({"replace",
+                 kGroup,
+                 "With every occurrence of a part replaced.",
+                 "replace(phone, \" \", \"\")",
                  {{"replace(text: string, part: string, instead: string) -> string", replace_all, kCanFail}}});
-  out.push_back({"lpad", kGroup, "Filled up at the left to a length; longer texts stay as they are.", "lpad(number, 6, \"0\")",
+  out.push_back({"lpad",
+                 kGroup,
+                 "Filled up at the left to a length; longer texts stay as they are.",
+                 "lpad(number, 6, \"0\")",
                  {{"lpad(text: string, length: int64, fill: string) -> string", pad<true>, kCanFail}}});
-  out.push_back({"rpad", kGroup, "Filled up at the right to a length; longer texts stay as they are.", "rpad(name, 20, \".\")",
+  out.push_back({"rpad",
+                 kGroup,
+                 "Filled up at the right to a length; longer texts stay as they are.",
+                 "rpad(name, 20, \".\")",
                  {{"rpad(text: string, length: int64, fill: string) -> string", pad<false>, kCanFail}}});
-  out.push_back({"repeat", kGroup, "The text several times.", "repeat(\"ab\", 3)", {{"repeat(text: string, times: int64) -> string", repeat, kCanFail}}});
-  out.push_back({"reverse", kGroup, "The code points in reverse order.", "reverse(code)", {{"reverse(text: string) -> string", reverse}}});
-  out.push_back({"starts_with", kGroup, "Whether the text starts so.", "starts_with(code, \"US\")",
+  out.push_back({"repeat",
+                 kGroup,
+                 "The text several times.",
+                 "repeat(\"ab\", 3)",
+                 {{"repeat(text: string, times: int64) -> string", repeat, kCanFail}}});
+  out.push_back({"reverse",
+                 kGroup,
+                 "The code points in reverse order.",
+                 "reverse(code)",
+                 {{"reverse(text: string) -> string", reverse}}});
+  out.push_back({"starts_with",
+                 kGroup,
+                 "Whether the text starts so.",
+                 "starts_with(code, \"US\")",
                  {{"starts_with(text: string, start: string) -> bool", starts}}});
-  out.push_back({"ends_with", kGroup, "Whether the text ends so.", "ends_with(file, \".csv\")",
+  out.push_back({"ends_with",
+                 kGroup,
+                 "Whether the text ends so.",
+                 "ends_with(file, \".csv\")",
                  {{"ends_with(text: string, end: string) -> bool", ends}}});
-  out.push_back({"position", kGroup, "Where a part first occurs, counted from 1; 0 when it does not.", "position(email, \"@\")",
+  out.push_back({"position",
+                 kGroup,
+                 "Where a part first occurs, counted from 1; 0 when it does not.",
+                 "position(email, \"@\")",
                  {{"position(text: string, part: string) -> int64", position}}});
-  out.push_back({"to_base64", kGroup, "Bytes as base64 text.", "to_base64(payload)", {{"to_base64(data: bytes) -> string", to_base64, kCanFail}}});
-  out.push_back({"from_base64", kGroup, "The bytes of a base64 text.", "from_base64(text)", {{"from_base64(text: string) -> bytes", from_base64, kCanFail}}});
+  out.push_back({"to_base64",
+                 kGroup,
+                 "Bytes as base64 text.",
+                 "to_base64(payload)",
+                 {{"to_base64(data: bytes) -> string", to_base64, kCanFail}}});
+  out.push_back({"from_base64",
+                 kGroup,
+                 "The bytes of a base64 text.",
+                 "from_base64(text)",
+                 {{"from_base64(text: string) -> bytes", from_base64, kCanFail}}});
 }
 
 }  // namespace runink::expr

@@ -1,4 +1,5 @@
-// Functions of dates, times and durations. All calendar arithmetic is proleptic Gregorian, in UTC unless a zone is named.
+// Functions of dates, times and durations. All calendar arithmetic is proleptic Gregorian, in UTC unless a zone is
+// named.
 #include <algorithm>
 #include <array>
 
@@ -27,14 +28,17 @@ int64_t time_of_day(int64_t micros) { return micros - floor_divide(micros, kDay)
 // Null rows hold any number; the calendar is computed only for days it has.
 int32_t clamp_day(int64_t day) { return static_cast<int32_t>(std::clamp<int64_t>(day, kFirstDay, kLastDay)); }
 
-// --- parts -----------------------------------------------------------------------------------------------------------------
+// --- parts
+// -----------------------------------------------------------------------------------------------------------------
 
 int64_t year_of(int32_t day) { return columnar::civil_from_days(day).year; }
 int64_t quarter_of(int32_t day) { return (columnar::civil_from_days(day).month + 2) / 3; }
 int64_t month_of(int32_t day) { return columnar::civil_from_days(day).month; }
 int64_t day_of_month(int32_t day) { return columnar::civil_from_days(day).day; }
 int64_t day_of_week(int32_t day) { return ((day + 3) % 7 + 7) % 7 + 1; }  // 1970-01-01 was a Thursday, 4
-int64_t day_of_year(int32_t day) { return day - columnar::days_from_civil(columnar::civil_from_days(day).year, 1, 1) + 1; }
+int64_t day_of_year(int32_t day) {
+  return day - columnar::days_from_civil(columnar::civil_from_days(day).year, 1, 1) + 1;
+}
 // ISO 8601: the week that has the year's first Thursday is the first.
 int64_t week_of(int32_t day) {
   const int32_t thursday = day - static_cast<int32_t>(day_of_week(day)) + 4;
@@ -58,10 +62,12 @@ void part_of_clock(const Node& node, const Arg* args, Frame& frame, Column* out)
   map_all<int64_t>(node, args, 1, frame, out, [&](int64_t i) { return time_of_day(v[i]) / unit % modulo; });
 }
 
-// --- units -------------------------------------------------------------------------------------------------------------------
+// --- units
+// -------------------------------------------------------------------------------------------------------------------
 
 enum class Unit { kYear, kQuarter, kMonth, kWeek, kDay, kHour, kMinute, kSecond, kMillisecond };
-constexpr std::array<std::string_view, 9> kUnits = {"year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond"};
+constexpr std::array<std::string_view, 9> kUnits = {"year", "quarter", "month",  "week",       "day",
+                                                    "hour", "minute",  "second", "millisecond"};
 constexpr std::array<int64_t, 9> kUnitMicros = {0, 0, 0, 7 * kDay, kDay, kHour, kMinute, kSecond, 1000};
 
 bool prepare_unit(Binding& binding, size_t arg) {
@@ -74,7 +80,8 @@ bool prepare_unit(Binding& binding, size_t arg) {
     const std::vector<std::string> names(kUnits.begin(), kUnits.end());
     const auto near = nearest(word, names);
     return binding.fail(fmt::format("there is no unit {}", json_quote(*name)),
-                        near.empty() ? "units are: " + join(names, ", ") : fmt::format("did you mean \"{}\"?", near[0]), static_cast<int>(arg));
+                        near.empty() ? "units are: " + join(names, ", ") : fmt::format("did you mean \"{}\"?", near[0]),
+                        static_cast<int>(arg));
   }
   binding.state = std::make_shared<Unit>(static_cast<Unit>(found - kUnits.begin()));
   binding.args.resize(arg);
@@ -87,11 +94,16 @@ Unit unit_of(const Node& node) { return *static_cast<const Unit*>(node.state.get
 int32_t truncate_day(int32_t day, Unit unit) {
   const CivilDate civil = columnar::civil_from_days(day);
   switch (unit) {
-    case Unit::kYear: return columnar::days_from_civil(civil.year, 1, 1);
-    case Unit::kQuarter: return columnar::days_from_civil(civil.year, (civil.month - 1u) / 3 * 3 + 1, 1);
-    case Unit::kMonth: return columnar::days_from_civil(civil.year, civil.month, 1);
-    case Unit::kWeek: return day - static_cast<int32_t>(day_of_week(day)) + 1;
-    default: return day;
+    case Unit::kYear:
+      return columnar::days_from_civil(civil.year, 1, 1);
+    case Unit::kQuarter:
+      return columnar::days_from_civil(civil.year, (civil.month - 1u) / 3 * 3 + 1, 1);
+    case Unit::kMonth:
+      return columnar::days_from_civil(civil.year, civil.month, 1);
+    case Unit::kWeek:
+      return day - static_cast<int32_t>(day_of_week(day)) + 1;
+    default:
+      return day;
   }
 }
 
@@ -135,7 +147,8 @@ void add_days_date(const Node& node, const Arg* args, Frame& frame, Column* out)
   const Values<int64_t> n(args[1]);
   map_checked<int32_t>(node, args, 2, frame, out, [&](int64_t i, int32_t* r) -> const char* {
     int64_t day = 0;
-    if (__builtin_add_overflow(static_cast<int64_t>(v[i]), n[i], &day) || day < kFirstDay || day > kLastDay) return kOutside;
+    if (__builtin_add_overflow(static_cast<int64_t>(v[i]), n[i], &day) || day < kFirstDay || day > kLastDay)
+      return kOutside;
     *r = static_cast<int32_t>(day);
     return nullptr;
   });
@@ -144,8 +157,8 @@ void add_days_timestamp(const Node& node, const Arg* args, Frame& frame, Column*
   const Values<int64_t> v(args[0]), n(args[1]);
   map_checked<int64_t>(node, args, 2, frame, out, [&](int64_t i, int64_t* r) -> const char* {
     int64_t micros = 0;
-    if (__builtin_mul_overflow(n[i], kDay, &micros) || __builtin_add_overflow(v[i], micros, &micros) || micros < kFirstMicros ||
-        micros > kLastMicros) {
+    if (__builtin_mul_overflow(n[i], kDay, &micros) || __builtin_add_overflow(v[i], micros, &micros) ||
+        micros < kFirstMicros || micros > kLastMicros) {
       return kOutside;
     }
     *r = micros;
@@ -155,8 +168,9 @@ void add_days_timestamp(const Node& node, const Arg* args, Frame& frame, Column*
 void add_months_date(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Values<int32_t> v(args[0]);
   const Values<int64_t> n(args[1]);
-  map_checked<int32_t>(node, args, 2, frame, out,
-                       [&](int64_t i, int32_t* r) -> const char* { return add_months_to(clamp_day(v[i]), n[i], r) ? nullptr : kOutside; });
+  map_checked<int32_t>(node, args, 2, frame, out, [&](int64_t i, int32_t* r) -> const char* {
+    return add_months_to(clamp_day(v[i]), n[i], r) ? nullptr : kOutside;
+  });
 }
 void add_months_timestamp(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Values<int64_t> v(args[0]), n(args[1]);
@@ -171,10 +185,13 @@ void add_months_timestamp(const Node& node, const Arg* args, Frame& frame, Colum
 // Whole units from the second to the first, toward zero. Months count when their day and time have come.
 int64_t months_between(int64_t later, int64_t earlier) {
   if (later < earlier) return -months_between(earlier, later);
-  const CivilDate a = columnar::civil_from_days(clamp_day(day_of(later))), b = columnar::civil_from_days(clamp_day(day_of(earlier)));
+  const CivilDate a = columnar::civil_from_days(clamp_day(day_of(later))),
+                  b = columnar::civil_from_days(clamp_day(day_of(earlier)));
   int64_t months = (a.year - b.year) * 12LL + a.month - b.month;
   int32_t reached = 0;
-  if (months > 0 && (!add_months_to(clamp_day(day_of(earlier)), months, &reached) || reached * kDay + time_of_day(earlier) > later)) --months;
+  if (months > 0 &&
+      (!add_months_to(clamp_day(day_of(earlier)), months, &reached) || reached * kDay + time_of_day(earlier) > later))
+    --months;
   return months;
 }
 void difference(const Node& node, const Arg* args, Frame& frame, Column* out) {
@@ -189,14 +206,17 @@ void difference(const Node& node, const Arg* args, Frame& frame, Column* out) {
   });
 }
 
-// --- making ------------------------------------------------------------------------------------------------------------------
+// --- making
+// ------------------------------------------------------------------------------------------------------------------
 
 void make_date(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Values<int64_t> year(args[0]), month(args[1]), day(args[2]);
   map_checked<int32_t>(node, args, 3, frame, out, [&](int64_t i, int32_t* r) -> const char* {
     if (year[i] < 1 || year[i] > 9999 || month[i] < 1 || month[i] > 12 || day[i] < 1) return "there is no such date";
-    if (day[i] > columnar::days_in_month(static_cast<int32_t>(year[i]), static_cast<unsigned>(month[i]))) return "there is no such date";
-    *r = columnar::days_from_civil(static_cast<int32_t>(year[i]), static_cast<unsigned>(month[i]), static_cast<unsigned>(day[i]));
+    if (day[i] > columnar::days_in_month(static_cast<int32_t>(year[i]), static_cast<unsigned>(month[i])))
+      return "there is no such date";
+    *r = columnar::days_from_civil(static_cast<int32_t>(year[i]), static_cast<unsigned>(month[i]),
+                                   static_cast<unsigned>(day[i]));
     return nullptr;
   });
 }
@@ -204,13 +224,15 @@ void make_date(const Node& node, const Arg* args, Frame& frame, Column* out) {
 template <int64_t unit>
 void duration_of(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Values<int64_t> v(args[0]);
-  map_checked<int64_t>(node, args, 1, frame, out,
-                       [&](int64_t i, int64_t* r) -> const char* { return __builtin_mul_overflow(v[i], unit, r) ? kOverflow : nullptr; });
+  map_checked<int64_t>(node, args, 1, frame, out, [&](int64_t i, int64_t* r) -> const char* {
+    return __builtin_mul_overflow(v[i], unit, r) ? kOverflow : nullptr;
+  });
 }
 template <int64_t unit>
 void total_of(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Values<int64_t> v(args[0]);
-  map_all<double>(node, args, 1, frame, out, [&](int64_t i) { return static_cast<double>(v[i]) / static_cast<double>(unit); });
+  map_all<double>(node, args, 1, frame, out,
+                  [&](int64_t i) { return static_cast<double>(v[i]) / static_cast<double>(unit); });
 }
 template <int64_t unit>
 void since_epoch(const Node& node, const Arg* args, Frame& frame, Column* out) {
@@ -238,7 +260,8 @@ void today(const Node& node, const Arg*, Frame& frame, Column* out) {
   std::fill_n(out->mutable_data<int32_t>(), frame.rows, day_of(frame.context->now_micros));
 }
 
-// --- text and zones --------------------------------------------------------------------------------------------------------------
+// --- text and zones
+// --------------------------------------------------------------------------------------------------------------
 
 struct Form {
   std::unique_ptr<columnar::TimeFormat> format;
@@ -289,10 +312,15 @@ void parse_time(const Node& node, const Arg* args, Frame& frame, Column* out) {
   map_checked<T>(node, args, 1, frame, out, [&](int64_t i, T* r) -> const char* {
     int64_t value = 0;
     switch (format.parse(v[i], &value)) {
-      case TextError::kOk: *r = static_cast<T>(value); return nullptr;
-      case TextError::kMalformed: return "the text is not in this format";
-      case TextError::kOutOfRange: return "there is no such date or time";
-      case TextError::kInexact: return "more digits than microseconds";
+      case TextError::kOk:
+        *r = static_cast<T>(value);
+        return nullptr;
+      case TextError::kMalformed:
+        return "the text is not in this format";
+      case TextError::kOutOfRange:
+        return "there is no such date or time";
+      case TextError::kInexact:
+        return "more digits than microseconds";
     }
     return nullptr;
   });
@@ -321,8 +349,12 @@ void local_time(const Node& node, const Arg* args, Frame& frame, Column* out) {
 void define_time_functions(std::vector<Definition>& out) {
   const char* kGroup = "time";
   const auto date_part = [&](const char* name, Kernel of_date, Kernel of_timestamp, const char* help) {
-    out.push_back({name, kGroup, help, fmt::format("{}(departure)", name),
-                   {{fmt::format("{}(when: date) -> int64", name), of_date}, {fmt::format("{}(when: timestamp) -> int64", name), of_timestamp}}});
+    out.push_back({name,
+                   kGroup,
+                   help,
+                   fmt::format("{}(departure)", name),
+                   {{fmt::format("{}(when: date) -> int64", name), of_date},
+                    {fmt::format("{}(when: timestamp) -> int64", name), of_timestamp}}});
   };
   date_part("year", part_of_date<year_of>, part_of_timestamp<year_of>, "The year.");
   date_part("quarter", part_of_date<quarter_of>, part_of_timestamp<quarter_of>, "The quarter, 1 to 4.");
@@ -332,33 +364,64 @@ void define_time_functions(std::vector<Definition>& out) {
   date_part("day_of_week", part_of_date<day_of_week>, part_of_timestamp<day_of_week>, "1 for Monday to 7 for Sunday.");
   date_part("day_of_year", part_of_date<day_of_year>, part_of_timestamp<day_of_year>, "The day of the year, 1 to 366.");
   const auto clock_part = [&](const char* name, Kernel kernel, const char* help) {
-    out.push_back({name, kGroup, help, fmt::format("{}(departure)", name),
-                   {{fmt::format("{}(when: timestamp) -> int64", name), kernel}, {fmt::format("{}(when: time) -> int64", name), kernel}}});
+    out.push_back({name,
+                   kGroup,
+                   help,
+                   fmt::format("{}(departure)", name),
+                   {{fmt::format("{}(when: timestamp) -> int64", name), kernel},
+                    {fmt::format("{}(when: time) -> int64", name), kernel}}});
   };
   clock_part("hour", part_of_clock<kHour, 24>, "The hour, 0 to 23.");
   clock_part("minute", part_of_clock<kMinute, 60>, "The minute, 0 to 59.");
   clock_part("second", part_of_clock<kSecond, 60>, "The second, 0 to 59.");
   clock_part("microsecond", part_of_clock<1, kSecond>, "The microseconds after the second, 0 to 999999.");
-  out.push_back({"now", kGroup, "The start of the run, the same for every record.", "now() - 2d", {{"now() -> timestamp", now, kUsesNow}}});
-  out.push_back({"today", kGroup, "The date (UTC) of the start of the run.", "today()", {{"today() -> date", today, kUsesNow}}});
-  out.push_back({"truncate", kGroup, "The start of the year, quarter, month, week (Monday), day, hour, minute or second.", "truncate(departure, \"hour\")",
-                 {{"truncate(when: date, unit: string) -> date", truncate_date, kCanFail, prepare_unit_1},
-                  {"truncate(when: timestamp, unit: string) -> timestamp", truncate_timestamp, kCanFail, prepare_unit_1}}});
-  out.push_back({"difference", kGroup, "How many whole units lie between two times, negative when the first is earlier.",
-                 "difference(arrival, departure, \"minute\")",
-                 {{"difference(later: timestamp, earlier: timestamp, unit: string) -> int64", difference, 0, prepare_unit_2}}});
-  out.push_back({"add_days", kGroup, "So many days later.", "add_days(due, 14)",
+  out.push_back({"now",
+                 kGroup,
+                 "The start of the run, the same for every record.",
+                 "now() - 2d",
+                 {{"now() -> timestamp", now, kUsesNow}}});
+  out.push_back(
+      {"today", kGroup, "The date (UTC) of the start of the run.", "today()", {{"today() -> date", today, kUsesNow}}});
+  out.push_back(
+      {"truncate",
+       kGroup,
+       "The start of the year, quarter, month, week (Monday), day, hour, minute or second.",
+       "truncate(departure, \"hour\")",
+       {{"truncate(when: date, unit: string) -> date", truncate_date, kCanFail, prepare_unit_1},
+        {"truncate(when: timestamp, unit: string) -> timestamp", truncate_timestamp, kCanFail, prepare_unit_1}}});
+  out.push_back(
+      {"difference",
+       kGroup,
+       "How many whole units lie between two times, negative when the first is earlier.",
+       "difference(arrival, departure, \"minute\")",
+       {{"difference(later: timestamp, earlier: timestamp, unit: string) -> int64", difference, 0, prepare_unit_2}}});
+  out.push_back({"add_days",
+                 kGroup,
+                 "So many days later.",
+                 "add_days(due, 14)",
                  {{"add_days(when: date, days: int64) -> date", add_days_date, kCanFail},
                   {"add_days(when: timestamp, days: int64) -> timestamp", add_days_timestamp, kCanFail}}});
-  out.push_back({"add_months", kGroup, "So many months later; the last day of the month where that is shorter.", "add_months(due, 1)",
+  out.push_back({"add_months",
+                 kGroup,
+                 "So many months later; the last day of the month where that is shorter.",
+                 "add_months(due, 1)",
                  {{"add_months(when: date, months: int64) -> date", add_months_date, kCanFail},
                   {"add_months(when: timestamp, months: int64) -> timestamp", add_months_timestamp, kCanFail}}});
-  out.push_back({"make_date", kGroup, "The date of a year, a month and a day.", "make_date(2024, 2, 29)",
+  out.push_back({"make_date",
+                 kGroup,
+                 "The date of a year, a month and a day.",
+                 "make_date(2024, 2, 29)",
                  {{"make_date(year: int64, month: int64, day: int64) -> date", make_date, kCanFail}}});
   const auto durations = [&](const char* name, Kernel make, Kernel total) {
-    out.push_back({name, kGroup, fmt::format("So many {}, as a duration.", name), fmt::format("departure + {}(delay)", name),
+    out.push_back({name,
+                   kGroup,
+                   fmt::format("So many {}, as a duration.", name),
+                   fmt::format("departure + {}(delay)", name),
                    {{fmt::format("{}(count: int64) -> duration", name), make, kCanFail}}});
-    out.push_back({fmt::format("total_{}", name), kGroup, fmt::format("A duration in {}.", name), fmt::format("total_{}(arrival - departure)", name),
+    out.push_back({fmt::format("total_{}", name),
+                   kGroup,
+                   fmt::format("A duration in {}.", name),
+                   fmt::format("total_{}(arrival - departure)", name),
                    {{fmt::format("total_{}(length: duration) -> float64", name), total}}});
   };
   durations("seconds", duration_of<kSecond>, total_of<kSecond>);
@@ -366,25 +429,47 @@ void define_time_functions(std::vector<Definition>& out) {
   durations("hours", duration_of<kHour>, total_of<kHour>);
   durations("days", duration_of<kDay>, total_of<kDay>);
   const auto epochs = [&](const char* name, Kernel to, Kernel from) {
-    out.push_back({fmt::format("epoch_{}", name), kGroup, fmt::format("Whole {} since 1970-01-01T00:00:00Z.", name),
-                   fmt::format("epoch_{}(departure)", name), {{fmt::format("epoch_{}(when: timestamp) -> int64", name), to}}});
-    out.push_back({fmt::format("from_epoch_{}", name), kGroup, fmt::format("The time so many {} after 1970-01-01T00:00:00Z.", name),
-                   fmt::format("from_epoch_{}(created)", name), {{fmt::format("from_epoch_{}(count: int64) -> timestamp", name), from, kCanFail}}});
+    out.push_back({fmt::format("epoch_{}", name),
+                   kGroup,
+                   fmt::format("Whole {} since 1970-01-01T00:00:00Z.", name),
+                   fmt::format("epoch_{}(departure)", name),
+                   {{fmt::format("epoch_{}(when: timestamp) -> int64", name), to}}});
+    out.push_back({fmt::format("from_epoch_{}", name),
+                   kGroup,
+                   fmt::format("The time so many {} after 1970-01-01T00:00:00Z.", name),
+                   fmt::format("from_epoch_{}(created)", name),
+                   {{fmt::format("from_epoch_{}(count: int64) -> timestamp", name), from, kCanFail}}});
   };
   epochs("seconds", since_epoch<kSecond>, from_epoch<kSecond>);
   epochs("millis", since_epoch<1000>, from_epoch<1000>);
   epochs("micros", since_epoch<1>, from_epoch<1>);
-  out.push_back({"format_time", kGroup, "As text in a format of %Y %m %d %H %M %S …, in UTC or in a zone.", "format_time(departure, \"%Y-%m-%d\")",
-                 {{"format_time(when: date, format: string) -> string", format_time<int32_t>, kCanFail, prepare_format},
-                  {"format_time(when: time, format: string) -> string", format_time<int64_t>, kCanFail, prepare_format},
-                  {"format_time(when: timestamp, format: string) -> string", format_time<int64_t>, kCanFail, prepare_format},
-                  {"format_time(when: timestamp, format: string, zone: string) -> string", format_time<int64_t>, kCanFail, prepare_format}}});
-  out.push_back({"parse_time", kGroup, "The time that a text in that format says, in UTC or in a zone.", "parse_time(text, \"%d.%m.%Y %H:%M\", \"Europe/Berlin\")",
-                 {{"parse_time(text: string, format: string) -> timestamp", parse_time<int64_t>, kCanFail, prepare_parse_timestamp},
-                  {"parse_time(text: string, format: string, zone: string) -> timestamp", parse_time<int64_t>, kCanFail, prepare_parse_timestamp}}});
-  out.push_back({"parse_date", kGroup, "The date that a text in that format says.", "parse_date(text, \"%d.%m.%Y\")",
-                 {{"parse_date(text: string, format: string) -> date", parse_time<int32_t>, kCanFail, prepare_parse_date}}});
-  out.push_back({"local_time", kGroup, "The clock on the wall in a zone: hour(local_time(t, \"Europe/Berlin\")) is the hour there.",
+  out.push_back(
+      {"format_time",
+       kGroup,
+       "As text in a format of %Y %m %d %H %M %S …, in UTC or in a zone.",
+       "format_time(departure, \"%Y-%m-%d\")",
+       {{"format_time(when: date, format: string) -> string", format_time<int32_t>, kCanFail, prepare_format},
+        {"format_time(when: time, format: string) -> string", format_time<int64_t>, kCanFail, prepare_format},
+        {"format_time(when: timestamp, format: string) -> string", format_time<int64_t>, kCanFail, prepare_format},
+        {"format_time(when: timestamp, format: string, zone: string) -> string", format_time<int64_t>, kCanFail,
+         prepare_format}}});
+  out.push_back({"parse_time",
+                 kGroup,
+                 "The time that a text in that format says, in UTC or in a zone.",
+                 "parse_time(text, \"%d.%m.%Y %H:%M\", \"Europe/Berlin\")",
+                 {{"parse_time(text: string, format: string) -> timestamp", parse_time<int64_t>, kCanFail,
+                   prepare_parse_timestamp},
+                  {"parse_time(text: string, format: string, zone: string) -> timestamp", parse_time<int64_t>, kCanFail,
+                   prepare_parse_timestamp}}});
+  out.push_back(
+      {"parse_date",
+       kGroup,
+       "The date that a text in that format says.",
+       "parse_date(text, \"%d.%m.%Y\")",
+       {{"parse_date(text: string, format: string) -> date", parse_time<int32_t>, kCanFail, prepare_parse_date}}});
+  out.push_back({"local_time",
+                 kGroup,
+                 "The clock on the wall in a zone: hour(local_time(t, \"Europe/Berlin\")) is the hour there.",
                  "local_time(departure, \"Europe/Berlin\")",
                  {{"local_time(when: timestamp, zone: string) -> timestamp", local_time, kCanFail, prepare_zone}}});
 }

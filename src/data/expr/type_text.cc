@@ -16,22 +16,27 @@ using columnar::TypeId;
 namespace {
 
 constexpr std::array<std::pair<std::string_view, TypeId>, 19> kPlainTypes = {{
-    {"bool", TypeId::kBool},       {"int8", TypeId::kInt8},         {"int16", TypeId::kInt16},
-    {"int32", TypeId::kInt32},     {"int64", TypeId::kInt64},       {"uint8", TypeId::kUInt8},
-    {"uint16", TypeId::kUInt16},   {"uint32", TypeId::kUInt32},     {"uint64", TypeId::kUInt64},
-    {"float32", TypeId::kFloat32}, {"float64", TypeId::kFloat64},   {"string", TypeId::kString},
-    {"bytes", TypeId::kBytes},     {"date", TypeId::kDate},         {"time", TypeId::kTime},
+    {"bool", TypeId::kBool},           {"int8", TypeId::kInt8},         {"int16", TypeId::kInt16},
+    {"int32", TypeId::kInt32},         {"int64", TypeId::kInt64},       {"uint8", TypeId::kUInt8},
+    {"uint16", TypeId::kUInt16},       {"uint32", TypeId::kUInt32},     {"uint64", TypeId::kUInt64},
+    {"float32", TypeId::kFloat32},     {"float64", TypeId::kFloat64},   {"string", TypeId::kString},
+    {"bytes", TypeId::kBytes},         {"date", TypeId::kDate},         {"time", TypeId::kTime},
     {"timestamp", TypeId::kTimestamp}, {"duration", TypeId::kDuration}, {"uuid", TypeId::kUuid},
     {"json", TypeId::kJson},
 }};
 
 // Names of other systems.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 20> kForeignTypes = {{
-    {"int", "int32 or int64"},      {"integer", "int32 or int64"}, {"bigint", "int64"},      {"smallint", "int16"},
-    {"tinyint", "int8"},            {"float", "float64"},          {"double", "float64"},    {"real", "float32"},
-    {"text", "string"},             {"varchar", "string"},         {"char", "string"},       {"str", "string"},
-    {"boolean", "bool"},            {"numeric", "decimal(12,2)"},  {"number", "float64"},    {"datetime", "timestamp"},
-    {"interval", "duration"},       {"blob", "bytes"},             {"binary", "bytes"},      {"object", "json"},
+    {"int", "int32 or int64"}, {"integer", "int32 or int64"},
+    {"bigint", "int64"},       {"smallint", "int16"},
+    {"tinyint", "int8"},       {"float", "float64"},
+    {"double", "float64"},     {"real", "float32"},
+    {"text", "string"},        {"varchar", "string"},
+    {"char", "string"},        {"str", "string"},
+    {"boolean", "bool"},       {"numeric", "decimal(12,2)"},
+    {"number", "float64"},     {"datetime", "timestamp"},
+    {"interval", "duration"},  {"blob", "bytes"},
+    {"binary", "bytes"},       {"object", "json"},
 }};
 
 constexpr int kMaxTypeDepth = 16;
@@ -44,7 +49,9 @@ class TypeParser {
   Result<DataType> type(int depth = 0) {
     if (depth > kMaxTypeDepth) return invalid_argument("a type is nested at most {} deep", kMaxTypeDepth);
     const std::string name = word();
-    if (name.empty()) return invalid_argument("a type was expected").with_hint("types are int32, float64, decimal(12,2), string, timestamp, …");
+    if (name.empty())
+      return invalid_argument("a type was expected")
+          .with_hint("types are int32, float64, decimal(12,2), string, timestamp, …");
     if (const auto plain = plain_type(name)) return *plain;
     if (name == "decimal") return decimal();
     if (name == "list") {
@@ -58,7 +65,9 @@ class TypeParser {
   }
 
   void skip_space() {
-    while (pos_ < text_.size() && (text_[pos_] == ' ' || text_[pos_] == '\t' || text_[pos_] == '\n' || text_[pos_] == '\r')) ++pos_;
+    while (pos_ < text_.size() &&
+           (text_[pos_] == ' ' || text_[pos_] == '\t' || text_[pos_] == '\n' || text_[pos_] == '\r'))
+      ++pos_;
   }
 
  private:
@@ -76,7 +85,8 @@ class TypeParser {
   }
   Result<int> number() {
     const std::string digits = word();
-    if (digits.empty() || digits.size() > 3 || !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+    if (digits.empty() || digits.size() > 3 ||
+        !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) {
       return invalid_argument("a number was expected");
     }
     return std::stoi(digits);
@@ -108,7 +118,8 @@ class TypeParser {
         }
         if (pos_ >= text_.size()) return invalid_argument("an enum's label has no closing quote");
         ++pos_;
-        const bool control = std::any_of(label.begin(), label.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+        const bool control = std::any_of(label.begin(), label.end(),
+                                         [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
         if (label.empty() || control || !is_valid_utf8(label)) {
           return invalid_argument("an enum's label is a text of at least one character, without control bytes");
         }
@@ -126,16 +137,19 @@ class TypeParser {
   }
   Status unknown(const std::string& name) {
     for (const auto& [foreign, ours] : kForeignTypes) {
-      if (equals_ignore_case(name, foreign)) return invalid_argument("there is no type `{}`", name).with_hint(fmt::format("write {}", ours));
+      if (equals_ignore_case(name, foreign))
+        return invalid_argument("there is no type `{}`", name).with_hint(fmt::format("write {}", ours));
     }
     std::vector<std::string> names;
     for (const auto& [plain, id] : kPlainTypes) names.emplace_back(plain);
     names.insert(names.end(), {"decimal", "enum", "list"});
     const auto near = nearest(name, names);
     return invalid_argument("there is no type `{}`", name)
-        .with_hint(near.empty() ? "types are bool, int8 … int64, uint8 … uint64, float32, float64, decimal(p,s), string, bytes, date, "
-                                  "time, timestamp, duration, uuid, json, list<…>, enum(…)"
-                                : fmt::format("did you mean `{}`?", near[0]));
+        .with_hint(
+            near.empty()
+                ? "types are bool, int8 … int64, uint8 … uint64, float32, float64, decimal(p,s), string, bytes, date, "
+                  "time, timestamp, duration, uuid, json, list<…>, enum(…)"
+                : fmt::format("did you mean `{}`?", near[0]));
   }
 
   std::string_view text_;
@@ -165,7 +179,8 @@ Result<DataType> parse_type(std::string_view text) {
   parser.skip_space();
   used = parser.pos();
   if (used != text.size()) {
-    return invalid_argument("`{}` was not expected after the type {}", escape_control(text.substr(used)), type.to_string());
+    return invalid_argument("`{}` was not expected after the type {}", escape_control(text.substr(used)),
+                            type.to_string());
   }
   return type;
 }
