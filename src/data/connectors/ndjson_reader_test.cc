@@ -375,6 +375,24 @@ TEST(NdjsonReader, ALineOver100MegabytesAndOneThatIsTooLong) {
   EXPECT_THAT(over.error, HasSubstr("the record at byte 90 is longer than 1000000 bytes"));
 }
 
+TEST(NdjsonReader, LongNamesAndWideGapsBetweenValues) {
+  const std::string name(31, 'n'), longer(100, 'm');
+  const ReaderOptions options = reader_options({make_field(name, TypeId::kInt32), make_field(longer, TypeId::kInt32)});
+  std::string text;
+  for (const size_t spaces : {0u, 1u, 31u, 32u, 33u, 64u, 200u}) {
+    const std::string gap(spaces, ' ');
+    for (int i = 0; i < 3; ++i) {
+      text += "{\"" + name + "\":1," + gap + "\"" + longer + "\":" + gap + "2}" + gap + "\n";
+      // The same but for one byte far into the text between the values.
+      text += "{\"" + name + "\":1," + gap + "\"" + longer.substr(1) + "x\":" + gap + "2}" + gap + "\n";
+    }
+  }
+  const ReadBack got = read_all(text, options);
+  EXPECT_EQ(got.rows.size(), 42u);
+  EXPECT_EQ(std::count(got.verbatim.begin(), got.verbatim.end(), true), 21);
+  EXPECT_EQ(got.drift.size(), 1u);
+}
+
 TEST(NdjsonReader, UnneededColumnsAreCheckedButEmpty) {
   ReaderOptions options = reader_options(
       {make_field("a", TypeId::kInt8), make_field("b", TypeId::kString), make_field("c", TypeId::kInt8)});
