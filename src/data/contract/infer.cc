@@ -155,10 +155,16 @@ class Inferrer::Impl {
   }
 
   uint64_t records() const { return records_; }
+  uint64_t unreadable() const { return unreadable_; }
+  void note_unreadable(std::string place) {
+    if (unreadable_++ == 0) first_unreadable_ = std::move(place);
+  }
 
   DataProfile profile() const {
     DataProfile profile;
     profile.records = records_;
+    profile.unreadable = unreadable_;
+    profile.first_unreadable = first_unreadable_;
     profile.from_text = from_cells_;
     const Profiler profiler(options_, from_cells_);
     for (const auto& member : root_.members) profiler.columns(*member, member->name, records_, profile.columns);
@@ -262,7 +268,8 @@ class Inferrer::Impl {
   InferOptions options_;
   Place root_;
   std::map<const Place*, std::map<std::string, Place*>> indexes_;
-  uint64_t records_ = 0;
+  uint64_t records_ = 0, unreadable_ = 0;
+  std::string first_unreadable_;
   size_t places_ = 0;
   bool from_cells_ = false;
   mutable std::vector<std::string> ambiguous_;
@@ -281,6 +288,10 @@ class ContractWriter {
         fmt::format("// Inferred from {} record{}{}. Read it as a first draft: a sample cannot know what is allowed.\n",
                     human_count(profile_.records), profile_.records == 1 ? "" : "s",
                     profile_.source.empty() ? "" : " of " + escape_control(profile_.source));
+    if (profile_.unreadable > 0) {
+      out_ += fmt::format("// Left out: {} more that could not be read, the first at {}.\n", human_count(profile_.unreadable),
+                          profile_.first_unreadable);
+    }
     out_ += "[[version(\"0.1.0\")";
     if (!options_.owner.empty()) out_ += fmt::format(", owner({})", quote_text(options_.owner));
     out_ += "]]\n";
@@ -410,6 +421,8 @@ Status Inferrer::add_cells(const std::vector<std::string>& names,
   return impl_->add_cells(names, cells);
 }
 uint64_t Inferrer::records() const { return impl_->records(); }
+uint64_t Inferrer::unreadable() const { return impl_->unreadable(); }
+void Inferrer::note_unreadable(std::string place) { impl_->note_unreadable(std::move(place)); }
 DataProfile Inferrer::profile() const { return impl_->profile(); }
 std::string Inferrer::contract_text() const { return impl_->contract_text(); }
 
@@ -430,6 +443,8 @@ Result<SampleForm> guess_form(const std::string& path) {
   return any && (first.starts_with('{') || first.starts_with('[')) ? SampleForm::kNdjson : SampleForm::kCsv;
 }
 
+constexpr uint64_t kUnreadableAtStartMax = 20;
+
 Status sample_json(RecordFile& file, const std::string& path, uint64_t limit, Inferrer& inferrer, bool* complete) {
   std::string record;
   while (limit == 0 || inferrer.records() < limit) {
@@ -441,10 +456,13 @@ Status sample_json(RecordFile& file, const std::string& path, uint64_t limit, In
     Status added = inferrer.add_json(record);
     if (added.ok()) continue;
     auto status = Status(added.code(), fmt::format("{}:{}: {}", path, file.line(), added.message()));
+    if (added.code() != Code::kInvalidArgument) return status;
     if (inferrer.records() == 0 && trim(record).starts_with('[')) {
       return std::move(status).with_hint("one JSON array is not NDJSON; `jq -c '.[]'` makes one record per line of it");
     }
-    return status;
+    // Real feeds hold broken records: they are what a contract is for. A file of nothing else is not a sample.
+    if (inferrer.records() == 0 && inferrer.unreadable() >= kUnreadableAtStartMax) return status;
+    inferrer.note_unreadable(fmt::format("line {}", file.line()));
   }
   return {};
 }

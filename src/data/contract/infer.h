@@ -49,6 +49,8 @@ struct ColumnProfile {
 struct DataProfile {
   std::string source;
   uint64_t records = 0;
+  uint64_t unreadable = 0;       // records that could not be read; they are not counted among `records`
+  std::string first_unreadable;  // "line 17"
   bool complete = true;                // the whole file was read
   bool from_text = false;              // CSV: numbers are text, empty cells are null
   std::vector<ColumnProfile> columns;  // in order of first appearance
@@ -68,6 +70,9 @@ class Inferrer {
   Status add_cells(const std::vector<std::string>& names, const std::vector<std::optional<std::string>>& cells);
 
   uint64_t records() const;
+  // A record that could not be read, and where it is: left out, and told in the profile and in the contract's text.
+  void note_unreadable(std::string place);
+  uint64_t unreadable() const;
   DataProfile profile() const;
   std::string contract_text() const;  // with comments that tell what was seen; parses without errors
 

@@ -73,7 +73,12 @@ Result<int> diff_with_data(Invocation& invocation, const ContractPtr& contract, 
                {"field", "FIELD", true},
                {"expected", "EXPECTED", true},
                {"found", "FOUND", true}});
-  bool wrong = false;
+  bool wrong = profile.unreadable > 0;
+  if (wrong) {
+    table.add({Cell("error").styled(Style::kRed),
+               fmt::format("{} records cannot be read, the first at {}", human_count(profile.unreadable), profile.first_unreadable),
+               "record.unreadable", "", "", ""});
+  }
   for (const contract::Drift& drift : contract::drift_of(*contract, profile)) {
     wrong |= drift.error;
     table.add({drift.error ? Cell("error").styled(Style::kRed) : Cell("note").styled(Style::kYellow), drift.sentence,

@@ -11,13 +11,35 @@ std::vector<Flag> letter_flags() {
           {.name = "field", .type = ValueType::kText, .value_name = "FIELD", .help = "only letters with a broken rule about this field"}};
 }
 
-Result<ledger::DeadLetterFilter> letter_filter(Invocation& invocation, const ledger::Ledger& ledger) {
+ledger::DeadLetterFilter letter_filter(Invocation& invocation) {
   ledger::DeadLetterFilter filter;
-  if (invocation.given("RUN")) filter.run_id = RUNINK_TRY(ledger.find_run(invocation.text("RUN")));
   filter.scenario = invocation.text("scenario");
   filter.rule = invocation.text("rule");
   filter.field = invocation.text("field");
   return filter;
+}
+
+Status for_each_letter(Invocation& invocation, const ledger::Ledger& ledger, size_t limit,
+                       const std::function<void(const ledger::DeadLetter&)>& visit) {
+  std::vector<std::string> runs = {""};  // all
+  if (invocation.given("RUN")) {
+    local::RunFamily family = RUNINK_TRY(local::load_family(ledger, invocation.text("RUN")));
+    runs = {family.run.id};
+    for (const ledger::RunRecord& child : family.children) runs.push_back(child.id);
+  }
+  const ledger::DeadLetterStore store(ledger.root());
+  ledger::DeadLetterFilter filter = letter_filter(invocation);
+  size_t seen = 0;
+  for (const std::string& run : runs) {
+    filter.run_id = run;
+    RUNINK_RETURN_IF_ERROR(store.for_each(filter, [&](const ledger::DeadLetter& letter) {
+      if (limit > 0 && seen == limit) return false;
+      ++seen;
+      visit(letter);
+      return true;
+    }));
+  }
+  return {};
 }
 
 Command dlq_command() {

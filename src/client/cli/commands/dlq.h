@@ -1,6 +1,7 @@
 // The commands about dead letters, one file each.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "client/cli/command.h"
@@ -12,8 +13,11 @@ namespace runink::cli {
 Command dlq_list_command();
 Command dlq_show_command();
 
-// --scenario, --rule, --field: which letters; and the filter they make, with RUN where it is given.
+// --scenario, --rule, --field: which letters.
 std::vector<Flag> letter_flags();
-Result<ledger::DeadLetterFilter> letter_filter(Invocation& invocation, const ledger::Ledger& ledger);
+ledger::DeadLetterFilter letter_filter(Invocation& invocation);
+// Letters that the flags and RUN (a run of a feature stands for those of its scenarios too) choose, at most `limit` (0: all).
+Status for_each_letter(Invocation& invocation, const ledger::Ledger& ledger, size_t limit,
+                       const std::function<void(const ledger::DeadLetter&)>& visit);
 
 }  // namespace runink::cli

@@ -16,14 +16,13 @@ std::string rules_text(const ledger::DeadLetter& letter) {
 }
 
 // Letters counted by what they broke: the first thing that a person asks.
-Result<int> summarise(Invocation& invocation, const PastRuns& past, const ledger::DeadLetterFilter& filter) {
+Result<int> summarise(Invocation& invocation, const PastRuns& past) {
   std::map<std::pair<std::string, std::string>, std::pair<uint64_t, std::string>> by_rule;
-  RUNINK_RETURN_IF_ERROR(ledger::DeadLetterStore(past.ledger.root()).for_each(filter, [&](const ledger::DeadLetter& letter) {
+  RUNINK_RETURN_IF_ERROR(for_each_letter(invocation, past.ledger, 0, [&](const ledger::DeadLetter& letter) {
     for (const ledger::BrokenRule& rule : letter.rules) {
       auto& [count, example] = by_rule[{rule.rule, rule.field}];
       if (count++ == 0) example = rule.message;
     }
-    return true;
   }));
   Table table({{"rule", "RULE"}, {"field", "FIELD"}, {"letters", "LETTERS"}, {"example", "EXAMPLE"}});
   for (const auto& [rule, what] : by_rule) table.add({rule.first, rule.second, Cell::count(what.first), what.second});
@@ -34,15 +33,13 @@ Result<int> summarise(Invocation& invocation, const PastRuns& past, const ledger
 
 Result<int> run(Invocation& invocation) {
   PastRuns past = RUNINK_TRY(open_past_runs(invocation));
-  ledger::DeadLetterFilter filter = RUNINK_TRY(letter_filter(invocation, past.ledger));
-  if (invocation.enabled("by-rule")) return summarise(invocation, past, filter);
-  const ledger::DeadLetterStore store(past.ledger.root());
-  filter.limit = static_cast<size_t>(std::max<int64_t>(0, invocation.integer("limit")));
-  const auto replayed = RUNINK_TRY(store.replayed());
+  if (invocation.enabled("by-rule")) return summarise(invocation, past);
+  const auto limit = static_cast<size_t>(std::max<int64_t>(0, invocation.integer("limit")));
+  const auto replayed = RUNINK_TRY(ledger::DeadLetterStore(past.ledger.root()).replayed());
   Table table({{"id", "LETTER"}, {"rules", "RULES"}, {"source", "SOURCE"}, {"line", "LINE"}, {"what", "WHAT"}, {"replayed", "REPLAYED"},
                {"scenario", "SCENARIO", true}, {"step", "STEP", true}, {"offset", "OFFSET", true}, {"contract", "CONTRACT", true},
                {"contract_hash", "HASH", true}, {"run", "RUN", true}, {"feature", "FEATURE", true}});
-  RUNINK_RETURN_IF_ERROR(store.for_each(filter, [&](const ledger::DeadLetter& letter) {
+  RUNINK_RETURN_IF_ERROR(for_each_letter(invocation, past.ledger, limit, [&](const ledger::DeadLetter& letter) {
     std::vector<std::string> rules;
     for (const ledger::BrokenRule& rule : letter.rules) rules.push_back(rule.rule);
     auto entry = replayed.find(letter.id);
@@ -50,12 +47,11 @@ Result<int> run(Invocation& invocation) {
                Cell::list(rules), letter.source, letter.line > 0 ? Cell(letter.line) : Cell(), rules_text(letter),
                entry == replayed.end() ? Cell() : Cell(entry->second.result), letter.scenario, letter.step,
                letter.offset >= 0 ? Cell(letter.offset) : Cell(), letter.contract, letter.contract_hash, letter.run_id, letter.feature});
-    return true;
   }));
   table.set_empty_note("no dead letters");
   RUNINK_RETURN_IF_ERROR(invocation.print(table));
-  if (filter.limit > 0 && table.rows().size() == filter.limit) {
-    invocation.console().say("only the first " + human_count(filter.limit) + "; --limit 0 lists all, --by-rule counts them");
+  if (limit > 0 && table.rows().size() == limit) {
+    invocation.console().say("only the first " + human_count(limit) + "; --limit 0 lists all, --by-rule counts them");
   }
   return kExitDone;
 }
