@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# lint [--tidy]: walls, orphans, markers, links, machine paths; with --tidy also clang-tidy over what differs from HEAD
+# lint [--tidy]: walls, orphans, markers, links, machine paths; --tidy adds clang-tidy over what differs from HEAD
 . dev.d/common.sh
 
 status=0

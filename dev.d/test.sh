@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test [FILTER]: build and run all tests, then a subset under sanitizers; FILTER (a regular expression) runs matching tests of the release build only
+# test [REGEX]: build, run all tests, then a subset under sanitizers; with REGEX only tests that match it
 . dev.d/common.sh
 
 filter=${1:-}
@@ -8,8 +8,8 @@ mkdir -p $results
 rm -f $results/*.xml
 
 # Which modules are tested once more under sanitizers: those that read what users and files say, and those with threads.
-asan_targets=(base_test columnar_test expr_test contract_test dsl_test connectors_test ledger_test cli_test fuzz_targets)
-tsan_targets=(engine_test os_test)
+asan_targets=(base_test columnar_test expr_test contract_test dsl_test connectors_test ledger_test fuzz_targets)
+tsan_targets=(os_test engine_test corpus_test)
 
 # run PRESET NAME [CTEST ARGUMENTS]: never stops the script; what failed is told by the summary.
 run() {
