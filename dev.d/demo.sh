@@ -28,6 +28,9 @@ echo "What was written (out/punctuality.csv, first lines):"
 head -5 out/punctuality.csv
 show runi dlq list
 show runi test
+say "flights: a step written in C++, built and run"
+show runi compile
+show runi run features/ratings.dsl
 
 cd ../packages
 say "packages: what is installed on this machine, from a program source"

@@ -31,6 +31,8 @@ if runi help run >/dev/null 2>&1; then
   [[ -s out/punctuality.csv ]] || fail "the example wrote nothing"
   if runi help compile >/dev/null 2>&1; then
     runi compile >compile.out 2>&1 || { cat compile.out; fail "runi compile from the prefix"; }
+    runi run features/ratings.dsl >ratings.out 2>&1 || { cat ratings.out; fail "running a C++ step built in the prefix"; }
+    [[ -s out/ratings.ndjson ]] || fail "the C++ step wrote nothing"
   fi
 fi
 echo "installed, and works from its prefix"
