@@ -67,8 +67,8 @@ namespace {
 
 class ChunkReader final : public engine::MorselReader {
  public:
-  ChunkReader(std::unique_ptr<connectors::RecordReader> reader, const plan::Operator& op, const plan::Source& source)
-      : reader_(std::move(reader)), op_(op), source_(source) {}
+  ChunkReader(std::unique_ptr<connectors::RecordReader> reader, const plan::Operator& op, contract::ContractPtr contract)
+      : reader_(std::move(reader)), op_(op), contract_(std::move(contract)) {}
   Result<engine::ReadReport> read(const engine::Morsel& morsel,
                                   const std::function<Status(columnar::Batch&&)>& emit) override {
     auto parsed = RUNINK_TRY(reader_->parse(morsel.chunk, emit));
@@ -84,9 +84,9 @@ class ChunkReader final : public engine::MorselReader {
       const bool has_field = bad.field >= 0 && static_cast<size_t>(bad.field) < schema.size();
       if (has_field) row.field = schema.field(static_cast<size_t>(bad.field)).name;
       // The contract's name for the rule, where it has one: "delay.type", "record".
-      if (source_.contract) {
-        const int rule = has_field ? source_.contract->type_rule(bad.field) : contract::Contract::kRecordRule;
-        row.rule = source_.contract->rules[static_cast<size_t>(rule)].name;
+      if (contract_) {
+        const int rule = has_field ? contract_->type_rule(bad.field) : contract::Contract::kRecordRule;
+        row.rule = contract_->rules[static_cast<size_t>(rule)].name;
       } else {
         row.rule = has_field ? row.field + ".type" : "record";
       }
@@ -103,13 +103,14 @@ class ChunkReader final : public engine::MorselReader {
  private:
   std::unique_ptr<connectors::RecordReader> reader_;
   const plan::Operator& op_;
-  const plan::Source& source_;
+  contract::ContractPtr contract_;  // null: the source has none
 };
 
 class ChunkBatchSource final : public engine::BatchSource {
  public:
-  ChunkBatchSource(std::unique_ptr<connectors::ChunkSource> chunks, connectors::ReaderOptions reader, const plan::Operator& op)
-      : chunks_(std::move(chunks)), reader_(std::move(reader)), op_(op) {}
+  ChunkBatchSource(std::unique_ptr<connectors::ChunkSource> chunks, connectors::ReaderOptions reader, const plan::Operator& op,
+                   contract::ContractPtr contract)
+      : chunks_(std::move(chunks)), reader_(std::move(reader)), op_(op), contract_(std::move(contract)) {}
   Result<std::optional<engine::Morsel>> next() override {
     auto chunk = RUNINK_TRY(chunks_->next());
     if (!chunk) return std::optional<engine::Morsel>();
@@ -118,7 +119,7 @@ class ChunkBatchSource final : public engine::BatchSource {
   Result<std::unique_ptr<engine::MorselReader>> make_reader() override {
     auto reader = RUNINK_TRY(connectors::make_record_reader(reader_));
     return std::unique_ptr<engine::MorselReader>(
-        std::make_unique<ChunkReader>(std::move(reader), op_, std::get<plan::Source>(op_.parameters)));
+        std::make_unique<ChunkReader>(std::move(reader), op_, contract_));
   }
   uint64_t bytes_read() const override { return chunks_->raw_bytes(); }
   uint64_t bytes_total() const override { return chunks_->raw_size(); }
@@ -127,6 +128,7 @@ class ChunkBatchSource final : public engine::BatchSource {
   std::unique_ptr<connectors::ChunkSource> chunks_;
   connectors::ReaderOptions reader_;
   const plan::Operator& op_;
+  contract::ContractPtr contract_;
 };
 
 }  // namespace
@@ -177,7 +179,7 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_source(const plan::Op
     reader.fields.push_back(std::move(field));
   }
   auto chunks = RUNINK_TRY(connectors::open_chunk_source(locator, chunk_options, files_));
-  return std::unique_ptr<engine::BatchSource>(std::make_unique<ChunkBatchSource>(std::move(chunks), std::move(reader), op));
+  return std::unique_ptr<engine::BatchSource>(std::make_unique<ChunkBatchSource>(std::move(chunks), std::move(reader), op, source.contract));
 }
 
 // ---- sinks --------------------------------------------------------------------------------------------------------------

@@ -112,8 +112,10 @@ Result<std::unique_ptr<Execution>> Execution::create(const plan::ScenarioPlan& s
 void Execution::Impl::fail(uint64_t sequence, Status status) {
   {
     std::lock_guard lock(failure_mutex);
-    // The failure of the earliest morsel is told, so that the message does not depend on timing.
-    if (failure.ok() || sequence < failure_sequence) {
+    // The failure of the earliest morsel is told, so that the message does not depend on timing. That a worker was
+    // stopped at a turnstile is only the consequence of another failure.
+    const bool consequence = status.kind() == "run.stopped";
+    if (failure.ok() || (sequence < failure_sequence && !consequence)) {
       failure = std::move(status);
       failure_sequence = sequence;
     }
