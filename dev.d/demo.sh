@@ -3,8 +3,7 @@
 . dev.d/common.sh
 
 bash dev.d/setup.sh
-build release runi
-[[ -d apps/runi-slice && -f apps/runi-slice/CMakeLists.txt ]] && build release runi-slice
+build release runi runi-slice
 export PATH="$PWD/build/release/apps/runi:$PATH"
 
 # The examples are run in a copy, so that the repository stays as it is.
@@ -26,8 +25,12 @@ show runi run features/punctuality.dsl
 echo
 echo "What was written (out/punctuality.csv, first lines):"
 head -5 out/punctuality.csv
-show runi dlq list
+show runi dlq list last --by-rule
+show runi lineage query out/punctuality.csv:late -d up
 show runi test
+say "flights: a step written in C++, built by runi compile"
+show runi compile
+show runi run features/ratings.dsl
 say "flights: a step written in C++, built and run"
 show runi compile
 show runi run features/ratings.dsl
