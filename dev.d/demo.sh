@@ -31,9 +31,6 @@ show runi test
 say "flights: a step written in C++, built by runi compile"
 show runi compile
 show runi run features/ratings.dsl
-say "flights: a step written in C++, built and run"
-show runi compile
-show runi run features/ratings.dsl
 
 cd ../packages
 say "packages: what is installed on this machine, from a program source"

@@ -23,16 +23,18 @@ runi --help >/dev/null
 bash -n "$prefix/share/bash-completion/completions/runi"
 if command -v mandoc >/dev/null; then mandoc -T ascii "$prefix/share/man/man1/runi.1" | col -b | grep -q "runi-completion" || fail "man page"; fi
 
-# A project made and used with what was installed.
-if runi help run >/dev/null 2>&1; then
-  cp -r "$prefix/share/runink/examples/flights" flights
-  cd flights
-  runi run features/punctuality.dsl >run.out 2>&1 || { cat run.out; fail "running an installed example"; }
-  [[ -s out/punctuality.csv ]] || fail "the example wrote nothing"
-  if runi help compile >/dev/null 2>&1; then
-    runi compile >compile.out 2>&1 || { cat compile.out; fail "runi compile from the prefix"; }
-    runi run features/ratings.dsl >ratings.out 2>&1 || { cat ratings.out; fail "running a C++ step built in the prefix"; }
-    [[ -s out/ratings.ndjson ]] || fail "the C++ step wrote nothing"
-  fi
+# Both examples, used with what was installed.
+cp -r "$prefix/share/runink/examples/flights" "$prefix/share/runink/examples/packages" .
+cd flights
+runi run features/punctuality.dsl >run.out 2>&1 || { cat run.out; fail "running an installed example"; }
+[[ -s out/punctuality.csv ]] || fail "the example wrote nothing"
+runi test >test.out 2>&1 || { cat test.out; fail "golden cases of the example"; }
+runi compile >compile.out 2>&1 || { cat compile.out; fail "runi compile from the prefix"; }
+runi run features/ratings.dsl >ratings.out 2>&1 || { cat ratings.out; fail "running a C++ step built in the prefix"; }
+[[ -s out/ratings.ndjson ]] || fail "the C++ step wrote nothing"
+cd ../packages
+if command -v dpkg-query >/dev/null; then
+  runi run features/packages.dsl >run.out 2>&1 || { cat run.out; fail "running the example of a program source"; }
+  [[ -s out/by_section.csv ]] || fail "the program source gave nothing"
 fi
 echo "installed, and works from its prefix"
