@@ -31,10 +31,14 @@ struct AnnotationSpec {
 using enum ArgumentKind;
 
 std::vector<ArgumentSpec> endpoint_arguments() {
-  return {{"path", kText, 0},       {"exec"},
-          {"format"},               {"compression"},
-          {"delimiter", kCharacter}, {"quote", kCharacter},
-          {"escape", kCharacter},   {"header", kFlag},
+  return {{"path", kText, 0},
+          {"exec"},
+          {"format"},
+          {"compression"},
+          {"delimiter", kCharacter},
+          {"quote", kCharacter},
+          {"escape", kCharacter},
+          {"header", kFlag},
           {"null"}};
 }
 
@@ -48,34 +52,97 @@ std::vector<AnnotationSpec> make_specs() {
   sink.push_back({"name"});
   sink.push_back({"crlf", kFlag});
   return {
-      {"source", source, {"path", "exec"}, false, false,
+      {"source",
+       source,
+       {"path", "exec"},
+       false,
+       false,
        "@source(\"data/x.ndjson\") or @source(exec=\"program …\", format=\"csv\")",
        "Where records come from. Also: compression, delimiter, quote, escape, comment, header, null, trim, open."},
-      {"sink", sink, {"path", "exec"}, false, false, "@sink(\"out/x.csv\", mode=\"append\")",
+      {"sink",
+       sink,
+       {"path", "exec"},
+       false,
+       false,
+       "@sink(\"out/x.csv\", mode=\"append\")",
        "Where records go. Also: format, compression, delimiter, quote, escape, header, null, crlf, name, exec."},
-      {"contract", {{"path", kText, 0}}, {"path"}, false, false, "@contract(\"contracts/x.contract#Name\")",
+      {"contract",
+       {{"path", kText, 0}},
+       {"path"},
+       false,
+       false,
+       "@contract(\"contracts/x.contract#Name\")",
        "The contract of the source, joined file, check or custom step that follows."},
-      {"step", {{"name", kText, 0}, {"contract"}, {"timeout", kDuration}}, {"name"}, false, false,
-       "@step(\"Name\", contract=\"contracts/out.contract\")", "A C++ step of the project, built by `runi compile`."},
-      {"exec", {{"command", kText, 0}, {"name"}, {"format"}, {"contract"}, {"timeout", kDuration}}, {"command"}, false,
-       false, "@exec(\"python3 steps/score.py\", format=\"arrow\")",
+      {"step",
+       {{"name", kText, 0}, {"contract"}, {"timeout", kDuration}},
+       {"name"},
+       false,
+       false,
+       "@step(\"Name\", contract=\"contracts/out.contract\")",
+       "A C++ step of the project, built by `runi compile`."},
+      {"exec",
+       {{"command", kText, 0}, {"name"}, {"format"}, {"contract"}, {"timeout", kDuration}},
+       {"command"},
+       false,
+       false,
+       "@exec(\"python3 steps/score.py\", format=\"arrow\")",
        "A program that reads records on standard input and writes records on standard output."},
-      {"requires", {{"cpu", kNumber}, {"memory", kBytes}, {"gpu", kInteger}, {"label"}},
-       {"cpu", "memory", "gpu", "label"}, false, false, "@requires(cpu=2, memory=\"512Mi\", gpu=1, label=\"fast\")",
+      {"requires",
+       {{"cpu", kNumber}, {"memory", kBytes}, {"gpu", kInteger}, {"label"}},
+       {"cpu", "memory", "gpu", "label"},
+       false,
+       false,
+       "@requires(cpu=2, memory=\"512Mi\", gpu=1, label=\"fast\")",
        "What the step, or each step of the scenario, needs."},
-      {"affinity", {}, {}, true, true, "@affinity(colocate_with=\"step:Name\", domain=\"finance\")",
+      {"affinity",
+       {},
+       {},
+       true,
+       true,
+       "@affinity(colocate_with=\"step:Name\", domain=\"finance\")",
        "Where a cluster should place the step."},
-      {"retry", {{"times", kInteger, 0}}, {"times"}, false, false, "@retry(3)", "How often a failed step is tried again."},
-      {"timeout", {{"after", kDuration, 0}}, {"after"}, false, false, "@timeout(\"5m\")",
+      {"retry",
+       {{"times", kInteger, 0}},
+       {"times"},
+       false,
+       false,
+       "@retry(3)",
+       "How often a failed step is tried again."},
+      {"timeout",
+       {{"after", kDuration, 0}},
+       {"after"},
+       false,
+       false,
+       "@timeout(\"5m\")",
        "How long a step may go without progress."},
-      {"secret", {{"name", kText, 0}, {"env"}}, {"name"}, true, false, "@secret(\"api_key\", env=\"API_KEY\")",
+      {"secret",
+       {{"name", kText, 0}, {"env"}},
+       {"name"},
+       true,
+       false,
+       "@secret(\"api_key\", env=\"API_KEY\")",
        "A secret the step may read as a file, or from an environment variable."},
-      {"network", {{"endpoint", kText, 0}}, {"endpoint"}, true, false, "@network(\"api.example.org:443\")",
+      {"network",
+       {{"endpoint", kText, 0}},
+       {"endpoint"},
+       true,
+       false,
+       "@network(\"api.example.org:443\")",
        "An endpoint that the step may connect to."},
-      {"partition", {{"by", kTexts, 0}, {"count", kInteger}}, {"by"}, false, false, "@partition(by=\"origin\", count=8)",
+      {"partition",
+       {{"by", kTexts, 0}, {"count", kInteger}},
+       {"by"},
+       false,
+       false,
+       "@partition(by=\"origin\", count=8)",
        "How a cluster spreads the records."},
       {"checkpoint", {}, {}, false, false, "@checkpoint", "Keeps all of the step's output for `runi show`."},
-      {"schedule", {{"cron", kText, 0}, {"zone"}}, {"cron"}, false, false, "@schedule(\"0 6 * * *\")",
+      {"schedule",
+       {{"cron", kText, 0}, {"zone"}},
+       {"cron"},
+       false,
+       false,
+       "@schedule(\"0 6 * * *\")",
        "When a cluster runs the scenario."},
   };
 }
@@ -97,11 +164,11 @@ class Reader {
     int position = 0;
     for (const Argument& argument : annotation.arguments) good = read_argument(argument, spec, &position, out) && good;
     if (!good) return false;
-    const bool given = spec.one_of.empty() || std::any_of(spec.one_of.begin(), spec.one_of.end(), [&](auto key) {
-                         return out->values.count(key) != 0;
-                       });
+    const bool given = spec.one_of.empty() || std::any_of(spec.one_of.begin(), spec.one_of.end(),
+                                                          [&](auto key) { return out->values.count(key) != 0; });
     if (!given) {
-      error(annotation.place.span, fmt::format("@{} says nothing", spec.name)).push_back("write " + std::string(spec.use));
+      error(annotation.place.span, fmt::format("@{} says nothing", spec.name))
+          .push_back("write " + std::string(spec.use));
       return false;
     }
     out->written = canonical(annotation, spec);
@@ -149,9 +216,12 @@ class Reader {
     }
     auto& help = error(argument.place.span, fmt::format("@{} has no argument `{}`", spec.name, argument.key));
     const auto near = nearest(argument.key, names);
-    if (!near.empty()) help.push_back("did you mean `" + near[0] + "`?");
-    else if (names.empty()) help.push_back(fmt::format("@{} takes no arguments", spec.name));
-    else help.push_back("it takes " + join(names, ", "));
+    if (!near.empty())
+      help.push_back("did you mean `" + near[0] + "`?");
+    else if (names.empty())
+      help.push_back(fmt::format("@{} takes no arguments", spec.name));
+    else
+      help.push_back("it takes " + join(names, ", "));
   }
 
   std::string text_of(const Literal& literal) {
@@ -189,25 +259,32 @@ class Reader {
         char* end = nullptr;
         out->number = std::strtod(text.c_str(), &end);
         const bool whole = !text.empty() && *end == 0 && std::isfinite(out->number) && out->number >= 0;
-        if (spec.kind == kNumber) return whole && out->number > 0 && out->number <= 1e6 ? true : wrong(literal, spec, "a number above 0");
-        if (!whole || out->number != std::floor(out->number) || out->number > 1e6) return wrong(literal, spec, "a whole number from 0 to 1,000,000");
+        if (spec.kind == kNumber)
+          return whole && out->number > 0 && out->number <= 1e6 ? true : wrong(literal, spec, "a number above 0");
+        if (!whole || out->number != std::floor(out->number) || out->number > 1e6)
+          return wrong(literal, spec, "a whole number from 0 to 1,000,000");
         out->integer = static_cast<int64_t>(out->number);
         return true;
       }
       case kBytes:
-        if (!parse_bytes(text, &out->bytes) || out->bytes == 0) return wrong(literal, spec, "an amount such as 512Mi or 2GB");
+        if (!parse_bytes(text, &out->bytes) || out->bytes == 0)
+          return wrong(literal, spec, "an amount such as 512Mi or 2GB");
         return true;
       case kDuration:
-        if (!parse_duration_micros(text, &out->micros) || out->micros <= 0) return wrong(literal, spec, "a time such as 30s or 5m");
+        if (!parse_duration_micros(text, &out->micros) || out->micros <= 0)
+          return wrong(literal, spec, "a time such as 30s or 5m");
         return true;
       case kFlag:
         if (text != "true" && text != "false") return wrong(literal, spec, "true or false");
         out->flag = text == "true";
         return true;
       case kCharacter:
-        if (text == "tab") out->text = "\t";
-        else if (text == "none") out->text = std::string(1, '\0');
-        else if (text.size() != 1 || static_cast<unsigned char>(text[0]) >= 0x80 || text[0] == '\n' || text[0] == '\r' || text[0] == 0)
+        if (text == "tab")
+          out->text = "\t";
+        else if (text == "none")
+          out->text = std::string(1, '\0');
+        else if (text.size() != 1 || static_cast<unsigned char>(text[0]) >= 0x80 || text[0] == '\n' ||
+                 text[0] == '\r' || text[0] == 0)
           return wrong(literal, spec, "one ASCII character, or tab or none");
         return true;
       case kChoice: {
@@ -302,7 +379,8 @@ AnnotationSetPtr read_annotations(const SourceText& source, const std::vector<An
   auto set = std::make_shared<AnnotationSet>();
   Reader reader(source, substitution, diagnostics);
   for (const Annotation& annotation : annotations) {
-    const auto spec = std::find_if(specs().begin(), specs().end(), [&](const auto& s) { return s.name == annotation.name; });
+    const auto spec =
+        std::find_if(specs().begin(), specs().end(), [&](const auto& s) { return s.name == annotation.name; });
     if (spec == specs().end()) continue;  // the parser knows no other names
     if (!spec->repeats && set->find(spec->name) != nullptr) {
       diagnostics->error(source, annotation.place.span, "dsl.annotation",
@@ -310,8 +388,10 @@ AnnotationSetPtr read_annotations(const SourceText& source, const std::vector<An
       continue;
     }
     ReadAnnotation read;
-    if (reader.read(annotation, *spec, &read)) set->list.push_back(std::move(read));
-    else set->broken.push_back(spec->name);
+    if (reader.read(annotation, *spec, &read))
+      set->list.push_back(std::move(read));
+    else
+      set->broken.push_back(spec->name);
   }
   return set;
 }

@@ -36,7 +36,7 @@ struct ReadAnnotation {
   std::string_view name;
   std::map<std::string, AnnotationValue, std::less<>> values;
   std::vector<std::pair<std::string, AnnotationValue>> others;  // of @affinity: any key
-  std::string written;  // in canonical form: @requires(cpu=2)
+  std::string written;                                          // in canonical form: @requires(cpu=2)
   Span span;
 
   const AnnotationValue* find(std::string_view key) const;

@@ -32,8 +32,9 @@ Input ScenarioCompiler::add_check(Input from, const plan::ContractPtr& contract,
       fits = false;
       failed_ = true;
       if (lost_.count(wanted.name) != 0) continue;
-      auto& d = error(span, "dsl.contract_mismatch",
-                      fmt::format("contract {} has the field `{}`, and the records here do not", contract->name, wanted.name));
+      auto& d = error(
+          span, "dsl.contract_mismatch",
+          fmt::format("contract {} has the field `{}`, and the records here do not", contract->name, wanted.name));
       const auto near = nearest(wanted.name, names_of(before));
       if (!near.empty()) d.help.push_back("they have `" + near[0] + "`");
       continue;
@@ -42,8 +43,8 @@ Input ScenarioCompiler::add_check(Input from, const plan::ContractPtr& contract,
     if (!(have.type == wanted.type)) {
       fits = false;
       error(span, "dsl.contract_mismatch",
-            fmt::format("field `{}` is {} here, and contract {} says {}", wanted.name, have.type.to_string(), contract->name,
-                        wanted.type.to_string()))
+            fmt::format("field `{}` is {} here, and contract {} says {}", wanted.name, have.type.to_string(),
+                        contract->name, wanted.type.to_string()))
           .help.push_back(fmt::format("`field {} is cast to {}` converts it", wanted.name, wanted.type.to_string()));
       continue;
     }

@@ -76,9 +76,8 @@ void add_origins(const std::vector<ColumnInfo::Origin>& from, const char* how, b
   for (ColumnInfo::Origin origin : from) {
     if (how != nullptr && strength(how) > strength(origin.how)) origin.how = how;
     origin.masked = origin.masked || masked;
-    const auto same = std::find_if(to->begin(), to->end(), [&](const auto& o) {
-      return o.source == origin.source && o.column == origin.column;
-    });
+    const auto same = std::find_if(
+        to->begin(), to->end(), [&](const auto& o) { return o.source == origin.source && o.column == origin.column; });
     if (same == to->end()) {
       to->push_back(std::move(origin));
     } else {
@@ -154,8 +153,8 @@ std::string sink_mask(const ColumnInfo& column, bool* derived) {
   *derived = false;
   if (column.pii.empty()) return "";
   *derived = std::any_of(column.pii.begin(), column.pii.end(), [](const auto& p) { return p.derived; });
-  const bool same_mask = std::all_of(column.pii.begin(), column.pii.end(),
-                                     [&](const auto& p) { return p.mask == column.pii[0].mask; });
+  const bool same_mask =
+      std::all_of(column.pii.begin(), column.pii.end(), [&](const auto& p) { return p.mask == column.pii[0].mask; });
   if (*derived || !same_mask || column.pii[0].mask.empty()) return "all";
   return column.pii[0].mask;
 }

@@ -29,7 +29,8 @@ class Compiler {
     std::vector<ExpandedScenario> expanded;
     if (!expand(document_, environment_.limits, &context_.diagnostics(), &expanded)) return std::nullopt;
     if (expanded.empty() && !context_.give_up()) {
-      context_.error(document_.feature->place.span, "dsl.empty", "this feature has no scenario, so there is nothing to run");
+      context_.error(document_.feature->place.span, "dsl.empty",
+                     "this feature has no scenario, so there is nothing to run");
     }
     bind(std::move(expanded));
     find_dependencies();
@@ -38,8 +39,10 @@ class Compiler {
       if (context_.give_up()) break;
       ScenarioCompiler compiler(context_, scenarios_[i]);
       auto plan = compiler.run();
-      if (plan) context_.plan.scenarios.push_back(std::move(*plan));
-      else context_.failed.insert(scenarios_[i].expanded.name);
+      if (plan)
+        context_.plan.scenarios.push_back(std::move(*plan));
+      else
+        context_.failed.insert(scenarios_[i].expanded.name);
     }
     if (context_.diagnostics().has_errors()) return std::nullopt;
     return std::move(context_.plan);
@@ -128,7 +131,8 @@ class Compiler {
   }
 
   // The normal path of a file that the step reads or writes; empty when there is none to know.
-  std::string path_of(const BoundScenario& s, const BoundStep& step, const char* annotation_name, const char* slot) const {
+  std::string path_of(const BoundScenario& s, const BoundStep& step, const char* annotation_name,
+                      const char* slot) const {
     const Capture* c = step.bound->find(slot);
     std::string text;
     if (c != nullptr && (c->kind == SlotKind::kString || c->quoted)) {
@@ -143,14 +147,12 @@ class Compiler {
     return plan::normal_path(environment_.project_root, facts->path);
   }
 
-  static bool writes(Meaning m) {
-    return m == Meaning::kWriteValid || m == Meaning::kWriteBranch;
-  }
+  static bool writes(Meaning m) { return m == Meaning::kWriteValid || m == Meaning::kWriteBranch; }
 
   void find_dependencies() {
     needs_.resize(scenarios_.size());
-    std::map<std::string, size_t> written;        // path → scenario
-    std::multimap<std::string, size_t> by_sink;   // sink's name → scenario
+    std::map<std::string, size_t> written;       // path → scenario
+    std::multimap<std::string, size_t> by_sink;  // sink's name → scenario
     for (size_t i = 0; i < scenarios_.size(); ++i) {
       for (const BoundStep& step : scenarios_[i].steps) {
         if (!step.bound || !writes(step.bound->sentence->meaning)) continue;
@@ -166,8 +168,10 @@ class Compiler {
       for (const BoundStep& step : scenarios_[i].steps) {
         if (!step.bound) continue;
         const Meaning meaning = step.bound->sentence->meaning;
-        if (const Capture* name = step.bound->find("scenario")) need_scenario(i, *step.step, *name);
-        else if (const Capture* sink = step.bound->find("sink")) need_sink(i, *step.step, *sink, by_sink);
+        if (const Capture* name = step.bound->find("scenario"))
+          need_scenario(i, *step.step, *name);
+        else if (const Capture* sink = step.bound->find("sink"))
+          need_sink(i, *step.step, *sink, by_sink);
         const bool reads_file = meaning == Meaning::kSource || step.bound->find("input") != nullptr;
         if (!reads_file) continue;
         const std::string path = meaning == Meaning::kSource ? path_of(scenarios_[i], step, "source", "file")
@@ -187,7 +191,8 @@ class Compiler {
       for (const auto& [n, s] : index_) {
         if (names.size() < 1000) names.push_back(n);
       }
-      auto& d = context_.error(span_in(step, name), "dsl.unknown_scenario", fmt::format("there is no scenario \"{}\"", name.text));
+      auto& d = context_.error(span_in(step, name), "dsl.unknown_scenario",
+                               fmt::format("there is no scenario \"{}\"", name.text));
       const auto near = nearest_any(name.text, names, 1);
       if (!near.empty()) d.help.push_back("did you mean \"" + near[0] + "\"?");
       return;
@@ -195,7 +200,8 @@ class Compiler {
     needs_[i].push_back({it->second, span_in(step, name)});
   }
 
-  void need_sink(size_t i, const ExpandedStep& step, const Capture& sink, const std::multimap<std::string, size_t>& by_sink) {
+  void need_sink(size_t i, const ExpandedStep& step, const Capture& sink,
+                 const std::multimap<std::string, size_t>& by_sink) {
     const auto [first, last] = by_sink.equal_range(sink.text);
     std::vector<size_t> owners;
     for (auto it = first; it != last; ++it) {
@@ -208,11 +214,14 @@ class Compiler {
     if (owners.empty()) {
       std::vector<std::string> names;
       for (const auto& [n, s] : by_sink) names.push_back(n);
-      auto& d = context_.error(span_in(step, sink), "dsl.unknown_scenario", fmt::format("no other scenario has a sink `{}`", sink.text));
+      auto& d = context_.error(span_in(step, sink), "dsl.unknown_scenario",
+                               fmt::format("no other scenario has a sink `{}`", sink.text));
       const auto near = nearest(sink.text, names);
       if (!near.empty()) d.help.push_back("did you mean `" + near[0] + "`?");
     } else {
-      context_.error(span_in(step, sink), "dsl.unknown_scenario", fmt::format("several scenarios have a sink `{}`", sink.text))
+      context_
+          .error(span_in(step, sink), "dsl.unknown_scenario",
+                 fmt::format("several scenarios have a sink `{}`", sink.text))
           .help.push_back("say which: `the output of sink \"" + sink.text + "\" of scenario \"" +
                           scenarios_[owners[0]].expanded.name + "\"`");
     }
@@ -251,8 +260,10 @@ class Compiler {
             if (inside && chain.size() < 2000) chain += "\"" + scenarios_[f.scenario].expanded.name + "\" needs ";
           }
           chain += "\"" + scenarios_[need.on].expanded.name + "\"";
-          context_.error(need.span, "dsl.cycle",
-                         need.on == frame.scenario ? "a scenario cannot need its own output" : "scenarios need each other in a circle")
+          context_
+              .error(need.span, "dsl.cycle",
+                     need.on == frame.scenario ? "a scenario cannot need its own output"
+                                               : "scenarios need each other in a circle")
               .help.push_back(chain);
           if (context_.give_up()) return false;
         }

@@ -35,9 +35,9 @@ namespace runink::dsl {
 
 struct CompileLimits {
   size_t steps_per_scenario = 2'000;
-  size_t steps = 100'000;        // of a feature, after outlines are expanded
+  size_t steps = 100'000;  // of a feature, after outlines are expanded
   size_t scenarios = 20'000;
-  size_t columns = 4'096;        // of a record
+  size_t columns = 4'096;           // of a record
   size_t column_facts = 1'000'000;  // columns, their origins and their pii, over all operators of the plan
 };
 
@@ -47,12 +47,12 @@ struct CompileEnvironment {
   // Schema of a source without contract, from its head. Never asked for programs and standard input. Empty: such a
   // source is an error that asks for a contract.
   std::function<Result<columnar::Schema>(const plan::Source&)> infer_schema;
-  std::string project_root;            // absolute; only to see that two paths are one file. May be empty
+  std::string project_root;  // absolute; only to see that two paths are one file. May be empty
   std::optional<std::vector<std::string>> known_steps;  // names of C++ steps of the project, for nearest names
   std::string step_folder = ".runink/steps";            // where `runi compile` puts NAME.so
-  bool strict = false;                 // a word without effect is an error
-  bool allow_unenforced = false;       // @secret and @network may be without effect
-  bool cluster = false;                // every annotation acts
+  bool strict = false;                                  // a word without effect is an error
+  bool allow_unenforced = false;                        // @secret and @network may be without effect
+  bool cluster = false;                                 // every annotation acts
   CompileLimits limits;
 };
 

@@ -12,7 +12,8 @@ constexpr size_t kMostErrors = 100;
 
 }  // namespace
 
-CompileContext::CompileContext(const Document& document, const CompileEnvironment& environment, Diagnostics* diagnostics)
+CompileContext::CompileContext(const Document& document, const CompileEnvironment& environment,
+                               Diagnostics* diagnostics)
     : source_(document.source), environment_(environment), diagnostics_(diagnostics) {}
 
 Diagnostic& CompileContext::error(Span span, std::string code, std::string message) {
@@ -26,7 +27,8 @@ Diagnostic& CompileContext::warning(Span span, std::string code, std::string mes
 bool CompileContext::give_up() {
   const auto& list = diagnostics_->list();
   for (; seen_ < list.size(); ++seen_) {
-    if (list[seen_].severity == Severity::kError) errors_.insert(list[seen_].location.to_string() + list[seen_].message);
+    if (list[seen_].severity == Severity::kError)
+      errors_.insert(list[seen_].location.to_string() + list[seen_].message);
   }
   return too_large_ || errors_.size() >= kMostErrors;
 }
@@ -37,8 +39,9 @@ void CompileContext::count_facts(const std::vector<plan::ColumnInfo>& columns, S
   const CompileLimits& limits = environment_.limits;
   if (columns.size() > limits.columns) {
     too_large_ = true;
-    error(span, "dsl.too_large", fmt::format("records would have {} fields here; {} are the most",
-                                             human_count(columns.size()), human_count(limits.columns)));
+    error(span, "dsl.too_large",
+          fmt::format("records would have {} fields here; {} are the most", human_count(columns.size()),
+                      human_count(limits.columns)));
   } else if (facts_ > limits.column_facts) {
     too_large_ = true;
     error(span, "dsl.too_large", "the fields of all steps up to here are more than one plan can follow")
@@ -54,12 +57,15 @@ plan::ContractPtr CompileContext::contract(const std::string& reference, Span sp
   const auto [entry, fresh] = files_.try_emplace(parts.path);
   LoadedFile& file = entry->second;
   if (fresh) {
-    Result<std::string> text = environment_.load ? environment_.load(parts.path)
-                                                 : Result<std::string>(not_found("no files can be read here"));
+    Result<std::string> text =
+        environment_.load ? environment_.load(parts.path) : Result<std::string>(not_found("no files can be read here"));
     if (!text.ok()) {
-      auto& d = error(span, "dsl.contract", fmt::format("cannot read the contract {}: {}", parts.path, text.status().message()));
-      if (!text.status().hint().empty()) d.help.push_back(text.status().hint());
-      else d.help.push_back("the path is from the project root");
+      auto& d = error(span, "dsl.contract",
+                      fmt::format("cannot read the contract {}: {}", parts.path, text.status().message()));
+      if (!text.status().hint().empty())
+        d.help.push_back(text.status().hint());
+      else
+        d.help.push_back("the path is from the project root");
       return nullptr;
     }
     Diagnostics own;
@@ -93,7 +99,8 @@ plan::ContractPtr CompileContext::contract(const std::string& reference, Span sp
     }
     return nullptr;
   }
-  if (std::find(plan.contracts.begin(), plan.contracts.end(), slot) == plan.contracts.end()) plan.contracts.push_back(slot);
+  if (std::find(plan.contracts.begin(), plan.contracts.end(), slot) == plan.contracts.end())
+    plan.contracts.push_back(slot);
   return slot;
 }
 
@@ -142,8 +149,8 @@ expr::ExprPtr CompileContext::parse(const TextAt& text, const expr::ParseOptions
 
 void CompileContext::rehome(const Diagnostics& from, const TextAt& text) {
   for (const Diagnostic& d : from.list()) {
-    Diagnostic& here = d.severity == Severity::kError ? error(text.span, d.code, d.message)
-                                                      : warning(text.span, d.code, d.message);
+    Diagnostic& here =
+        d.severity == Severity::kError ? error(text.span, d.code, d.message) : warning(text.span, d.code, d.message);
     here.help = d.help;
     here.help.push_back("the expression is: " + text.text);
   }

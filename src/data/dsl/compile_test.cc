@@ -70,9 +70,12 @@ std::vector<Case> read_cases(const std::filesystem::path& path) {
   environment.project_root = "/project";
   std::string kind, name, body;
   const auto flush = [&] {
-    if (kind == "file") project->files.emplace_back(name, body);
-    else if (kind == "schema") project->schemas[name] = parse_schema(body);
-    else if (kind == "case" || kind == "lint" || kind == "json") out.push_back({kind, name, body, environment});
+    if (kind == "file")
+      project->files.emplace_back(name, body);
+    else if (kind == "schema")
+      project->schemas[name] = parse_schema(body);
+    else if (kind == "case" || kind == "lint" || kind == "json")
+      out.push_back({kind, name, body, environment});
     body.clear();
   };
   const std::string whole = read_file(path);
@@ -218,17 +221,22 @@ const std::string kHead =
     "Feature: F\n  Scenario: S\n    @source(\"in.ndjson\") @contract(\"c.contract\")\n    Given records arrive\n";
 
 TEST(Compile, SpokenLanguageAndKeywordsMakeNoDifference) {
-  const auto one = compiled(kHead + "    When records are checked against the contract\n    @sink(\"o.ndjson\")\n    Then the result is written\n");
+  const auto one = compiled(
+      kHead +
+      "    When records are checked against the contract\n    @sink(\"o.ndjson\")\n    Then the result is written\n");
   const auto two = compiled(
-      "# language: fr\nFonctionnalité: F\n  Scénario: S\n    @source(\"in.ndjson\") @contract(\"c.contract\")\n    * records arrive\n"
-      "    Et que each record is validated against its contract\n    @sink(\"o.ndjson\")\n    Mais records are saved\n");
+      "# language: fr\nFonctionnalité: F\n  Scénario: S\n    @source(\"in.ndjson\") @contract(\"c.contract\")\n    * "
+      "records arrive\n"
+      "    Et que each record is validated against its contract\n    @sink(\"o.ndjson\")\n    Mais records are "
+      "saved\n");
   EXPECT_EQ(plan::compare(plan::shape_of(one), plan::shape_of(two)).size(), 0u);
 }
 
 TEST(Compile, MasksFollowTheValueAndNotTheName) {
-  const auto plan = compiled(kHead +
-                             "    When field \"id\" is set to passport\n    And field \"tail\" is set to mask(passport, \"last4\")\n"
-                             "    And field \"long\" is set to length(passport) > 5\n    @sink(\"o.ndjson\")\n    Then records are written\n");
+  const auto plan = compiled(
+      kHead +
+      "    When field \"id\" is set to passport\n    And field \"tail\" is set to mask(passport, \"last4\")\n"
+      "    And field \"long\" is set to length(passport) > 5\n    @sink(\"o.ndjson\")\n    Then records are written\n");
   const auto& sink = std::get<plan::Sink>(plan.scenarios.at(0).operators.back().parameters);
   EXPECT_EQ(sink.masks, (std::vector<std::string>{"", "", "last4", "last4", "", "all"}));
   EXPECT_EQ(sink.verbatim_columns, 0u) << "a masked field must never leave as raw bytes";
@@ -238,7 +246,8 @@ TEST(Compile, VerbatimCopiesNeedAllFieldsOfTheSourceInOrder) {
   const auto sink_of = [&](const std::string& steps, const std::string& file = "o.ndjson") {
     CompileEnvironment environment;
     environment.load = contract::map_loader({{"c.contract", "contract C { int32 a; int32 b; }"}});
-    const auto plan = compiled(kHead + steps + "    @sink(\"" + file + "\")\n    Then records are written\n", environment);
+    const auto plan =
+        compiled(kHead + steps + "    @sink(\"" + file + "\")\n    Then records are written\n", environment);
     return std::get<plan::Sink>(plan.scenarios.at(0).operators.back().parameters).verbatim_columns;
   };
   EXPECT_EQ(sink_of(""), 2u);
@@ -251,10 +260,11 @@ TEST(Compile, VerbatimCopiesNeedAllFieldsOfTheSourceInOrder) {
 }
 
 TEST(Compile, StagesSplitAtCustomStepsAndAtOtherNeeds) {
-  const auto plan = compiled(kHead +
-                             "    When records where delay > 1 are kept\n    @exec(\"./score\")\n    And records are scored\n"
-                             "    And the first 5 records are kept\n    @requires(cpu=4)\n    And records are sorted by delay\n"
-                             "    @sink(\"o.ndjson\")\n    Then records are written\n    And rejected records are written to \"r.ndjson\"\n");
+  const auto plan = compiled(
+      kHead +
+      "    When records where delay > 1 are kept\n    @exec(\"./score\")\n    And records are scored\n"
+      "    And the first 5 records are kept\n    @requires(cpu=4)\n    And records are sorted by delay\n"
+      "    @sink(\"o.ndjson\")\n    Then records are written\n    And rejected records are written to \"r.ndjson\"\n");
   const auto stages = plan::fuse(plan.scenarios.at(0));
   std::vector<std::string> names;
   for (const auto& s : stages) names.push_back(s.name);
@@ -277,7 +287,8 @@ TEST(Compile, EveryNumberOfErrorsIsReportedUpToALimit) {
   std::string many = kHead;
   for (int i = 0; i < 1500; ++i) many += "    When records are zapped\n";
   Diagnostics diagnostics;
-  EXPECT_FALSE(compile_feature(std::make_shared<const SourceText>("f.dsl", many), simple_environment(), &diagnostics).ok());
+  EXPECT_FALSE(
+      compile_feature(std::make_shared<const SourceText>("f.dsl", many), simple_environment(), &diagnostics).ok());
   EXPECT_EQ(diagnostics.error_count(), 100u);
 }
 
@@ -296,7 +307,9 @@ TEST(Compile, AMillionStepsAreRefusedClearly) {
   seconds_to_compile(one, &errors);
   EXPECT_THAT(errors, HasSubstr("has 1,000,001 steps; 2,000 are the most"));
 
-  std::string outline = "Feature: F\n  Scenario Outline: S <n>\n    @source(\"<n>.ndjson\") @contract(\"c.contract\")\n    Given records arrive\n";
+  std::string outline =
+      "Feature: F\n  Scenario Outline: S <n>\n    @source(\"<n>.ndjson\") @contract(\"c.contract\")\n    Given records "
+      "arrive\n";
   for (int i = 0; i < 100; ++i) outline += "    When records where delay > 0 are kept\n";
   outline += "    Examples:\n      | n |\n";
   for (int i = 0; i < 10'000; ++i) outline += "      | " + std::to_string(i) + " |\n";
@@ -316,7 +329,9 @@ TEST(Compile, WidePlansAreRefusedBeforeTheyFillMemory) {
 TEST(Compile, LongChainsOfScenariosAreOrdered) {
   std::string body = "Feature: F\n";
   for (int i = 2000; i > 0; --i) {
-    body += fmt::format("  Scenario: S{}\n    Given the output of scenario \"S{}\"\n    When records where delay > {} are kept\n", i, i - 1, i);
+    body += fmt::format(
+        "  Scenario: S{}\n    Given the output of scenario \"S{}\"\n    When records where delay > {} are kept\n", i,
+        i - 1, i);
   }
   body += "  Scenario: S0\n    @source(\"in.ndjson\") @contract(\"c.contract\")\n    Given records arrive\n";
   const auto plan = compiled(body);
@@ -337,13 +352,15 @@ TEST(Compile, DiffIsByMeaning) {
   EXPECT_EQ(diff(kHead + "    When records where delay > 1 are kept\n" + tail,
                  "# words\n" + kHead + "    And only records where  delay>1  remain\n" + tail),
             "no difference in meaning\n");
-  EXPECT_EQ(diff(kHead + tail, kHead + "    When field passport is dropped\n" + tail),
-            "scenario \"S\"\n  meaning         now: fields delay, origin\n  breaks readers  o.ndjson loses field passport\n");
+  EXPECT_EQ(
+      diff(kHead + tail, kHead + "    When field passport is dropped\n" + tail),
+      "scenario \"S\"\n  meaning         now: fields delay, origin\n  breaks readers  o.ndjson loses field passport\n");
 }
 
 TEST(Compile, APlanReadsBackFromItsJson) {
-  const auto plan = compiled(kHead + "    When records are checked against the contract\n    And records are counted by origin\n" +
-                             "    @sink(\"o.csv\")\n    Then the result is written\n");
+  const auto plan =
+      compiled(kHead + "    When records are checked against the contract\n    And records are counted by origin\n" +
+               "    @sink(\"o.csv\")\n    Then the result is written\n");
   const auto shape = plan::shape_from_json(plan::to_json(plan));
   ASSERT_TRUE(shape.ok());
   EXPECT_TRUE(plan::compare(*shape, plan::shape_of(plan)).empty());

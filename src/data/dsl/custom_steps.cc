@@ -23,7 +23,8 @@ void ScenarioCompiler::custom(bool program) {
     flow_.unknown = true;
     if (is_broken(annotation_name)) return;
     error(step_span(), "dsl.step", program ? "nothing says which program runs" : "nothing says which step runs")
-        .help.push_back(program ? "write @exec(\"program …\") on the line above" : "write @step(\"Name\") on the line above");
+        .help.push_back(program ? "write @exec(\"program …\") on the line above"
+                                : "write @step(\"Name\") on the line above");
     return;
   }
   if (a != nullptr && in_sentence != nullptr) {
@@ -40,8 +41,9 @@ void ScenarioCompiler::custom(bool program) {
   if (program) {
     Result<std::vector<std::string>> words = os::split_command(what);
     if (!words.ok() || words->empty()) {
-      auto& d = error(what_span, "dsl.command",
-                      words.ok() ? "the command is empty" : "cannot split the command into words: " + words.status().message());
+      auto& d = error(
+          what_span, "dsl.command",
+          words.ok() ? "the command is empty" : "cannot split the command into words: " + words.status().message());
       if (!words.ok() && !words.status().hint().empty()) d.help.push_back(words.status().hint());
       return;
     }
@@ -62,8 +64,11 @@ void ScenarioCompiler::custom(bool program) {
     if (known_steps && std::find(known_steps->begin(), known_steps->end(), what) == known_steps->end()) {
       auto& d = error(what_span, "dsl.step", fmt::format("the project has no step `{}`", what));
       const auto near = nearest(what, *known_steps);
-      if (!near.empty()) d.help.push_back("did you mean `" + near[0] + "`?");
-      else d.help.push_back(known_steps->empty() ? "there is no file in steps/" : "its steps are " + join(*known_steps, ", "));
+      if (!near.empty())
+        d.help.push_back("did you mean `" + near[0] + "`?");
+      else
+        d.help.push_back(known_steps->empty() ? "there is no file in steps/"
+                                              : "its steps are " + join(*known_steps, ", "));
       return;
     }
     if (what.find('/') != std::string::npos || what[0] == '.') {
@@ -78,7 +83,8 @@ void ScenarioCompiler::custom(bool program) {
   bool failed = false;
   const AnnotationValue* contract = a != nullptr ? a->find("contract") : nullptr;
   if (contract != nullptr && own("contract") != nullptr) {
-    error(contract->span, "dsl.two_places", fmt::format("@{} names a contract, and so does @contract", annotation_name));
+    error(contract->span, "dsl.two_places",
+          fmt::format("@{} names a contract, and so does @contract", annotation_name));
     return;
   }
   if (contract != nullptr) {
@@ -116,8 +122,10 @@ void ScenarioCompiler::custom(bool program) {
       column.field.nullable = true;
       column.pii = pii_of(*answer, answer->fields[i]);
       const int same = index_of(columns(), column.field.name);
-      if (same >= 0) add_origins(columns()[static_cast<size_t>(same)].lineage, "TRANSFORMATION", false, &column.lineage);
-      else column.lineage = all;
+      if (same >= 0)
+        add_origins(columns()[static_cast<size_t>(same)].lineage, "TRANSFORMATION", false, &column.lineage);
+      else
+        column.lineage = all;
       out.push_back(std::move(column));
     }
   }

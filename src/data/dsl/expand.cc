@@ -137,7 +137,8 @@ class Expander {
     const size_t end = examples.place.span.offset;
     if (begin >= end || end > text.size()) return;
     // Annotations stand before the scenario's line; looking from the first one on is near enough.
-    const size_t from = scenario.annotations.empty() ? begin : std::min(begin, scenario.annotations[0].place.span.offset);
+    const size_t from =
+        scenario.annotations.empty() ? begin : std::min(begin, scenario.annotations[0].place.span.offset);
     const std::string_view body = text.substr(from, end - from);
     for (const TableCell& cell : examples.header->cells) {
       if (body.find("<" + cell.value + ">") != std::string_view::npos) continue;
@@ -179,7 +180,8 @@ class Expander {
     if (step.table != nullptr) {
       for (const TableRow& row : step.table->rows) {
         auto& cells = expanded.table.emplace_back();
-        for (const TableCell& cell : row.cells) cells.push_back(text_at(cell.value, cell.place.span, substitution, true));
+        for (const TableCell& cell : row.cells)
+          cells.push_back(text_at(cell.value, cell.place.span, substitution, true));
       }
     }
     out->steps.push_back(std::move(expanded));

@@ -1,6 +1,6 @@
 // Expansion: the tree of a feature to a flat list of scenarios, each with all its steps, before anything is understood.
-// Background steps stand before a scenario's own, an Outline becomes one scenario per Examples row, tags and annotations
-// are inherited, <parameters> are replaced. Internal to the compiler.
+// Background steps stand before a scenario's own, an Outline becomes one scenario per Examples row, tags and
+// annotations are inherited, <parameters> are replaced. Internal to the compiler.
 #pragma once
 
 #include <memory>
@@ -48,9 +48,9 @@ struct ExpandedSection {
 struct ExpandedScenario {
   std::string name, rule;
   std::vector<std::string> tags;
-  Span span;                                 // of the scenario's line, or the Examples row
-  std::vector<AnnotationSetPtr> defaults;    // nearest first: examples, scenario, rule, feature
-  size_t own_defaults = 1;                   // how many of them are written at this very scenario
+  Span span;                               // of the scenario's line, or the Examples row
+  std::vector<AnnotationSetPtr> defaults;  // nearest first: examples, scenario, rule, feature
+  size_t own_defaults = 1;                 // how many of them are written at this very scenario
   std::vector<ExpandedStep> steps;
   std::vector<ExpandedSection> sections;
 };

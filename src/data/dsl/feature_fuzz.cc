@@ -37,7 +37,8 @@ runink::dsl::CompileEnvironment make_environment() {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const runink::dsl::CompileEnvironment kEnvironment = make_environment();
   if (size > 100'000) return 0;
-  auto source = std::make_shared<const runink::SourceText>("fuzz.dsl", std::string(reinterpret_cast<const char*>(data), size));
+  auto source =
+      std::make_shared<const runink::SourceText>("fuzz.dsl", std::string(reinterpret_cast<const char*>(data), size));
   runink::Diagnostics diagnostics;
   const auto document = runink::dsl::parse_feature(source, &diagnostics);
   if (!document) {

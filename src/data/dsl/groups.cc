@@ -84,9 +84,8 @@ bool ScenarioCompiler::group_item(const TextAt& name, const TextAt& text, plan::
   std::vector<expr::GroupKey> group_keys;
   for (const auto& k : keys) group_keys.push_back({k.field.name, k.field.type, k.field.nullable});
   const expr::Scope scope(schema());
-  const expr::AggregateExpr aggregate = context_.checked(text, parsed, [&](Diagnostics& d) {
-    return expr::check_aggregate(tree, parsed, scope, group_keys, d);
-  });
+  const expr::AggregateExpr aggregate = context_.checked(
+      text, parsed, [&](Diagnostics& d) { return expr::check_aggregate(tree, parsed, scope, group_keys, d); });
   if (!aggregate.valid()) {
     failed_ = true;
     return false;

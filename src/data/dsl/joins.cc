@@ -64,7 +64,8 @@ void ScenarioCompiler::join_step(plan::JoinKind kind) {
       column.field.nullable = column.field.nullable || kind == plan::JoinKind::kLeft;
       column.unchanged_from.reset();
       if (index_of(left, column.field.name) >= 0) {
-        error(step_span(), "dsl.duplicate_name", fmt::format("there would be two fields called `{}`", column.field.name))
+        error(step_span(), "dsl.duplicate_name",
+              fmt::format("there would be two fields called `{}`", column.field.name))
             .help.push_back("name this side otherwise: `as NAME`");
         flow_.unknown = true;
         return;
@@ -100,8 +101,9 @@ void ScenarioCompiler::unite() {
     }
     const plan::ColumnInfo& other = right[static_cast<size_t>(at)];
     if (!(other.field.type == wanted.type)) {
-      error(step_span(), "dsl.union", fmt::format("field `{}` is {} before and {} in `{}`", wanted.name,
-                                                  wanted.type.to_string(), other.field.type.to_string(), name))
+      error(step_span(), "dsl.union",
+            fmt::format("field `{}` is {} before and {} in `{}`", wanted.name, wanted.type.to_string(),
+                        other.field.type.to_string(), name))
           .help.push_back("cast one of them, or give both the same contract");
       good = false;
     }
@@ -119,7 +121,8 @@ void ScenarioCompiler::unite() {
     if (index_of(left, c.field.name) < 0) extra.push_back(c.field.name);
   }
   if (!missing.empty() || !extra.empty()) {
-    auto& d = error(step_span(), "dsl.union", fmt::format("`{}` and the records before do not have the same fields", name));
+    auto& d =
+        error(step_span(), "dsl.union", fmt::format("`{}` and the records before do not have the same fields", name));
     if (!missing.empty()) d.help.push_back("it has no " + join(missing, ", "));
     if (!extra.empty()) d.help.push_back("only it has " + join(extra, ", "));
     d.help.push_back("give both the same contract, or keep the same fields in both");

@@ -87,9 +87,11 @@ class Linter {
       const bool source = becomes == "source" || becomes == "input";
       const bool sink = becomes == "sink";
       if (source && now != KeywordType::kContext) {
-        hint(step.place.span, "lint.keyword", "a source reads best under Given", "keywords mean nothing to Runink, but they do to people");
+        hint(step.place.span, "lint.keyword", "a source reads best under Given",
+             "keywords mean nothing to Runink, but they do to people");
       } else if (sink && now != KeywordType::kOutcome) {
-        hint(step.place.span, "lint.keyword", "an output reads best under Then", "keywords mean nothing to Runink, but they do to people");
+        hint(step.place.span, "lint.keyword", "an output reads best under Then",
+             "keywords mean nothing to Runink, but they do to people");
       }
     }
   }
@@ -102,7 +104,8 @@ class Linter {
     for (const Operator& op : s.operators) {
       if (const auto* check = std::get_if<plan::Check>(&op.parameters)) {
         if (!checked.insert(check->contract.get()).second && op.tap) {
-          hint_at(op.location, "lint.checked_twice", fmt::format("the records were checked against {} before", check->contract->name),
+          hint_at(op.location, "lint.checked_twice",
+                  fmt::format("the records were checked against {} before", check->contract->name),
                   "one check is enough; a later step could only break rules by setting fields");
         }
       }
@@ -115,19 +118,20 @@ class Linter {
       }
       if (const auto* derive = std::get_if<plan::Derive>(&op.parameters)) unused_fields(s, op, *derive);
       if (const auto* sort = std::get_if<plan::Sort>(&op.parameters)) {
-        if (!sort->keep) {
+        if (!sort->keep && !after_group(s, op)) {
           hint_at(op.location, "lint.sort_unbounded", "this sorts all records, on disk when there are many",
                   "add `keeping the first N` if the first are enough");
         }
       }
       if (const auto* split = std::get_if<plan::Split>(&op.parameters)) {
-        const bool all = std::any_of(split->branches.begin(), split->branches.end(), [](const auto& b) { return !b.condition.valid(); });
+        const bool all = std::any_of(split->branches.begin(), split->branches.end(),
+                                     [](const auto& b) { return !b.condition.valid(); });
         if (!all) {
           hint_at(op.location, "lint.split", "records that match no branch are dropped (and counted)",
                   "a last branch with the condition `otherwise` would take them");
         }
       }
-      if (std::holds_alternative<plan::Output>(op.parameters)) unused_output(s, op);
+      if (std::holds_alternative<plan::Output>(op.parameters)) unused_output(s);
     }
     if (writes && s.assertions.empty()) {
       hint_at(s.location, "lint.assertions", fmt::format("scenario \"{}\" publishes without an assertion", s.name),
@@ -141,10 +145,12 @@ class Linter {
   void source_hints(const ScenarioPlan& s, const Operator& op, const plan::Source& source,
                     const std::set<const contract::Contract*>& checked) {
     if (source.contract == nullptr) {
-      hint_at(op.location, "lint.no_contract", fmt::format("{} has no contract: its fields were guessed from its first records", source.locator),
+      hint_at(op.location, "lint.no_contract",
+              fmt::format("{} has no contract: its fields were guessed from its first records", source.locator),
               "`runi contract infer` writes one to begin with");
     } else if (checked.count(source.contract.get()) == 0) {
-      hint_at(op.location, "lint.unchecked", fmt::format("the records of {} are never checked against {}", source.locator, source.contract->name),
+      hint_at(op.location, "lint.unchecked",
+              fmt::format("the records of {} are never checked against {}", source.locator, source.contract->name),
               "only their types are: add `When records are checked against the contract`");
     }
   }
@@ -152,21 +158,32 @@ class Linter {
   void pii_hints(const Operator& op, const plan::Sink& sink) {
     for (size_t i = 0; i < sink.masks.size(); ++i) {
       if (sink.masks[i].empty()) continue;
-      hint_at(op.location, "lint.pii_masked", fmt::format("field `{}` is written masked ({})", op.columns[i].field.name, sink.masks[i]),
+      hint_at(op.location, "lint.pii_masked",
+              fmt::format("field `{}` is written masked ({})", op.columns[i].field.name, sink.masks[i]),
               "that is what its contract asks for; drop the field if nobody needs it");
     }
   }
 
-  void unused_output(const ScenarioPlan& s, const Operator& op) {
+  // Groups are few as a rule; sorting them costs little.
+  static bool after_group(const ScenarioPlan& s, const Operator& op) {
+    const Operator* at = &op;
+    while (!at->inputs.empty()) {
+      at = &s.operators[at->inputs[0].from];
+      if (std::holds_alternative<plan::Group>(at->parameters)) return true;
+    }
+    return false;
+  }
+
+  void unused_output(const ScenarioPlan& s) {
     for (const ScenarioPlan& other : plan_->scenarios) {
       for (const Operator& reader : other.operators) {
         const auto* input = std::get_if<plan::ScenarioInput>(&reader.parameters);
         if (input != nullptr && input->scenario == s.name && input->output.empty()) return;
       }
     }
-    hint_at(s.location, "lint.unused_output", fmt::format("nothing reads or writes what scenario \"{}\" ends with", s.name),
+    hint_at(s.location, "lint.unused_output",
+            fmt::format("nothing reads or writes what scenario \"{}\" ends with", s.name),
             "add a sink (`Then valid records are written`), or use it by `the output of scenario`");
-    (void)op;
   }
 
   static std::vector<int> columns_read(const Operator& op, size_t input_index, size_t shift) {
@@ -205,7 +222,9 @@ class Linter {
   bool uses(const ScenarioPlan& s, const Operator& op, size_t input_index, const std::string& name) {
     if (!visited_.insert({op.id, name}).second) return false;
     const auto& in = s.operators[op.inputs[input_index].from].columns;
-    const auto names_it = [&](int c) { return static_cast<size_t>(c) < in.size() && in[static_cast<size_t>(c)].field.name == name; };
+    const auto names_it = [&](int c) {
+      return static_cast<size_t>(c) < in.size() && in[static_cast<size_t>(c)].field.name == name;
+    };
     const size_t left = op.inputs.size() > 1 ? s.operators[op.inputs[0].from].columns.size() : 0;
     for (const int c : columns_read(op, input_index, left)) {
       if (names_it(c)) return true;
@@ -213,8 +232,11 @@ class Linter {
     if (const auto* check = std::get_if<plan::Check>(&op.parameters)) {
       if (check->contract->column_of(name) >= 0) return true;
     }
-    const auto listed = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
-    if (const auto* d = std::get_if<plan::Deduplicate>(&op.parameters)) return d->columns.empty() || listed(d->columns) || used_after(s, op, name);
+    const auto listed = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (const auto* d = std::get_if<plan::Deduplicate>(&op.parameters))
+      return d->columns.empty() || listed(d->columns) || used_after(s, op, name);
     if (const auto* sort = std::get_if<plan::Sort>(&op.parameters)) {
       for (const auto& k : sort->keys) {
         if (k.column == name) return true;

@@ -18,7 +18,8 @@ bool ScenarioCompiler::sink_conflicts(const Endpoint& e) {
   for (const auto& other : context_.sinks) {
     if (other.path != path) continue;
     if (other.scenario != plan_.name && e.mode == "append" && other.append) continue;
-    auto& d = error(e.span, "dsl.sink_conflict", fmt::format("{} is written twice", standard ? "standard output" : e.locator));
+    auto& d = error(e.span, "dsl.sink_conflict",
+                    fmt::format("{} is written twice", standard ? "standard output" : e.locator));
     d.help.push_back(fmt::format("the other time at {}{}", context_.location(other.span).to_string(),
                                  other.scenario == plan_.name ? "" : ", scenario \"" + other.scenario + "\""));
     if (scenario_.expanded.span.offset == 0 || other.span.offset == e.span.offset) {
@@ -78,7 +79,8 @@ void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vect
   const std::optional<Endpoint> e = endpoint(a, file, true);
   if (!e || sink_conflicts(*e)) return;
   if (rejected && (e->program || e->facts.kind == plan::LocatorFacts::Kind::kStandard || !e->compression.empty())) {
-    error(e->span, "dsl.locator", "dead letters hold original bytes and go to a plain file, readable by its owner only");
+    error(e->span, "dsl.locator",
+          "dead letters hold original bytes and go to a plain file, readable by its owner only");
     return;
   }
   if (rejected && e->format != "ndjson") {
@@ -122,7 +124,8 @@ void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vect
     }
     if (!mask.empty()) {
       const auto method = contract::parse_mask(mask);
-      c.field.type = method.ok() ? contract::masked_type(c.field.type, *method) : columnar::DataType(columnar::TypeId::kString);
+      c.field.type =
+          method.ok() ? contract::masked_type(c.field.type, *method) : columnar::DataType(columnar::TypeId::kString);
       c.field.format.clear();
       c.field.zone.clear();
       c.pii.clear();
@@ -147,7 +150,8 @@ void ScenarioCompiler::write_branch() {
   write(at, false, {});
 }
 
-// ---- dead letters -----------------------------------------------------------------------------------------------------
+// ---- dead letters
+// -----------------------------------------------------------------------------------------------------
 
 std::vector<std::string> ScenarioCompiler::known_rules() const {
   std::vector<std::string> out = {"expression"};
@@ -175,8 +179,10 @@ bool ScenarioCompiler::resolve_rule(const std::string& name, Span span, std::vec
   if (flow_.unknown) return false;
   auto& d = error(span, "dsl.rule", fmt::format("no rule here is called `{}`", name));
   const auto near = nearest(name, names);
-  if (!near.empty()) d.help.push_back("did you mean `" + near[0] + "`?");
-  else d.help.push_back("rules are named by field and kind, such as `delay.range`, or by the name of a check");
+  if (!near.empty())
+    d.help.push_back("did you mean `" + near[0] + "`?");
+  else
+    d.help.push_back("rules are named by field and kind, such as `delay.range`, or by the name of a check");
   return false;
 }
 
@@ -228,8 +234,10 @@ void ScenarioCompiler::write_rejected(Meaning meaning) {
       for (const auto& [n, r] : rejected_branches_) names.push_back(n);
       auto& d = error(span_of(name), "dsl.branch", fmt::format("rejected records have no branch `{}`", name.text));
       const auto near = nearest(name.text, names);
-      if (!near.empty()) d.help.push_back("did you mean `" + near[0] + "`?");
-      else d.help.push_back("`rejected records are split by rule` names branches");
+      if (!near.empty())
+        d.help.push_back("did you mean `" + near[0] + "`?");
+      else
+        d.help.push_back("`rejected records are split by rule` names branches");
       return;
     }
     rules = it->second;

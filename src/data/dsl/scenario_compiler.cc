@@ -44,7 +44,8 @@ void ScenarioCompiler::step(const BoundStep& s) {
   step_ = &s;
   const ExpandedStep& expanded = *s.step;
   if (!s.bound && !s.by_annotation) {
-    auto& d = error(expanded.text.span, "dsl.unknown_sentence", fmt::format("no sentence matches \"{}\"", expanded.text.text));
+    auto& d = error(expanded.text.span, "dsl.unknown_sentence",
+                    fmt::format("no sentence matches \"{}\"", expanded.text.text));
     const auto near = nearest_sentences(expanded.text.text);
     for (size_t i = 0; i < near.size(); ++i) {
       d.help.push_back((i == 0 ? "did you mean `" : "or `") + near[i] + "`?");
@@ -73,48 +74,79 @@ void ScenarioCompiler::step(const BoundStep& s) {
 void ScenarioCompiler::dispatch(const BoundStep& s) {
   if (s.by_annotation) return custom(own("exec") != nullptr);
   switch (s.bound->sentence->meaning) {
-    case Meaning::kSource: return source();
+    case Meaning::kSource:
+      return source();
     case Meaning::kScenarioOutput:
       return scenario_output(capture("scenario")->text, "", span_of(*capture("scenario")));
     case Meaning::kSinkOutput: {
       const Capture* scenario = capture("scenario");
-      return scenario_output(scenario != nullptr ? scenario->text : "", capture("sink")->text, span_of(*capture("sink")));
+      return scenario_output(scenario != nullptr ? scenario->text : "", capture("sink")->text,
+                             span_of(*capture("sink")));
     }
-    case Meaning::kCheck: return check_step();
-    case Meaning::kKeep: return filter(true);
-    case Meaning::kDropWhere: return filter(false);
-    case Meaning::kSet: return set_one();
-    case Meaning::kSetMany: return set_many();
-    case Meaning::kSelect: return select();
-    case Meaning::kDropFields: return drop_fields();
-    case Meaning::kRename: return rename();
-    case Meaning::kCast: return cast();
+    case Meaning::kCheck:
+      return check_step();
+    case Meaning::kKeep:
+      return filter(true);
+    case Meaning::kDropWhere:
+      return filter(false);
+    case Meaning::kSet:
+      return set_one();
+    case Meaning::kSetMany:
+      return set_many();
+    case Meaning::kSelect:
+      return select();
+    case Meaning::kDropFields:
+      return drop_fields();
+    case Meaning::kRename:
+      return rename();
+    case Meaning::kCast:
+      return cast();
     case Meaning::kMask:
     case Meaning::kHash:
-    case Meaning::kTokenise: return protect(s.bound->sentence->meaning);
-    case Meaning::kDeduplicate: return deduplicate();
-    case Meaning::kSort: return sort();
-    case Meaning::kLimit: return limit();
-    case Meaning::kSample: return sample();
+    case Meaning::kTokenise:
+      return protect(s.bound->sentence->meaning);
+    case Meaning::kDeduplicate:
+      return deduplicate();
+    case Meaning::kSort:
+      return sort();
+    case Meaning::kLimit:
+      return limit();
+    case Meaning::kSample:
+      return sample();
     case Meaning::kUnion:
-    case Meaning::kUnionScenario: return unite();
-    case Meaning::kSplit: return split_step();
-    case Meaning::kSplitRejected: return split_rejected();
-    case Meaning::kBranch: return take_branch();
-    case Meaning::kJoinInner: return join_step(plan::JoinKind::kInner);
-    case Meaning::kJoinLeft: return join_step(plan::JoinKind::kLeft);
-    case Meaning::kJoinSemi: return join_step(plan::JoinKind::kSemi);
-    case Meaning::kJoinAnti: return join_step(plan::JoinKind::kAnti);
+    case Meaning::kUnionScenario:
+      return unite();
+    case Meaning::kSplit:
+      return split_step();
+    case Meaning::kSplitRejected:
+      return split_rejected();
+    case Meaning::kBranch:
+      return take_branch();
+    case Meaning::kJoinInner:
+      return join_step(plan::JoinKind::kInner);
+    case Meaning::kJoinLeft:
+      return join_step(plan::JoinKind::kLeft);
+    case Meaning::kJoinSemi:
+      return join_step(plan::JoinKind::kSemi);
+    case Meaning::kJoinAnti:
+      return join_step(plan::JoinKind::kAnti);
     case Meaning::kGroup:
-    case Meaning::kAggregate: return group(true);
-    case Meaning::kCount: return group(false);
-    case Meaning::kStep: return custom(false);
-    case Meaning::kProgram: return custom(true);
-    case Meaning::kWriteValid: return write_flow();
-    case Meaning::kWriteBranch: return write_branch();
+    case Meaning::kAggregate:
+      return group(true);
+    case Meaning::kCount:
+      return group(false);
+    case Meaning::kStep:
+      return custom(false);
+    case Meaning::kProgram:
+      return custom(true);
+    case Meaning::kWriteValid:
+      return write_flow();
+    case Meaning::kWriteBranch:
+      return write_branch();
     case Meaning::kWriteRejected:
     case Meaning::kWriteRejectedByRule:
-    case Meaning::kWriteRejectedBranch: return write_rejected(s.bound->sentence->meaning);
+    case Meaning::kWriteRejectedBranch:
+      return write_rejected(s.bound->sentence->meaning);
     case Meaning::kPassOn:
       if (have_records()) {
         passed_on_ = true;
@@ -152,12 +184,17 @@ void ScenarioCompiler::check_annotations() {
     } else if (kBound.count(a.name) != 0 && step_->bound) {
       const auto& wanted = step_->bound->sentence->annotations;
       if (std::find(wanted.begin(), wanted.end(), a.name) != wanted.end()) continue;
-      auto& d = error(a.span, "dsl.annotation_misplaced",
-                      fmt::format("@{} has no meaning on a sentence like `{}`", a.name, example_words(*step_->bound->sentence)));
-      if (a.name == "source") d.help.push_back("it belongs to a sentence such as `records arrive from the feed`");
-      else if (a.name == "sink") d.help.push_back("it belongs to a sentence such as `valid records are written`");
-      else if (a.name == "contract") d.help.push_back("it belongs to a source, a join, a check or a custom step");
-      else d.help.push_back("word the step freely, or as `records are processed by the step`");
+      auto& d = error(
+          a.span, "dsl.annotation_misplaced",
+          fmt::format("@{} has no meaning on a sentence like `{}`", a.name, example_words(*step_->bound->sentence)));
+      if (a.name == "source")
+        d.help.push_back("it belongs to a sentence such as `records arrive from the feed`");
+      else if (a.name == "sink")
+        d.help.push_back("it belongs to a sentence such as `valid records are written`");
+      else if (a.name == "contract")
+        d.help.push_back("it belongs to a source, a join, a check or a custom step");
+      else
+        d.help.push_back("word the step freely, or as `records are processed by the step`");
     } else if ((a.name == "source" || a.name == "sink") && step_->by_annotation) {
       error(a.span, "dsl.annotation_misplaced", fmt::format("@{} has no meaning on a custom step", a.name));
     }
@@ -211,9 +248,15 @@ void ScenarioCompiler::enforce(const ReadAnnotation& a) {
   if (a.name == "affinity") why = "placement has no meaning on one machine";
   if (a.name == "schedule") why = "nothing on one machine starts runs by the clock";
   if (a.name == "partition") why = "one machine does not spread records over nodes";
-  if (a.name == "requires" && a.find("gpu") != nullptr && a.find("gpu")->integer > 0) why = "a GPU cannot be granted or withheld here";
-  if (a.name == "requires" && a.find("label") != nullptr) {
-    why += std::string(why.empty() ? "" : "; ") + "labels are of nodes, and there is one machine";
+  if (a.name == "requires") why = "one machine neither reserves what a step needs nor limits it to that";
+  if (a.name == "retry") why = "a failed step fails the run here, and `runi resume` goes on from there";
+  if (a.name == "timeout") {
+    const bool custom = step_ != nullptr
+                            ? step_->by_annotation || step_->bound->sentence->becomes == "program"
+                            : std::any_of(plan_.operators.begin(), plan_.operators.end(), [](const plan::Operator& op) {
+                                return std::holds_alternative<plan::Program>(op.parameters);
+                              });
+    if (!custom) why = "only custom steps are timed here";
   }
   if (a.name == "secret" || a.name == "network") {
     refused = !env.allow_unenforced;
@@ -232,9 +275,12 @@ void ScenarioCompiler::enforce(const ReadAnnotation& a) {
   }
 }
 
-// ---- looking things up ------------------------------------------------------------------------------------------------
+// ---- looking things up
+// ------------------------------------------------------------------------------------------------
 
-const ReadAnnotation* ScenarioCompiler::own(std::string_view name) const { return step_->step->annotations->find(name); }
+const ReadAnnotation* ScenarioCompiler::own(std::string_view name) const {
+  return step_->step->annotations->find(name);
+}
 
 const ReadAnnotation* ScenarioCompiler::inherited(std::string_view name) {
   for (const auto& set : scenario_.expanded.defaults) {
@@ -289,7 +335,8 @@ bool ScenarioCompiler::have_records() {
     std::vector<std::string> names;
     for (const auto& [name, b] : branches_) names.push_back(name);
     error(step_span(), "dsl.branch", "the records stand at a split: which branch is meant?")
-        .help.push_back("branches are " + join(names, ", ") + "; write `records of branch \"" + names[0] + "\" continue`");
+        .help.push_back("branches are " + join(names, ", ") + "; write `records of branch \"" + names[0] +
+                        "\" continue`");
   } else {
     error(step_span(), "dsl.no_records", "there are no records yet")
         .help.push_back("a scenario begins with a source: `Given records arrive from the feed`");
@@ -393,7 +440,8 @@ void ScenarioCompiler::advance(plan::Parameters parameters, std::string name, Co
   flow_.at = Input{add(std::move(parameters), std::move(name), {from}, std::move(columns)), 0};
 }
 
-// ---- the end of a scenario --------------------------------------------------------------------------------------------
+// ---- the end of a scenario
+// --------------------------------------------------------------------------------------------
 
 void ScenarioCompiler::unused_defaults() {
   const auto& expanded = scenario_.expanded;
@@ -421,7 +469,8 @@ void ScenarioCompiler::finish() {
   for (const auto& [name, b] : branches_) {
     if (b.used || flow_.unknown) continue;
     error(b.span, "dsl.branch", fmt::format("nothing is done with branch `{}`: its records would vanish", name))
-        .help.push_back(fmt::format("write it (`records of branch \"{}\" are written`), or filter those records out", name));
+        .help.push_back(
+            fmt::format("write it (`records of branch \"{}\" are written`), or filter those records out", name));
   }
   settings_ = settings_for(AnnotationSet{});
   if (flow_.at && !flow_.unknown) {

@@ -20,8 +20,8 @@ namespace runink::dsl {
 // What @source or @sink says, understood.
 struct Endpoint {
   bool program = false;
-  plan::LocatorFacts facts;        // of a path or "-"
-  std::string locator;             // as written, or the command line
+  plan::LocatorFacts facts;  // of a path or "-"
+  std::string locator;       // as written, or the command line
   std::vector<std::string> exec;
   std::string format, compression;
   plan::Dialect dialect;
@@ -190,7 +190,7 @@ class ScenarioCompiler {
   std::map<std::string, std::vector<std::string>> rejected_branches_;  // name → rules
   std::set<std::string> names_;
   std::set<const ReadAnnotation*> used_defaults_, enforced_;
-  std::vector<plan::Input> written_;    // what sinks read
+  std::vector<plan::Input> written_;  // what sinks read
   bool passed_on_ = false;
   Span pass_on_span_;
 };

@@ -1,10 +1,11 @@
 // Sections of a scenario: Assertions, Notifications, GoldenTest, Metadata.
 //
 //   Assertions:     an item of assertion_sentences(), or a true-or-false expression over aggregates of the valid branch
-//   Notifications:  `- stderr`, `- file:PATH`, `- exec:COMMAND`, each perhaps followed by `on failure` (which is what is
+//   Notifications:  `- stderr`, `- file:PATH`, `- exec:COMMAND`, each perhaps followed by `on failure` (which is what
+//   is
 //                   meant when nothing is said), `on success` or `always`; also without the dash: `exec: COMMAND`
-//   GoldenTest:     `- CASE`, a folder below golden/<feature>/<scenario>/, or `- PATH` with a slash, from the project root
-//   Metadata:       `key: value`
+//   GoldenTest:     `- CASE`, a folder below golden/<feature>/<scenario>/, or `- PATH` with a slash, from the project
+//   root Metadata:       `key: value`
 #include <algorithm>
 
 #include "base/nearest.h"
@@ -17,15 +18,24 @@ namespace runink::dsl {
 void ScenarioCompiler::sections() {
   for (const ExpandedSection& section : scenario_.expanded.sections) {
     switch (section.kind) {
-      case SectionKind::kAssertions: assertions(section); break;
-      case SectionKind::kNotifications: notifications(section); break;
-      case SectionKind::kGoldenTest: golden(section); break;
-      case SectionKind::kMetadata: metadata(section); break;
+      case SectionKind::kAssertions:
+        assertions(section);
+        break;
+      case SectionKind::kNotifications:
+        notifications(section);
+        break;
+      case SectionKind::kGoldenTest:
+        golden(section);
+        break;
+      case SectionKind::kMetadata:
+        metadata(section);
+        break;
     }
   }
 }
 
-// ---- assertions -------------------------------------------------------------------------------------------------------
+// ---- assertions
+// -------------------------------------------------------------------------------------------------------
 
 void ScenarioCompiler::assertions(const ExpandedSection& section) {
   if (section.items.empty()) {
@@ -67,7 +77,8 @@ void ScenarioCompiler::assertion(const ExpandedItem& item) {
     out.inclusive = inclusive;
     if (const Capture* count = bound->find("count")) out.number = static_cast<double>(count->count);
     if (const Capture* percent = bound->find("percent")) out.number = percent->number;
-    const bool max_kind = kind == Kind::kMaxRejected || kind == Kind::kMaxRejectedPercent || kind == Kind::kMaxProcessed;
+    const bool max_kind =
+        kind == Kind::kMaxRejected || kind == Kind::kMaxRejectedPercent || kind == Kind::kMaxProcessed;
     if ((max_kind && !inclusive && out.number <= 0) || (kind == Kind::kMaxRejectedPercent && out.number > 100)) {
       if (out.number > 0) {
         error(item.text.span, "dsl.assertion", "a share is at most 100%");
@@ -119,7 +130,8 @@ void ScenarioCompiler::assertion(const ExpandedItem& item) {
   plan_.assertions.push_back(std::move(out));
 }
 
-// ---- notifications ------------------------------------------------------------------------------------------------------
+// ---- notifications
+// ------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -154,8 +166,10 @@ void ScenarioCompiler::notifications(const ExpandedSection& section) {
     if (std::find(kChannels.begin(), kChannels.end(), channel) == kChannels.end()) {
       auto& d = error(item.text.span, "dsl.notification", fmt::format("there is no channel `{}`", channel));
       const auto near = nearest(channel, kChannels);
-      if (!near.empty()) d.help.push_back("did you mean `" + near[0] + "`?");
-      else d.help.push_back("channels are stderr, file:PATH and exec:COMMAND");
+      if (!near.empty())
+        d.help.push_back("did you mean `" + near[0] + "`?");
+      else
+        d.help.push_back("channels are stderr, file:PATH and exec:COMMAND");
       continue;
     }
     if ((channel == "stderr") != target.empty()) {
@@ -184,7 +198,8 @@ void ScenarioCompiler::notifications(const ExpandedSection& section) {
   }
 }
 
-// ---- golden cases and metadata --------------------------------------------------------------------------------------------
+// ---- golden cases and metadata
+// --------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -192,9 +207,12 @@ namespace {
 std::string folder_name(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (std::isalnum(static_cast<unsigned char>(c))) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    else if (c & 0x80) out += c;
-    else if (!out.empty() && out.back() != '_') out += '_';
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    else if (c & 0x80)
+      out += c;
+    else if (!out.empty() && out.back() != '_')
+      out += '_';
   }
   while (!out.empty() && out.back() == '_') out.pop_back();
   return out;
@@ -214,7 +232,8 @@ void ScenarioCompiler::golden(const ExpandedSection& section) {
     const std::string& name = item.text.text;
     if (!item.key.empty() && item.key != "case" && item.key != "cases") {
       error(item.span, "dsl.golden", fmt::format("GoldenTest knows no `{}`", item.key))
-          .help.push_back("each item is `- CASE`: a folder below " + golden_folder(context_.source()->path(), plan_.name) + "/");
+          .help.push_back("each item is `- CASE`: a folder below " +
+                          golden_folder(context_.source()->path(), plan_.name) + "/");
       continue;
     }
     std::string folder = name.find('/') == std::string::npos
@@ -234,11 +253,12 @@ void ScenarioCompiler::golden(const ExpandedSection& section) {
 
 void read_metadata(CompileContext& context, const std::vector<ExpandedItem>& items,
                    std::map<std::string, std::string>* out) {
-  static const std::vector<std::string> kKnown = {"herd", "owner", "slo",  "team",    "contact", "domain",
+  static const std::vector<std::string> kKnown = {"herd", "owner", "slo",     "team",    "contact",   "domain",
                                                   "tier", "cost",  "runbook", "purpose", "retention", "version"};
   for (const auto& item : items) {
     if (item.key.empty()) {
-      context.error(item.span, "dsl.metadata", "metadata are `key: value`").help.push_back("such as `owner: ops@example.org`");
+      context.error(item.span, "dsl.metadata", "metadata are `key: value`")
+          .help.push_back("such as `owner: ops@example.org`");
       continue;
     }
     if (!out->emplace(item.key, item.text.text).second) {
@@ -248,11 +268,14 @@ void read_metadata(CompileContext& context, const std::vector<ExpandedItem>& ite
     if (std::find(kKnown.begin(), kKnown.end(), item.key) != kKnown.end()) continue;
     const auto near = nearest(item.key, kKnown);
     if (!near.empty() && edit_distance(item.key, near[0]) <= 1) {
-      context.warning(item.span, "dsl.metadata", fmt::format("`{}` is kept as it is; did you mean `{}`?", item.key, near[0]));
+      context.warning(item.span, "dsl.metadata",
+                      fmt::format("`{}` is kept as it is; did you mean `{}`?", item.key, near[0]));
     }
   }
 }
 
-void ScenarioCompiler::metadata(const ExpandedSection& section) { read_metadata(context_, section.items, &plan_.metadata); }
+void ScenarioCompiler::metadata(const ExpandedSection& section) {
+  read_metadata(context_, section.items, &plan_.metadata);
+}
 
 }  // namespace runink::dsl

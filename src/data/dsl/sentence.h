@@ -50,22 +50,56 @@ enum class Attachment { kNone, kOptionalTable, kTable };
 
 // What a sentence becomes; the compiler switches over it.
 enum class Meaning {
-  kSource, kScenarioOutput, kSinkOutput,
-  kCheck, kKeep, kDropWhere, kSet, kSetMany, kSelect, kDropFields, kRename, kCast, kMask, kHash, kTokenise,
-  kDeduplicate, kSort, kLimit, kSample, kUnion, kUnionScenario, kSplit, kSplitRejected, kBranch,
-  kJoinInner, kJoinLeft, kJoinSemi, kJoinAnti, kGroup, kCount, kAggregate, kStep, kProgram,
-  kWriteValid, kWriteBranch, kWriteRejected, kWriteRejectedByRule, kWriteRejectedBranch, kPassOn,
+  kSource,
+  kScenarioOutput,
+  kSinkOutput,
+  kCheck,
+  kKeep,
+  kDropWhere,
+  kSet,
+  kSetMany,
+  kSelect,
+  kDropFields,
+  kRename,
+  kCast,
+  kMask,
+  kHash,
+  kTokenise,
+  kDeduplicate,
+  kSort,
+  kLimit,
+  kSample,
+  kUnion,
+  kUnionScenario,
+  kSplit,
+  kSplitRejected,
+  kBranch,
+  kJoinInner,
+  kJoinLeft,
+  kJoinSemi,
+  kJoinAnti,
+  kGroup,
+  kCount,
+  kAggregate,
+  kStep,
+  kProgram,
+  kWriteValid,
+  kWriteBranch,
+  kWriteRejected,
+  kWriteRejectedByRule,
+  kWriteRejectedBranch,
+  kPassOn,
 };
 
 struct Sentence {
-  std::string name;                   // stable: "check", "filter.keep", "join.left"
+  std::string name;  // stable: "check", "filter.keep", "join.left"
   Meaning meaning;
   std::vector<std::string> patterns;  // the first is the one shown
   std::string help;                   // one or two sentences
   std::string example;                // a whole step or two, as in a feature file
   std::string becomes;                // the operator, by its kind_name, or what it is otherwise
   Attachment table = Attachment::kNone;
-  std::string table_help;             // columns of the table
+  std::string table_help;                // columns of the table
   std::vector<std::string> annotations;  // those that mean something on it beyond @requires and its like
 };
 
@@ -77,16 +111,17 @@ std::string example_words(const Sentence& sentence);
 struct Capture {
   std::string slot;
   SlotKind kind = SlotKind::kRest;
-  std::string text;                // unquoted for kString, kField, kName; else as written, trimmed
-  bool quoted = false;             // kField, kName: it was written in quotes
-  size_t offset = 0, length = 0;   // of what was written, in the step's text, quotes included
+  std::string text;               // unquoted for kString, kField, kName; else as written, trimmed
+  bool quoted = false;            // kField, kName: it was written in quotes
+  size_t offset = 0, length = 0;  // of what was written, in the step's text, quotes included
   struct Item {
-    std::string text, second;      // kFields, kStrings; kPairs (from, to); kKeys: second is "desc" or ""; kTerms: (expression, name or "")
+    std::string text, second;  // kFields, kStrings; kPairs (from, to); kKeys: second is "desc" or ""; kTerms:
+                               // (expression, name or "")
     size_t offset = 0, length = 0;
   };
   std::vector<Item> items;
-  uint64_t count = 0;              // kCount
-  double number = 0;               // kNumber, kPercent (in percent)
+  uint64_t count = 0;  // kCount
+  double number = 0;   // kNumber, kPercent (in percent)
 };
 
 struct BoundSentence {

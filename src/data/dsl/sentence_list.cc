@@ -25,8 +25,9 @@ void add_inputs(std::vector<Sentence>& all) {
        .patterns = {"the output of scenario {scenario:string} [as {name:name}]",
                     "{records} (are|is) the output of scenario {scenario:string}",
                     "{records} (arrive|arrives|come|comes) from scenario {scenario:string}"},
-       .help = "Goes on with the valid branch of another scenario of the same feature, which runs first. Data passes in "
-               "memory.",
+       .help =
+           "Goes on with the valid branch of another scenario of the same feature, which runs first. Data passes in "
+           "memory.",
        .example = "Given the output of scenario \"Clean the feed\"",
        .becomes = "input"});
   all.push_back(
@@ -35,8 +36,9 @@ void add_inputs(std::vector<Sentence>& all) {
        .patterns = {"the output of sink {sink:string} [of scenario {scenario:string}] [as {name:name}]",
                     "{records} (are|is) the output of sink {sink:string} [of scenario {scenario:string}]",
                     "{records} (arrive|arrives|come|comes) from sink {sink:string} [of scenario {scenario:string}]"},
-       .help = "Goes on with what another scenario of the same feature writes to a sink, named by its file's stem or by "
-               "@sink(…, name=\"…\").",
+       .help =
+           "Goes on with what another scenario of the same feature writes to a sink, named by its file's stem or by "
+           "@sink(…, name=\"…\").",
        .example = "Given the output of sink \"late\" of scenario \"Clean the feed\"",
        .becomes = "input"});
 }
@@ -58,8 +60,9 @@ void add_row_sentences(std::vector<Sentence>& all) {
                               "only {records} where {condition:expression} (are kept|remain)",
                               "keep [only] {records} where {condition:expression}",
                               "{records} are kept (where|when|if) {condition:expression}"},
-                 .help = "Keeps the records for which the condition is true. The others are dropped and counted; null is "
-                         "not true.",
+                 .help =
+                     "Keeps the records for which the condition is true. The others are dropped and counted; null is "
+                     "not true.",
                  .example = "When records where distance > 500 are kept",
                  .becomes = "filter"});
   all.push_back({.name = "filter.drop",
@@ -80,8 +83,9 @@ void add_row_sentences(std::vector<Sentence>& all) {
                               "[the] field {field:field} (becomes|is computed as|is derived as|is calculated as) "
                               "{value:expression}",
                               "set [the] [field] {field:field} to {value:expression}"},
-                 .help = "Sets a field, or adds it after the others. A record for which the expression fails (overflow, "
-                         "division by zero, a cast that does not fit) becomes a dead letter.",
+                 .help =
+                     "Sets a field, or adds it after the others. A record for which the expression fails (overflow, "
+                     "division by zero, a cast that does not fit) becomes a dead letter.",
                  .example = "When field \"route\" is set to origin + \"-\" + destination",
                  .becomes = "derive"});
   all.push_back({.name = "set.table",
@@ -205,16 +209,17 @@ void add_branches(std::vector<Sentence>& all) {
                  .help = "Adds the records of another scenario's valid branch after those of the flow.",
                  .example = "When records are united with the output of scenario \"Clean last year\"",
                  .becomes = "union"});
-  all.push_back({.name = "split",
-                 .meaning = Meaning::kSplit,
-                 .patterns = {"{records} are (split|routed) [into branches] by condition",
-                              "{records} are copied to every branch whose condition holds"},
-                 .help = "Sends each record to the first branch whose condition is true (`copied`: to every one). "
-                         "`otherwise` takes what matched none; without it those records are dropped and counted.",
-                 .example = "When records are split by condition:\n  | late    | delay > 15 |\n  | on_time | otherwise  |",
-                 .becomes = "split",
-                 .table = Attachment::kTable,
-                 .table_help = "branch | condition"});
+  all.push_back(
+      {.name = "split",
+       .meaning = Meaning::kSplit,
+       .patterns = {"{records} are (split|routed) [into branches] by condition",
+                    "{records} are copied to every branch whose condition holds"},
+       .help = "Sends each record to the first branch whose condition is true (`copied`: to every one). "
+               "`otherwise` takes what matched none; without it those records are dropped and counted.",
+       .example = "When records are split by condition:\n  | late    | delay > 15 |\n  | on_time | otherwise  |",
+       .becomes = "split",
+       .table = Attachment::kTable,
+       .table_help = "branch | condition"});
   all.push_back({.name = "split.rejected",
                  .meaning = Meaning::kSplitRejected,
                  .patterns = {"rejected {records} are (split|routed) by [the] rule [that rejected them]"},
@@ -237,10 +242,9 @@ void add_branches(std::vector<Sentence>& all) {
 // All wordings of a join share what follows the verb.
 std::vector<std::string> join_patterns(const std::string& before, const std::string& after) {
   std::vector<std::string> out;
-  for (const std::string& what :
-       {std::string("{input:name} [as {name:name}] [with contract {contract:string}]"),
-        std::string("{input:name} with contract {contract:string} as {name:name}"),
-        std::string("the output of scenario {scenario:string} [as {name:name}]")}) {
+  for (const std::string& what : {std::string("{input:name} [as {name:name}] [with contract {contract:string}]"),
+                                  std::string("{input:name} with contract {contract:string} as {name:name}"),
+                                  std::string("the output of scenario {scenario:string} [as {name:name}]")}) {
     out.push_back(before + " " + what + " on {condition:expression}" + after);
   }
   return out;
@@ -268,7 +272,8 @@ void add_joins(std::vector<Sentence>& all) {
        "When records are left joined with \"data/airports.csv\" as to on destination = to.iata");
   auto semi = join_patterns("{records} with a match in", " are kept");
   for (auto& p : join_patterns("{records} are (semi joined|semi-joined) with", "")) semi.push_back(p);
-  join("join.semi", Meaning::kJoinSemi, std::move(semi), "Keeps each record that has a match, once, without its fields.",
+  join("join.semi", Meaning::kJoinSemi, std::move(semi),
+       "Keeps each record that has a match, once, without its fields.",
        "When records with a match in \"data/airports.csv\" on origin = airports.iata are kept");
   auto anti = join_patterns("{records} without a match in", " are kept");
   for (auto& p : join_patterns("{records} are (anti joined|anti-joined) with", "")) anti.push_back(p);
@@ -282,8 +287,9 @@ void add_groups(std::vector<Sentence>& all) {
                  .meaning = Meaning::kGroup,
                  .patterns = {"{records} are grouped by {keys:terms} computing",
                               "{records} are (aggregated|summarised|summarized) by {keys:terms} [computing]"},
-                 .help = "One record per group: the keys, then a field per row of the table. A key may be an expression "
-                         "`as NAME`. Null is a group of its own.",
+                 .help =
+                     "One record per group: the keys, then a field per row of the table. A key may be an expression "
+                     "`as NAME`. Null is a group of its own.",
                  .example = "When records are grouped by route, computing:\n  | flights | count()              |\n"
                             "  | p90     | quantile(delay, 0.9) |",
                  .becomes = "group",
@@ -312,8 +318,9 @@ void add_custom_steps(std::vector<Sentence>& all) {
                  .patterns = {"{records} are (processed|handled) by (the|a) step",
                               "{records} are (processed|handled) by [the] step {step:string}",
                               "[the] step {step:string} (runs|is run|is applied)"},
-                 .help = "Runs a C++ step that `runi compile` built, in a process of its own. A step that carries @step "
-                         "may be worded freely.",
+                 .help =
+                     "Runs a C++ step that `runi compile` built, in a process of its own. A step that carries @step "
+                     "may be worded freely.",
                  .example = "@step(\"ScoreDelays\", contract=\"contracts/scored.contract\")\nWhen records are scored",
                  .becomes = "program",
                  .annotations = {"step", "contract"}});
@@ -357,27 +364,29 @@ void add_outputs(std::vector<Sentence>& all) {
                  .example = "@sink(\"out/rejected.ndjson\")\nThen rejected records go to dead letters",
                  .becomes = "sink",
                  .annotations = {"sink"}});
-  all.push_back({.name = "write.rejected_by_rule",
-                 .meaning = Meaning::kWriteRejectedByRule,
-                 .patterns = {"{records} rejected by [the] (rule|rules) {rules:strings} " + letters + " [to {file:string}]"},
-                 .help = "Copies the dead letters that one of the rules named rejected.",
-                 .example = "@sink(\"out/bad_delay.ndjson\")\nThen records rejected by rule \"delay.range\" are written",
-                 .becomes = "sink",
-                 .annotations = {"sink"}});
-  all.push_back({.name = "write.rejected_branch",
-                 .meaning = Meaning::kWriteRejectedBranch,
-                 .patterns = {"rejected {records} (of|in) branch {branch:name} " + letters + " [to {file:string}]"},
-                 .help = "Copies the dead letters of one group of rules (see `rejected records are split by rule`).",
-                 .example = "@sink(\"out/bad_delay.ndjson\")\nThen rejected records of branch \"bad_delay\" are written",
-                 .becomes = "sink",
-                 .annotations = {"sink"}});
-  all.push_back({.name = "pass_on",
-                 .meaning = Meaning::kPassOn,
-                 .patterns = {"{records} (are|is) (passed on|handed on)",
-                              "{records} (are|is) the output [of this scenario]"},
-                 .help = "Says that the flow is for other scenarios (`the output of scenario`), not for a file.",
-                 .example = "Then valid records are passed on",
-                 .becomes = "output"});
+  all.push_back(
+      {.name = "write.rejected_by_rule",
+       .meaning = Meaning::kWriteRejectedByRule,
+       .patterns = {"{records} rejected by [the] (rule|rules) {rules:strings} " + letters + " [to {file:string}]"},
+       .help = "Copies the dead letters that one of the rules named rejected.",
+       .example = "@sink(\"out/bad_delay.ndjson\")\nThen records rejected by rule \"delay.range\" are written",
+       .becomes = "sink",
+       .annotations = {"sink"}});
+  all.push_back(
+      {.name = "write.rejected_branch",
+       .meaning = Meaning::kWriteRejectedBranch,
+       .patterns = {"rejected {records} (of|in) branch {branch:name} " + letters + " [to {file:string}]"},
+       .help = "Copies the dead letters of one group of rules (see `rejected records are split by rule`).",
+       .example = "@sink(\"out/bad_delay.ndjson\")\nThen rejected records of branch \"bad_delay\" are written",
+       .becomes = "sink",
+       .annotations = {"sink"}});
+  all.push_back(
+      {.name = "pass_on",
+       .meaning = Meaning::kPassOn,
+       .patterns = {"{records} (are|is) (passed on|handed on)", "{records} (are|is) the output [of this scenario]"},
+       .help = "Says that the flow is for other scenarios (`the output of scenario`), not for a file.",
+       .example = "Then valid records are passed on",
+       .becomes = "output"});
 }
 
 }  // namespace
@@ -397,29 +406,51 @@ std::vector<Sentence> make_sentences() {
 
 std::vector<AssertionSentence> make_assertion_sentences() {
   return {
-      {"processed.at_least", {"at least {count:count} {records} are processed", "{count:count} or more {records} are processed"},
-       "Counts what the scenario's sources gave.", "at least 1000 records are processed"},
-      {"processed.more_than", {"more than {count:count} {records} are processed"},
-       "Counts what the scenario's sources gave.", "more than 1000 records are processed"},
-      {"processed.at_most", {"at most {count:count} {records} are processed"},
-       "Counts what the scenario's sources gave.", "at most 5000 records are processed"},
-      {"processed.fewer_than", {"fewer than {count:count} {records} are processed"},
-       "Counts what the scenario's sources gave.", "fewer than 5000 records are processed"},
-      {"rejected.fewer_than_percent", {"(fewer|less) than {percent:percent} [of] [the] {records} are rejected"},
-       "Share of the records that the sources gave.", "fewer than 1% of records are rejected"},
-      {"rejected.at_most_percent", {"at most {percent:percent} [of] [the] {records} are rejected"},
-       "Share of the records that the sources gave.", "at most 2.5% of records are rejected"},
+      {"processed.at_least",
+       {"at least {count:count} {records} are processed", "{count:count} or more {records} are processed"},
+       "Counts what the scenario's sources gave.",
+       "at least 1000 records are processed"},
+      {"processed.more_than",
+       {"more than {count:count} {records} are processed"},
+       "Counts what the scenario's sources gave.",
+       "more than 1000 records are processed"},
+      {"processed.at_most",
+       {"at most {count:count} {records} are processed"},
+       "Counts what the scenario's sources gave.",
+       "at most 5000 records are processed"},
+      {"processed.fewer_than",
+       {"fewer than {count:count} {records} are processed"},
+       "Counts what the scenario's sources gave.",
+       "fewer than 5000 records are processed"},
+      {"rejected.fewer_than_percent",
+       {"(fewer|less) than {percent:percent} [of] [the] {records} are rejected"},
+       "Share of the records that the sources gave.",
+       "fewer than 1% of records are rejected"},
+      {"rejected.at_most_percent",
+       {"at most {percent:percent} [of] [the] {records} are rejected"},
+       "Share of the records that the sources gave.",
+       "at most 2.5% of records are rejected"},
       {"rejected.none", {"no {records} are rejected"}, "Not one dead letter.", "no records are rejected"},
-      {"rejected.fewer_than", {"fewer than {count:count} {records} are rejected"}, "Counts dead letters.",
+      {"rejected.fewer_than",
+       {"fewer than {count:count} {records} are rejected"},
+       "Counts dead letters.",
        "fewer than 10 records are rejected"},
-      {"rejected.at_most", {"at most {count:count} {records} are rejected"}, "Counts dead letters.",
+      {"rejected.at_most",
+       {"at most {count:count} {records} are rejected"},
+       "Counts dead letters.",
        "at most 10 records are rejected"},
-      {"valid.at_least", {"at least {count:count} {records} are valid"}, "Counts the valid branch.",
+      {"valid.at_least",
+       {"at least {count:count} {records} are valid"},
+       "Counts the valid branch.",
        "at least 900 records are valid"},
-      {"valid.more_than", {"more than {count:count} {records} are valid"}, "Counts the valid branch.",
+      {"valid.more_than",
+       {"more than {count:count} {records} are valid"},
+       "Counts the valid branch.",
        "more than 900 records are valid"},
-      {"drift.none", {"schema drift is not detected", "no schema drift is detected", "there is no schema drift"},
-       "No record has a field that its contract does not name.", "schema drift is not detected"},
+      {"drift.none",
+       {"schema drift is not detected", "no schema drift is detected", "there is no schema drift"},
+       "No record has a field that its contract does not name.",
+       "schema drift is not detected"},
   };
 }
 

@@ -73,7 +73,8 @@ SentenceText split_sentence(std::string_view text) {
     i = std::min(i, text.size());
     SentenceText::Word word;
     word.text = text.substr(start, i - start);
-    word.plain = word.text.size() > 1 && word.text.back() == ',' ? word.text.substr(0, word.text.size() - 1) : word.text;
+    word.plain =
+        word.text.size() > 1 && word.text.back() == ',' ? word.text.substr(0, word.text.size() - 1) : word.text;
     if (word.plain.size() <= kLongestWord) word.lower = to_lower_ascii(word.plain);
     word.offset = start;
     if (!word.lower.empty()) out.word_mask |= word_bit(word.lower);
@@ -88,11 +89,21 @@ namespace {
 
 SlotKind slot_kind(std::string_view word) {
   static const std::map<std::string_view, SlotKind> kKinds = {
-      {"noun", SlotKind::kNoun},       {"rest", SlotKind::kRest},     {"field", SlotKind::kField},
-      {"fields", SlotKind::kFields},   {"expression", SlotKind::kExpression}, {"string", SlotKind::kString},
-      {"strings", SlotKind::kStrings}, {"name", SlotKind::kName},     {"count", SlotKind::kCount},
-      {"number", SlotKind::kNumber},   {"percent", SlotKind::kPercent}, {"type", SlotKind::kType},
-      {"keys", SlotKind::kKeys},       {"pairs", SlotKind::kPairs},   {"terms", SlotKind::kTerms},
+      {"noun", SlotKind::kNoun},
+      {"rest", SlotKind::kRest},
+      {"field", SlotKind::kField},
+      {"fields", SlotKind::kFields},
+      {"expression", SlotKind::kExpression},
+      {"string", SlotKind::kString},
+      {"strings", SlotKind::kStrings},
+      {"name", SlotKind::kName},
+      {"count", SlotKind::kCount},
+      {"number", SlotKind::kNumber},
+      {"percent", SlotKind::kPercent},
+      {"type", SlotKind::kType},
+      {"keys", SlotKind::kKeys},
+      {"pairs", SlotKind::kPairs},
+      {"terms", SlotKind::kTerms},
   };
   const auto it = kKinds.find(word);
   RUNINK_CHECK(it != kKinds.end());
@@ -216,7 +227,8 @@ class Matcher {
     const size_t furthest = std::min(words, most == 0 ? words : w + most);
     for (size_t end = furthest; end >= w + least; --end) {
       if (last && end != words) break;  // the last slot takes all that is left
-      if (!last && !elements[e + 1].is_slot && (end >= words || text_.words[end].lower != elements[e + 1].word)) continue;
+      if (!last && !elements[e + 1].is_slot && (end >= words || text_.words[end].lower != elements[e + 1].word))
+        continue;
       if (!slot_accepts(element.kind, text_, w, end)) continue;
       ends_[e] = end;
       if (match(e + 1, end)) return true;
@@ -256,7 +268,9 @@ class WordDistance {
     if (cached < 0) {
       const std::string& lower = text.words[word].lower;
       const size_t longer = std::max(fixed.size(), lower.size());
-      cached = lower.empty() ? 1 : std::min(1.0, static_cast<double>(edit_distance(fixed, lower)) / static_cast<double>(longer));
+      cached = lower.empty()
+                   ? 1
+                   : std::min(1.0, static_cast<double>(edit_distance(fixed, lower)) / static_cast<double>(longer));
       if (cached > 0.5) cached = 1;
     }
     return cached;
@@ -313,7 +327,9 @@ Alignment align(const FlatPattern& pattern, const SentenceText& text, WordDistan
     const Move mv = move[at(e, w)];
     const PatternElement* element = e > 0 ? &pattern.elements[e - 1] : nullptr;
     switch (mv) {
-      case kSkipWord: --w; break;
+      case kSkipWord:
+        --w;
+        break;
       case kSkipElement:
         reversed.push_back(element->is_slot ? "{" + element->word + "}" : element->word);
         --e;
@@ -323,13 +339,17 @@ Alignment align(const FlatPattern& pattern, const SentenceText& text, WordDistan
         --w;
         break;
       case kTake:
-        if (!element->is_slot) reversed.push_back(element->word);
-        else if (slot_accepts(element->kind, text, w - 1, w)) reversed.emplace_back(text.words[w - 1].text);
-        else reversed.push_back("{" + element->word + "}");
+        if (!element->is_slot)
+          reversed.push_back(element->word);
+        else if (slot_accepts(element->kind, text, w - 1, w))
+          reversed.emplace_back(text.words[w - 1].text);
+        else
+          reversed.push_back("{" + element->word + "}");
         --e;
         --w;
         break;
-      case kNone: return out;
+      case kNone:
+        return out;
     }
   }
   for (auto it = reversed.rbegin(); it != reversed.rend(); ++it) {

@@ -22,7 +22,7 @@ struct SentenceText {
   };
   std::string_view text;
   std::vector<Word> words;
-  uint64_t word_mask = 0;    // one bit per word's hash
+  uint64_t word_mask = 0;  // one bit per word's hash
 };
 SentenceText split_sentence(std::string_view text);
 

@@ -15,9 +15,10 @@ bool is_name_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) |
 // Words that bind others together and so are never part of a free noun.
 bool is_function_word(std::string_view lower) {
   static const std::set<std::string_view> kWords = {
-      "by", "where", "with", "without", "from", "on", "to", "of", "in", "into", "are", "is", "as", "and", "or", "not",
-      "against", "when", "if", "for", "rejected", "field", "fields", "branch", "scenario", "sink", "duplicate",
-      "duplicates", "only", "first", "set", "step", "program", "output", "keep", "drop", "join", "sort"};
+      "by",       "where", "with",    "without", "from",     "on",   "to",        "of",         "in",   "into",
+      "are",      "is",    "as",      "and",     "or",       "not",  "against",   "when",       "if",   "for",
+      "rejected", "field", "fields",  "branch",  "scenario", "sink", "duplicate", "duplicates", "only", "first",
+      "set",      "step",  "program", "output",  "keep",     "drop", "join",      "sort"};
   return kWords.count(lower) != 0;
 }
 
@@ -164,8 +165,10 @@ bool read_keys(const std::vector<Part>& parts, Capture* out) {
     bool quoted;
     if (!read_field(name, &item.text, &quoted)) return false;
     const std::string lower = to_lower_ascii(direction);
-    if (lower == "descending" || lower == "desc" || lower == "down") item.second = "desc";
-    else if (!lower.empty() && lower != "ascending" && lower != "asc" && lower != "up") return false;
+    if (lower == "descending" || lower == "desc" || lower == "down")
+      item.second = "desc";
+    else if (!lower.empty() && lower != "ascending" && lower != "asc" && lower != "up")
+      return false;
     item.offset = p.offset;
     item.length = name.size();
     out->items.push_back(std::move(item));
@@ -233,14 +236,18 @@ bool read_terms(const std::vector<Part>& parts, Capture* out) {
 
 std::pair<size_t, size_t> slot_words(SlotKind kind) {
   switch (kind) {
-    case SlotKind::kNoun: return {1, 6};
+    case SlotKind::kNoun:
+      return {1, 6};
     case SlotKind::kField:
     case SlotKind::kString:
     case SlotKind::kName:
     case SlotKind::kCount:
-    case SlotKind::kNumber: return {1, 1};
-    case SlotKind::kPercent: return {1, 2};
-    default: return {1, 0};
+    case SlotKind::kNumber:
+      return {1, 1};
+    case SlotKind::kPercent:
+      return {1, 2};
+    default:
+      return {1, 0};
   }
 }
 
@@ -259,9 +266,12 @@ bool slot_accepts(SlotKind kind, const SentenceText& text, size_t begin, size_t 
       const std::string_view all = slot_text(text, begin, end);
       return all.find_first_of("\"`") == std::string_view::npos;
     }
-    case SlotKind::kField: return is_field_name(first) || is_quoted(first, "\"'`");
-    case SlotKind::kName: return is_bare_name(first) || is_quoted(first);
-    case SlotKind::kString: return is_quoted(first);
+    case SlotKind::kField:
+      return is_field_name(first) || is_quoted(first, "\"'`");
+    case SlotKind::kName:
+      return is_bare_name(first) || is_quoted(first);
+    case SlotKind::kString:
+      return is_quoted(first);
     case SlotKind::kCount: {
       uint64_t n;
       return read_count(first, &n);
@@ -276,8 +286,10 @@ bool slot_accepts(SlotKind kind, const SentenceText& text, size_t begin, size_t 
         return text.words[begin + 1].plain == "%" && read_number(first, &d);
       }
       return first.size() > 1 && first.back() == '%';
-    case SlotKind::kStrings: return is_quoted(first) || first.find(',') != std::string_view::npos;
-    default: return true;
+    case SlotKind::kStrings:
+      return is_quoted(first) || first.find(',') != std::string_view::npos;
+    default:
+      return true;
   }
 }
 
@@ -286,7 +298,8 @@ double slot_misfit(SlotKind kind, const SentenceText& text, size_t word, bool fi
   switch (kind) {
     case SlotKind::kExpression:
     case SlotKind::kRest:
-    case SlotKind::kType: return first && is_function_word(w.lower) && w.lower != "not" && w.lower != "if" ? 0.4 : 0;
+    case SlotKind::kType:
+      return first && is_function_word(w.lower) && w.lower != "not" && w.lower != "if" ? 0.4 : 0;
     case SlotKind::kFields:
     case SlotKind::kStrings:
     case SlotKind::kPairs:
@@ -298,7 +311,8 @@ double slot_misfit(SlotKind kind, const SentenceText& text, size_t word, bool fi
                            w.lower == "descending" || w.lower == "ascending" || w.lower == "desc" || w.lower == "asc";
       return goes_on ? 0 : 0.5;
     }
-    default: return slot_accepts(kind, text, word, word + 1) ? 0 : 0.9;
+    default:
+      return slot_accepts(kind, text, word, word + 1) ? 0 : 0.9;
   }
 }
 
@@ -316,7 +330,8 @@ bool read_slot(const PatternElement& slot, const SentenceText& text, size_t begi
   };
   std::vector<Part> parts;
   switch (slot.kind) {
-    case SlotKind::kField: return read_field(written, &out->text, &out->quoted);
+    case SlotKind::kField:
+      return read_field(written, &out->text, &out->quoted);
     case SlotKind::kString:
       out->text = unquote(written);
       return true;
@@ -324,18 +339,26 @@ bool read_slot(const PatternElement& slot, const SentenceText& text, size_t begi
       out->quoted = is_quoted(written);
       if (out->quoted) out->text = unquote(written);
       return !out->text.empty();
-    case SlotKind::kCount: return read_count(written, &out->count);
-    case SlotKind::kNumber: return read_number(written, &out->number);
+    case SlotKind::kCount:
+      return read_count(written, &out->count);
+    case SlotKind::kNumber:
+      return read_number(written, &out->number);
     case SlotKind::kPercent: {
       const std::string_view digits = trim(written.substr(0, written.size() - 1));
       return read_number(digits, &out->number);
     }
-    case SlotKind::kFields: return parts_of(true, &parts) && read_fields(parts, out);
-    case SlotKind::kStrings: return parts_of(true, &parts) && read_strings(parts, out);
-    case SlotKind::kKeys: return parts_of(true, &parts) && read_keys(parts, out);
-    case SlotKind::kPairs: return parts_of(true, &parts) && read_pairs(parts, out);
-    case SlotKind::kTerms: return parts_of(true, &parts) && read_terms(parts, out);
-    default: return true;
+    case SlotKind::kFields:
+      return parts_of(true, &parts) && read_fields(parts, out);
+    case SlotKind::kStrings:
+      return parts_of(true, &parts) && read_strings(parts, out);
+    case SlotKind::kKeys:
+      return parts_of(true, &parts) && read_keys(parts, out);
+    case SlotKind::kPairs:
+      return parts_of(true, &parts) && read_pairs(parts, out);
+    case SlotKind::kTerms:
+      return parts_of(true, &parts) && read_terms(parts, out);
+    default:
+      return true;
   }
 }
 

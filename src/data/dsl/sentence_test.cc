@@ -180,7 +180,8 @@ TEST(Sentence, WordingAndSpacingAreFreeWhereNothingDependsOnThem) {
 }
 
 TEST(Sentence, NearMissesNameTheCorrectedSentence) {
-  EXPECT_EQ(nearest_sentences("records are cheked against the contract")[0], "records are checked against the contract");
+  EXPECT_EQ(nearest_sentences("records are cheked against the contract")[0],
+            "records are checked against the contract");
   EXPECT_EQ(nearest_sentences("field \"route\" is sett to origin")[0], "field \"route\" is set to origin");
   EXPECT_EQ(nearest_sentences("records are sorted delay")[0], "records are sorted by delay");
   EXPECT_EQ(nearest_sentences("anything at all").size(), 3u);

@@ -78,8 +78,9 @@ std::optional<Endpoint> ScenarioCompiler::endpoint(const ReadAnnotation* a, cons
     out.program = true;
     Result<std::vector<std::string>> words = os::split_command(exec->text);
     if (!words.ok() || words->empty()) {
-      auto& d = error(exec->span, "dsl.command",
-                      words.ok() ? "the command is empty" : "cannot split the command into words: " + words.status().message());
+      auto& d = error(
+          exec->span, "dsl.command",
+          words.ok() ? "the command is empty" : "cannot split the command into words: " + words.status().message());
       if (!words.ok()) add_hint(words.status(), &d);
       return std::nullopt;
     }
@@ -113,7 +114,9 @@ std::optional<Endpoint> ScenarioCompiler::endpoint(const ReadAnnotation* a, cons
         return std::nullopt;
       }
       out.format = *format;
-      out.dialect.delimiter = equals_ignore_case(v->text, "tsv") ? '\t' : equals_ignore_case(v->text, "csv") ? ',' : out.dialect.delimiter;
+      out.dialect.delimiter = equals_ignore_case(v->text, "tsv")   ? '\t'
+                              : equals_ignore_case(v->text, "csv") ? ','
+                                                                   : out.dialect.delimiter;
     }
     if (const AnnotationValue* v = a->find("compression")) {
       Result<std::string> compression = plan::canonical_compression(v->text);
@@ -135,8 +138,10 @@ std::optional<Endpoint> ScenarioCompiler::endpoint(const ReadAnnotation* a, cons
     }
   }
   if (out.format.empty()) {
-    error(out.span, "dsl.format", fmt::format("the format of {} is not known", out.program ? "a program's data" : out.locator))
-        .help.push_back(fmt::format("write @{}(…, format=\"ndjson\"), or csv, tsv, arrow", is_sink ? "sink" : "source"));
+    error(out.span, "dsl.format",
+          fmt::format("the format of {} is not known", out.program ? "a program's data" : out.locator))
+        .help.push_back(
+            fmt::format("write @{}(…, format=\"ndjson\"), or csv, tsv, arrow", is_sink ? "sink" : "source"));
     return std::nullopt;
   }
   if (a != nullptr && !read_dialect(*a, is_sink, &out)) return std::nullopt;
@@ -176,8 +181,9 @@ std::optional<Input> ScenarioCompiler::add_source(const Endpoint& e, plan::Contr
   if (contract != nullptr) {
     columns = source_columns(id, *contract);
   } else if (e.program || e.facts.kind == plan::LocatorFacts::Kind::kStandard) {
-    error(e.span, "dsl.schema", fmt::format("the fields of {} can only be known from a contract",
-                                            e.program ? "a program's output" : "standard input"))
+    error(e.span, "dsl.schema",
+          fmt::format("the fields of {} can only be known from a contract",
+                      e.program ? "a program's output" : "standard input"))
         .help.push_back("write @contract(\"contracts/….contract\") beside the source");
     return std::nullopt;
   } else {
@@ -249,9 +255,11 @@ void ScenarioCompiler::source() {
   begin_or_name(at, std::move(contract), step_span());
 }
 
-// ---- other scenarios --------------------------------------------------------------------------------------------------
+// ---- other scenarios
+// --------------------------------------------------------------------------------------------------
 
-std::optional<Input> ScenarioCompiler::add_scenario_input(const std::string& scenario, const std::string& sink, Span span) {
+std::optional<Input> ScenarioCompiler::add_scenario_input(const std::string& scenario, const std::string& sink,
+                                                          Span span) {
   // The driver has seen to it that the scenario exists, stands earlier and is not this one.
   const plan::ScenarioPlan* from = nullptr;
   std::string found = scenario;
@@ -288,8 +296,10 @@ std::optional<Input> ScenarioCompiler::add_scenario_input(const std::string& sce
     if (source == nullptr) {
       auto& d = error(span, "dsl.unknown_scenario", fmt::format("scenario \"{}\" has no sink `{}`", found, sink));
       const auto near = nearest(sink, names);
-      if (!near.empty()) d.help.push_back("did you mean `" + near[0] + "`?");
-      else d.help.push_back(names.empty() ? "it has no sinks" : "its sinks are " + join(names, ", "));
+      if (!near.empty())
+        d.help.push_back("did you mean `" + near[0] + "`?");
+      else
+        d.help.push_back(names.empty() ? "it has no sinks" : "its sinks are " + join(names, ", "));
       return std::nullopt;
     }
   }
@@ -305,7 +315,8 @@ std::optional<Input> ScenarioCompiler::add_scenario_input(const std::string& sce
   if (std::find(plan_.needs_scenarios.begin(), plan_.needs_scenarios.end(), found) == plan_.needs_scenarios.end()) {
     plan_.needs_scenarios.push_back(found);
   }
-  return Input{add(plan::ScenarioInput{found, sink}, "input " + (sink.empty() ? found : sink), {}, std::move(columns)), 0};
+  return Input{add(plan::ScenarioInput{found, sink}, "input " + (sink.empty() ? found : sink), {}, std::move(columns)),
+               0};
 }
 
 void ScenarioCompiler::scenario_output(const std::string& scenario, const std::string& sink, Span span) {
@@ -327,8 +338,11 @@ std::optional<Input> ScenarioCompiler::other_side(std::string* name) {
       std::vector<std::string> names;
       for (const auto& [n, i] : inputs_) names.push_back(n);
       const auto near = nearest(input.text, names);
-      if (!near.empty()) d.help.push_back("did you mean `" + near[0] + "`?");
-      else d.help.push_back("a file is named in quotes: \"data/" + input.text + ".csv\"; an input arrives in a Given step of its own");
+      if (!near.empty())
+        d.help.push_back("did you mean `" + near[0] + "`?");
+      else
+        d.help.push_back("a file is named in quotes: \"data/" + input.text +
+                         ".csv\"; an input arrives in a Given step of its own");
       return std::nullopt;
     }
     if (contract_name != nullptr || own("contract") != nullptr) {

@@ -61,10 +61,12 @@ void ScenarioCompiler::sort() {
     }
     const auto type = columns()[static_cast<size_t>(at)].field.type.id();
     if (type == columnar::TypeId::kList || type == columnar::TypeId::kStruct) {
-      error(span_of(keys, item), "dsl.sort", fmt::format("a list has no order, so records cannot be sorted by `{}`", item.text));
+      error(span_of(keys, item), "dsl.sort",
+            fmt::format("a list has no order, so records cannot be sorted by `{}`", item.text));
       good = false;
     }
-    const bool again = std::any_of(sort.keys.begin(), sort.keys.end(), [&](const auto& k) { return k.column == item.text; });
+    const bool again =
+        std::any_of(sort.keys.begin(), sort.keys.end(), [&](const auto& k) { return k.column == item.text; });
     if (again) {
       error(span_of(keys, item), "dsl.duplicate_name", fmt::format("`{}` is named twice", item.text));
       good = false;
@@ -157,10 +159,12 @@ void ScenarioCompiler::set_field(const std::string& name, Span name_span, const 
     expr::CheckOptions options;
     options.no_aggregates_because = "a field is set from one record at a time; group or aggregate records first";
     const expr::Scope scope(schema_of(*columns));
-    typed = context_.checked(value, parsed, [&](Diagnostics& d) { return expr::check(tree, parsed, scope, d, options); });
+    typed =
+        context_.checked(value, parsed, [&](Diagnostics& d) { return expr::check(tree, parsed, scope, d, options); });
   }
   if (typed.valid() && typed.type().id() == columnar::TypeId::kNull) {
-    error(value.span, "dsl.untyped_null", "null alone has no type").help.push_back("write cast(null as string), or another type");
+    error(value.span, "dsl.untyped_null", "null alone has no type")
+        .help.push_back("write cast(null as string), or another type");
     typed = {};
   }
   if (!typed.valid()) {
@@ -169,8 +173,10 @@ void ScenarioCompiler::set_field(const std::string& name, Span name_span, const 
     return;
   }
   plan::ColumnInfo column = column_of(*columns, typed, name);
-  if (at >= 0) (*columns)[static_cast<size_t>(at)] = std::move(column);
-  else columns->push_back(std::move(column));
+  if (at >= 0)
+    (*columns)[static_cast<size_t>(at)] = std::move(column);
+  else
+    columns->push_back(std::move(column));
   lost_.erase(name);
   items->push_back({name, std::move(typed)});
 }
@@ -258,7 +264,8 @@ void ScenarioCompiler::rename() {
   };
   std::vector<Pair> pairs;
   if (const Capture* list = capture("pairs")) {
-    for (const auto& item : list->items) pairs.push_back({item.text, item.second, span_of(*list, item), span_of(*list, item)});
+    for (const auto& item : list->items)
+      pairs.push_back({item.text, item.second, span_of(*list, item), span_of(*list, item)});
   } else if (const Capture* from = capture("from")) {
     const Capture& to = *capture("to");
     pairs.push_back({from->text, to.text, span_of(*from), span_of(to)});
@@ -350,7 +357,8 @@ void ScenarioCompiler::protect(Meaning meaning) {
     std::string value = quote_field(item.text);
     if (before.field.type.id() != columnar::TypeId::kString) value = "cast(" + value + " as string)";
     TextAt text;
-    text.text = how == "hash" || how == "tokenise" ? how + "(" + value + ")" : fmt::format("mask({}, \"{}\")", value, how);
+    text.text =
+        how == "hash" || how == "tokenise" ? how + "(" + value + ")" : fmt::format("mask({}, \"{}\")", value, how);
     text.span = span_of(fields, item);
     text.exact = false;
     set_field(item.text, text.span, text, &derive.items, &out);
@@ -423,16 +431,20 @@ std::optional<Input> ScenarioCompiler::branch(const Capture& name) {
   for (const auto& [n, b] : branches_) names.push_back(n);
   auto& d = error(span_of(name), "dsl.branch", fmt::format("there is no branch `{}`", name.text));
   const auto near = nearest(name.text, names);
-  if (!near.empty()) d.help.push_back("did you mean `" + near[0] + "`?");
-  else d.help.push_back(names.empty() ? "no step above splits the records" : "branches are " + join(names, ", "));
+  if (!near.empty())
+    d.help.push_back("did you mean `" + near[0] + "`?");
+  else
+    d.help.push_back(names.empty() ? "no step above splits the records" : "branches are " + join(names, ", "));
   return std::nullopt;
 }
 
 void ScenarioCompiler::take_branch() {
   if (!flow_.started && !have_records()) return;
   const auto at = branch(*capture("branch"));
-  if (at) flow_.at = at;
-  else flow_.unknown = true;
+  if (at)
+    flow_.at = at;
+  else
+    flow_.unknown = true;
 }
 
 }  // namespace runink::dsl

@@ -87,7 +87,8 @@ PlanShape shape_of(const Plan& plan) {
   return out;
 }
 
-// ---- from JSON ----------------------------------------------------------------------------------------------------------
+// ---- from JSON
+// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -194,7 +195,8 @@ PlanShape::Scenario scenario_from(const Json& j) {
   for (const Json& q : list_at(j, "qualities")) out.qualities.push_back(text_at(q, "name") + ": " + text_at(q, "text"));
   for (const Json& n : list_at(j, "notifications")) {
     const std::string target = text_at(n, "target");
-    out.notifications.push_back(text_at(n, "channel") + (target.empty() ? "" : ":" + target) + " on " + text_at(n, "when"));
+    out.notifications.push_back(text_at(n, "channel") + (target.empty() ? "" : ":" + target) + " on " +
+                                text_at(n, "when"));
   }
   out.metadata = metadata_from(j);
   return out;
@@ -208,7 +210,8 @@ Result<PlanShape> shape_from_json(std::string_view text) {
   const auto format = j.find("format");
   if (format == j.end() || !format->is_number_integer()) return data_loss("this is no plan: it has no `format`");
   if (format->get<int64_t>() > kPlanFormat) {
-    return failed_precondition("the plan has format {}, and this program knows up to {}", format->get<int64_t>(), kPlanFormat);
+    return failed_precondition("the plan has format {}, and this program knows up to {}", format->get<int64_t>(),
+                               kPlanFormat);
   }
   PlanShape out;
   out.feature = text_at(j, "feature");
@@ -219,7 +222,8 @@ Result<PlanShape> shape_from_json(std::string_view text) {
   return out;
 }
 
-// ---- comparing ----------------------------------------------------------------------------------------------------------
+// ---- comparing
+// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -268,17 +272,22 @@ class Comparison {
     const std::map<std::string, std::string> b(before.begin(), before.end()), a(after.begin(), after.end());
     for (const auto& [key, value] : a) {
       const auto it = b.find(key);
-      if (it == b.end()) add(ChangeImpact::kNone, "metadata.added", key, "", value, fmt::format("{} is {}", key, value));
-      else if (it->second != value) add(ChangeImpact::kNone, "metadata.changed", key, it->second, value, fmt::format("{} was {} and is {}", key, it->second, value));
+      if (it == b.end())
+        add(ChangeImpact::kNone, "metadata.added", key, "", value, fmt::format("{} is {}", key, value));
+      else if (it->second != value)
+        add(ChangeImpact::kNone, "metadata.changed", key, it->second, value,
+            fmt::format("{} was {} and is {}", key, it->second, value));
     }
     for (const auto& [key, value] : b) {
-      if (a.count(key) == 0) add(ChangeImpact::kNone, "metadata.removed", key, value, "", fmt::format("{} is not said any more", key));
+      if (a.count(key) == 0)
+        add(ChangeImpact::kNone, "metadata.removed", key, value, "", fmt::format("{} is not said any more", key));
     }
   }
 
   void columns(const std::string& where, const char* kind, const std::vector<PlanShape::Column>& before,
                const std::vector<PlanShape::Column>& after) {
-    const auto find_column = [](const std::vector<PlanShape::Column>& list, const std::string& name) -> const PlanShape::Column* {
+    const auto find_column = [](const std::vector<PlanShape::Column>& list,
+                                const std::string& name) -> const PlanShape::Column* {
       for (const auto& c : list) {
         if (c.name == name) return &c;
       }
@@ -290,11 +299,14 @@ class Comparison {
       const auto* old = find_column(before, c.name);
       if (old == nullptr) {
         same_set = false;
-        add(ChangeImpact::kMeaning, k + ".column.added", c.name, "", c.type, fmt::format("{} gains field {}", where, c.name));
+        add(ChangeImpact::kMeaning, k + ".column.added", c.name, "", c.type,
+            fmt::format("{} gains field {}", where, c.name));
         continue;
       }
       if (old->mask != c.mask) {
-        const auto shown = [](const std::string& m) { return m.empty() ? std::string("unmasked") : "masked (" + m + ")"; };
+        const auto shown = [](const std::string& m) {
+          return m.empty() ? std::string("unmasked") : "masked (" + m + ")";
+        };
         add(ChangeImpact::kBreaksReaders, k + ".column.mask", c.name, old->mask, c.mask,
             fmt::format("{}: field {} was {} and is {}", where, c.name, shown(old->mask), shown(c.mask)));
       } else if (old->type != c.type) {
@@ -312,21 +324,25 @@ class Comparison {
     for (const auto& c : before) {
       if (find_column(after, c.name) != nullptr) continue;
       same_set = false;
-      add(ChangeImpact::kBreaksReaders, k + ".column.removed", c.name, c.type, "", fmt::format("{} loses field {}", where, c.name));
+      add(ChangeImpact::kBreaksReaders, k + ".column.removed", c.name, c.type, "",
+          fmt::format("{} loses field {}", where, c.name));
     }
     if (!same_set) return;
     for (size_t i = 0; i < before.size(); ++i) {
       if (before[i].name == after[i].name) continue;
-      add(ChangeImpact::kMeaning, k + ".column.order", after[i].name, "", "", fmt::format("{}: the order of fields changed", where));
+      add(ChangeImpact::kMeaning, k + ".column.order", after[i].name, "", "",
+          fmt::format("{}: the order of fields changed", where));
       return;
     }
   }
 
   void sinks(const PlanShape::Scenario& before, const PlanShape::Scenario& after) {
     for (const auto& sink : after.sinks) {
-      const auto old = std::find_if(before.sinks.begin(), before.sinks.end(), [&](const auto& s) { return s.name == sink.name; });
+      const auto old =
+          std::find_if(before.sinks.begin(), before.sinks.end(), [&](const auto& s) { return s.name == sink.name; });
       if (old == before.sinks.end()) {
-        add(ChangeImpact::kMeaning, "sink.added", sink.name, "", sink.locator, fmt::format("{} is written, too", sink.locator));
+        add(ChangeImpact::kMeaning, "sink.added", sink.name, "", sink.locator,
+            fmt::format("{} is written, too", sink.locator));
         continue;
       }
       if (old->locator != sink.locator) {
@@ -353,8 +369,10 @@ class Comparison {
       columns(sink.locator, "sink", old->columns, sink.columns);
     }
     for (const auto& sink : before.sinks) {
-      if (std::any_of(after.sinks.begin(), after.sinks.end(), [&](const auto& s) { return s.name == sink.name; })) continue;
-      add(ChangeImpact::kBreaksReaders, "sink.removed", sink.name, sink.locator, "", fmt::format("{} is not written any more", sink.locator));
+      if (std::any_of(after.sinks.begin(), after.sinks.end(), [&](const auto& s) { return s.name == sink.name; }))
+        continue;
+      add(ChangeImpact::kBreaksReaders, "sink.removed", sink.name, sink.locator, "",
+          fmt::format("{} is not written any more", sink.locator));
     }
   }
 
@@ -363,10 +381,12 @@ class Comparison {
     for (size_t i = 0; i < common; ++i) {
       const auto &b = before.sources[i], &a = after.sources[i];
       if (b.locator != a.locator) {
-        add(ChangeImpact::kMeaning, "source.changed", a.name, b.locator, a.locator, fmt::format("reads {} instead of {}", a.locator, b.locator));
+        add(ChangeImpact::kMeaning, "source.changed", a.name, b.locator, a.locator,
+            fmt::format("reads {} instead of {}", a.locator, b.locator));
       }
       if (b.format != a.format) {
-        add(ChangeImpact::kMeaning, "source.format", a.name, b.format, a.format, fmt::format("{} is read as {}, not as {}", a.locator, a.format, b.format));
+        add(ChangeImpact::kMeaning, "source.format", a.name, b.format, a.format,
+            fmt::format("{} is read as {}, not as {}", a.locator, a.format, b.format));
       }
       if (b.contract != a.contract || b.contract_hash != a.contract_hash) {
         const auto name = [](const PlanShape::Endpoint& e) {
@@ -419,10 +439,12 @@ class Comparison {
   void texts(const std::vector<std::string>& before, const std::vector<std::string>& after, const char* kind,
              const char* what, ChangeImpact impact) {
     for (const auto& t : after) {
-      if (std::find(before.begin(), before.end(), t) == before.end()) add(impact, std::string(kind) + ".added", t, "", t, fmt::format("{} added: {}", what, t));
+      if (std::find(before.begin(), before.end(), t) == before.end())
+        add(impact, std::string(kind) + ".added", t, "", t, fmt::format("{} added: {}", what, t));
     }
     for (const auto& t : before) {
-      if (std::find(after.begin(), after.end(), t) == after.end()) add(impact, std::string(kind) + ".removed", t, t, "", fmt::format("{} removed: {}", what, t));
+      if (std::find(after.begin(), after.end(), t) == after.end())
+        add(impact, std::string(kind) + ".removed", t, t, "", fmt::format("{} removed: {}", what, t));
     }
   }
 

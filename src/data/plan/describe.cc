@@ -53,7 +53,9 @@ struct Describer {
     return "sort by " + list(parts) + (s.keep ? fmt::format(", keep the first {}", *s.keep) : "");
   }
   std::string operator()(const Limit& l) const { return fmt::format("keep the first {}", l.rows); }
-  std::string operator()(const Sample& s) const { return fmt::format("sample {}% with seed {}", s.fraction * 100, s.seed); }
+  std::string operator()(const Sample& s) const {
+    return fmt::format("sample {}% with seed {}", s.fraction * 100, s.seed);
+  }
   std::string operator()(const Union&) const {
     std::vector<std::string> parts;
     for (const auto& i : op.inputs) parts.push_back(scenario.operators[i.from].name);
@@ -75,7 +77,8 @@ struct Describer {
   }
   std::string operator()(const Group& g) const {
     std::vector<std::string> keys, items;
-    for (const auto& k : g.keys) keys.push_back(text_of(k.value) == k.name ? k.name : text_of(k.value) + " as " + k.name);
+    for (const auto& k : g.keys)
+      keys.push_back(text_of(k.value) == k.name ? k.name : text_of(k.value) + " as " + k.name);
     for (const auto& i : g.items) items.push_back(i.name + " = " + (i.text.empty() ? text_of(i.value) : i.text));
     return (keys.empty() ? "aggregate all" : "group by " + list(keys)) + ": " + list(items);
   }
@@ -85,8 +88,8 @@ struct Describer {
     return out + (p.output_contract != nullptr ? ", answers " + contract_text(p.output_contract) : "");
   }
   std::string operator()(const Sink& s) const {
-    std::string out = "write " + std::string(s.rejected ? "dead letters " : "") + "to " + place_of(s.locator, s.exec, true) +
-                      " as " + s.format;
+    std::string out = "write " + std::string(s.rejected ? "dead letters " : "") + "to " +
+                      place_of(s.locator, s.exec, true) + " as " + s.format;
     if (!s.compression.empty()) out += ", " + s.compression;
     if (s.mode != "replace") out += ", " + s.mode;
     if (!s.rules.empty()) out += ", rules " + list(s.rules);

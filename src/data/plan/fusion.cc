@@ -22,8 +22,10 @@ class Groups {
   void unite(OperatorId a, OperatorId b) {
     a = find(a);
     b = find(b);
-    if (a < b) parent_[b] = a;
-    else parent_[a] = b;
+    if (a < b)
+      parent_[b] = a;
+    else
+      parent_[a] = b;
   }
 
  private:
@@ -115,7 +117,8 @@ std::vector<Stage> fuse(const ScenarioPlan& scenario) {
         if (why[op.id].empty()) why[op.id] = "its records come from the custom step " + from.name;
       } else if (!same_needs(from, op)) {
         if (why[op.id].empty()) why[op.id] = difference(from, op);
-      } else if (splits && groups.find(from.id) != groups.find(op.id) && circle_if_united(scenario, groups, from.id, op.id)) {
+      } else if (splits && groups.find(from.id) != groups.find(op.id) &&
+                 circle_if_united(scenario, groups, from.id, op.id)) {
         if (why[op.id].empty()) why[op.id] = "its records come from several stages";
       } else {
         groups.unite(from.id, op.id);

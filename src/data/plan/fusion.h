@@ -1,8 +1,8 @@
 // Fusion: which operators run in one process.
 //
 // A stage is a connected set of operators with the same needs (@requires, @affinity), run in one slice. Every operator
-// joins the stage of its inputs unless there is a reason not to: it is a custom step (a process of its own), it asks for
-// something else than its neighbour, or its inputs come from several stages. The reason is kept, for people.
+// joins the stage of its inputs unless there is a reason not to: it is a custom step (a process of its own), it asks
+// for something else than its neighbour, or its inputs come from several stages. The reason is kept, for people.
 #pragma once
 
 #include <string>
@@ -13,14 +13,14 @@
 namespace runink::plan {
 
 struct Stage {
-  uint32_t id = 0;                     // from 0, in the order of their first operator
-  std::string name;                    // "stage 1", or the name of a custom step
-  std::vector<OperatorId> operators;   // ascending
-  std::vector<uint32_t> reads_from;    // stages, ascending
+  uint32_t id = 0;                    // from 0, in the order of their first operator
+  std::string name;                   // "stage 1", or the name of a custom step
+  std::vector<OperatorId> operators;  // ascending
+  std::vector<uint32_t> reads_from;   // stages, ascending
   Requires needs;
   std::vector<std::string> affinity;
-  bool own_process = false;            // a custom step
-  std::string why;                     // why it is a stage of its own: "custom steps run in a process of their own"
+  bool own_process = false;  // a custom step
+  std::string why;           // why it is a stage of its own: "custom steps run in a process of their own"
 };
 
 // Every operator is in exactly one stage, and stages form no cycle.

@@ -47,7 +47,8 @@ void check(const ScenarioPlan& scenario, const std::vector<Stage>& stages) {
 
 TEST(Fusion, NeighboursWithTheSameNeedsAreOneStage) {
   ScenarioPlan s;
-  s.operators = {make(0, Source{}, {}), make(1, Limit{}, {0}), make(2, Source{}, {}), make(3, Union{}, {1, 2}), make(4, Sink{}, {3})};
+  s.operators = {make(0, Source{}, {}), make(1, Limit{}, {0}), make(2, Source{}, {}), make(3, Union{}, {1, 2}),
+                 make(4, Sink{}, {3})};
   const auto stages = fuse(s);
   ASSERT_EQ(stages.size(), 1u);
   EXPECT_EQ(stages[0].operators.size(), 5u);

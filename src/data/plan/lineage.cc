@@ -36,7 +36,8 @@ class RowDecisions {
     return scenario_.operators[op.inputs[index].from].columns;
   }
 
-  void add(const std::vector<ColumnInfo>& columns, const std::vector<int>& read, const char* how, const std::string& text) {
+  void add(const std::vector<ColumnInfo>& columns, const std::vector<int>& read, const char* how,
+           const std::string& text) {
     for (const int c : read) {
       for (const auto& origin : columns[static_cast<size_t>(c)].lineage) {
         InputColumn input{origin.source, origin.column, how, origin.masked, text};
@@ -122,7 +123,8 @@ std::vector<OutputLineage> lineage_of(const ScenarioPlan& scenario) {
     for (const ColumnInfo& column : op.columns) {
       OutputColumn c;
       c.column = column.field.name;
-      for (const auto& origin : column.lineage) c.inputs.push_back({origin.source, origin.column, origin.how, origin.masked, ""});
+      for (const auto& origin : column.lineage)
+        c.inputs.push_back({origin.source, origin.column, origin.how, origin.masked, ""});
       lineage.columns.push_back(std::move(c));
     }
     lineage.rows = RowDecisions(scenario).before(op.id);

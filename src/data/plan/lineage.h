@@ -20,7 +20,7 @@ struct Dataset {
 struct InputColumn {
   OperatorId source = 0;  // Source or ScenarioInput
   std::string column;
-  std::string how;        // IDENTITY, TRANSFORMATION, AGGREGATION; for rows: FILTER, JOIN, GROUP_BY, SORT, CONDITIONAL
+  std::string how;  // IDENTITY, TRANSFORMATION, AGGREGATION; for rows: FILTER, JOIN, GROUP_BY, SORT, CONDITIONAL
   bool masked = false;
   std::string description;  // the expression or sentence; may be empty
   bool operator==(const InputColumn&) const = default;
@@ -32,11 +32,11 @@ struct OutputColumn {
 };
 
 struct OutputLineage {
-  OperatorId sink = 0;    // Sink (not of rejected records) or Output
+  OperatorId sink = 0;  // Sink (not of rejected records) or Output
   std::string name;
-  Dataset dataset;        // kScenario for an Output: this scenario itself
+  Dataset dataset;  // kScenario for an Output: this scenario itself
   std::vector<OutputColumn> columns;
-  std::vector<InputColumn> rows;    // what decided which rows are there
+  std::vector<InputColumn> rows;  // what decided which rows are there
 };
 
 std::vector<OutputLineage> lineage_of(const ScenarioPlan& scenario);

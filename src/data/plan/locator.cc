@@ -62,7 +62,9 @@ std::string_view scheme_of(std::string_view text) {
 
 Result<LocatorFacts> locator_facts(std::string_view text) {
   LocatorFacts facts;
-  if (text.empty()) return invalid_argument("the path is empty").with_hint("write a path from the project root, or - for standard input or output");
+  if (text.empty())
+    return invalid_argument("the path is empty")
+        .with_hint("write a path from the project root, or - for standard input or output");
   if (text.find('\0') != std::string_view::npos) return invalid_argument("the path holds a NUL byte");
   if (text == "-") {
     facts.kind = LocatorFacts::Kind::kStandard;
@@ -75,8 +77,9 @@ Result<LocatorFacts> locator_facts(std::string_view text) {
     if (path.empty() || path[0] != '/') {
       const std::string_view host = path.substr(0, path.find('/'));
       return invalid_argument("`{}` names the host `{}`", text, host)
-          .with_hint("a file of this machine has three slashes: file:///absolute/path; a path from the project root "
-                     "has no file: at all");
+          .with_hint(
+              "a file of this machine has three slashes: file:///absolute/path; a path from the project root "
+              "has no file: at all");
     }
   } else if (!scheme.empty()) {
     return invalid_argument("nothing here reads or writes `{}://`", scheme)
@@ -117,9 +120,12 @@ std::string normal_path(std::string_view root, std::string_view path) {
   std::vector<std::string_view> parts;
   for (const auto part : split(joined, '/')) {
     if (part.empty() || part == ".") continue;
-    if (part == ".." && !parts.empty() && parts.back() != "..") parts.pop_back();
-    else if (part == ".." && absolute) continue;
-    else parts.push_back(part);
+    if (part == ".." && !parts.empty() && parts.back() != "..")
+      parts.pop_back();
+    else if (part == ".." && absolute)
+      continue;
+    else
+      parts.push_back(part);
   }
   std::string out = absolute ? "/" : "";
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -171,7 +177,8 @@ bool glob_matches(std::string_view pattern, std::string_view path) {
         ++p, ++s;
         continue;
       }
-    } else if (p < pattern.size() && pattern[p] != '[' && ((pattern[p] == '?' && path[s] != '/') || pattern[p] == path[s])) {
+    } else if (p < pattern.size() && pattern[p] != '[' &&
+               ((pattern[p] == '?' && path[s] != '/') || pattern[p] == path[s])) {
       ++p, ++s;
       continue;
     }

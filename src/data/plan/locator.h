@@ -15,7 +15,7 @@ namespace runink::plan {
 
 struct LocatorFacts {
   enum class Kind { kPath, kStandard } kind = Kind::kPath;
-  std::string path;         // kPath: without file://, `.` and doubled slashes removed
+  std::string path;  // kPath: without file://, `.` and doubled slashes removed
   bool absolute = false;
   bool glob = false;        // holds * ? or [
   std::string format;       // "ndjson", "csv", "arrow"; empty when the name does not tell
@@ -33,8 +33,8 @@ Result<std::string> canonical_format(std::string_view word);
 // "" for "none", "gzip" for "gz", "zstd" for "zst".
 Result<std::string> canonical_compression(std::string_view word);
 
-// The path with `.`, `..` and doubled slashes resolved as text, joined with `root` when relative. Symbolic links are not
-// followed: whoever opens the file compares inodes as well.
+// The path with `.`, `..` and doubled slashes resolved as text, joined with `root` when relative. Symbolic links are
+// not followed: whoever opens the file compares inodes as well.
 std::string normal_path(std::string_view root, std::string_view path);
 // Whether a glob pattern (* ? […], * does not match /) matches a path.
 bool glob_matches(std::string_view pattern, std::string_view path);

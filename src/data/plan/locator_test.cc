@@ -67,11 +67,10 @@ TEST(Locator, GlobsMatchAsShellsDo) {
     const char *pattern, *path;
     bool matches;
   } cases[] = {
-      {"a*.csv", "abc.csv", true},     {"a*.csv", "a/b.csv", false},   {"*/x", "a/x", true},
-      {"a?c", "abc", true},            {"a?c", "a/c", false},          {"[a-c]x", "bx", true},
-      {"[!a-c]x", "bx", false},        {"[!a-c]x", "dx", true},        {"[]a]x", "]x", true},
-      {"[ab", "[ab", true},            {"*", "", true},                {"a*b*c", "axxbyyc", true},
-      {"a*b*c", "axxbyy", false},      {"**a", "bba", true},           {"a", "b", false},
+      {"a*.csv", "abc.csv", true}, {"a*.csv", "a/b.csv", false}, {"*/x", "a/x", true},     {"a?c", "abc", true},
+      {"a?c", "a/c", false},       {"[a-c]x", "bx", true},       {"[!a-c]x", "bx", false}, {"[!a-c]x", "dx", true},
+      {"[]a]x", "]x", true},       {"[ab", "[ab", true},         {"*", "", true},          {"a*b*c", "axxbyyc", true},
+      {"a*b*c", "axxbyy", false},  {"**a", "bba", true},         {"a", "b", false},
   };
   for (const auto& c : cases) EXPECT_EQ(glob_matches(c.pattern, c.path), c.matches) << c.pattern << " " << c.path;
   // A pattern that makes backtracking matchers slow.

@@ -3,9 +3,9 @@
 namespace runink::plan {
 
 const char* kind_name(const Parameters& parameters) {
-  static constexpr const char* kNames[] = {"source", "input",  "check",  "unique", "filter", "derive",
-                                           "project", "deduplicate", "sort", "limit", "sample", "union",
-                                           "split",  "join",   "group",  "program", "sink",  "output"};
+  static constexpr const char* kNames[] = {"source",  "input",       "check", "unique",  "filter", "derive",
+                                           "project", "deduplicate", "sort",  "limit",   "sample", "union",
+                                           "split",   "join",        "group", "program", "sink",   "output"};
   static_assert(std::size(kNames) == std::variant_size_v<Parameters>);
   return kNames[parameters.index()];
 }

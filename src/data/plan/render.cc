@@ -65,9 +65,8 @@ class TextRenderer {
   }
 
   static bool publishes_many(const ScenarioPlan& s) {
-    return std::count_if(s.operators.begin(), s.operators.end(), [](const Operator& op) {
-             return std::holds_alternative<Sink>(op.parameters);
-           }) > 1;
+    return std::count_if(s.operators.begin(), s.operators.end(),
+                         [](const Operator& op) { return std::holds_alternative<Sink>(op.parameters); }) > 1;
   }
 
   void stage_header(const Stage& stage, const std::vector<Stage>& stages) {
@@ -90,9 +89,10 @@ class TextRenderer {
       const Operator& op = s.operators[id];
       const auto* source = std::get_if<Source>(&op.parameters);
       if (in && (source != nullptr || std::holds_alternative<ScenarioInput>(op.parameters))) {
-        const std::string contract = source != nullptr && source->contract != nullptr
-                                         ? "  (" + safe(source->contract->name) + " " + source->contract->version_text() + ")"
-                                         : "";
+        const std::string contract =
+            source != nullptr && source->contract != nullptr
+                ? "  (" + safe(source->contract->name) + " " + source->contract->version_text() + ")"
+                : "";
         line(2, "in   " + safe(columns_text(op)) + contract);
       }
       for (const Input& i : op.inputs) {
@@ -158,18 +158,22 @@ std::string dot_string(std::string_view text) {
 std::string render_text(const Plan& plan, const RenderOptions& options) { return TextRenderer(plan, options).run(); }
 
 std::string render_dot(const Plan& plan) {
-  std::string out = "digraph " + dot_string(plan.feature) + " {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n";
+  std::string out =
+      "digraph " + dot_string(plan.feature) + " {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n";
   const auto node = [](size_t scenario, OperatorId id) { return fmt::format("s{}_{}", scenario, id); };
   for (size_t n = 0; n < plan.scenarios.size(); ++n) {
     const ScenarioPlan& s = plan.scenarios[n];
     out += fmt::format("  subgraph cluster_{} {{\n    label={};\n", n, dot_string(s.name));
     for (const Stage& stage : fuse(s)) {
-      out += fmt::format("    subgraph cluster_{}_{} {{\n      label={};\n      style=dashed;\n", n, stage.id, dot_string(stage.name));
+      out += fmt::format("    subgraph cluster_{}_{} {{\n      label={};\n      style=dashed;\n", n, stage.id,
+                         dot_string(stage.name));
       for (const OperatorId id : stage.operators) {
         const Operator& op = s.operators[id];
-        const bool edge = std::holds_alternative<Source>(op.parameters) || std::holds_alternative<Sink>(op.parameters) ||
+        const bool edge = std::holds_alternative<Source>(op.parameters) ||
+                          std::holds_alternative<Sink>(op.parameters) ||
                           std::holds_alternative<ScenarioInput>(op.parameters);
-        out += fmt::format("      {} [label={}{}];\n", node(n, id), dot_string(describe(s, op)), edge ? ", shape=cylinder" : "");
+        out += fmt::format("      {} [label={}{}];\n", node(n, id), dot_string(describe(s, op)),
+                           edge ? ", shape=cylinder" : "");
       }
       out += "    }\n";
     }

@@ -14,9 +14,14 @@ Json location_json(const Location& l) { return l.to_string(); }
 
 Json dialect_json(const Dialect& d) {
   const auto mark = [](char c) { return c == 0 ? Json(nullptr) : Json(std::string(1, c)); };
-  return {{"delimiter", mark(d.delimiter)}, {"quote", mark(d.quote)}, {"escape", mark(d.escape)},
-          {"comment", mark(d.comment)},     {"header", d.header},     {"trim", d.trim},
-          {"null", d.null_text},            {"crlf", d.crlf}};
+  return {{"delimiter", mark(d.delimiter)},
+          {"quote", mark(d.quote)},
+          {"escape", mark(d.escape)},
+          {"comment", mark(d.comment)},
+          {"header", d.header},
+          {"trim", d.trim},
+          {"null", d.null_text},
+          {"crlf", d.crlf}};
 }
 
 Json contract_json(const ContractPtr& contract) {
@@ -36,7 +41,11 @@ Json column_json(const ColumnInfo& c, const std::string& mask) {
   if (!c.pii.empty()) {
     Json list = Json::array();
     for (const auto& p : c.pii) {
-      list.push_back({{"contract", p.contract}, {"field", p.field}, {"mask", p.mask}, {"access", p.access}, {"derived", p.derived}});
+      list.push_back({{"contract", p.contract},
+                      {"field", p.field},
+                      {"mask", p.mask},
+                      {"access", p.access},
+                      {"derived", p.derived}});
     }
     j["pii"] = std::move(list);
   }
@@ -102,7 +111,8 @@ struct Members {
     j["first_match_only"] = s.first_match_only;
     j["branches"] = Json::array();
     for (const auto& b : s.branches) {
-      j["branches"].push_back({{"name", b.name}, {"condition", b.condition.valid() ? Json(text_of(b.condition)) : Json(nullptr)}});
+      j["branches"].push_back(
+          {{"name", b.name}, {"condition", b.condition.valid() ? Json(text_of(b.condition)) : Json(nullptr)}});
     }
   }
   void operator()(const Join& s) const {
@@ -110,7 +120,8 @@ struct Members {
     j["join"] = kKinds[static_cast<int>(s.kind)];
     j["as"] = s.name;
     j["on"] = Json::array();
-    for (size_t i = 0; i < s.probe_keys.size(); ++i) j["on"].push_back({text_of(s.probe_keys[i]), text_of(s.build_keys[i])});
+    for (size_t i = 0; i < s.probe_keys.size(); ++i)
+      j["on"].push_back({text_of(s.probe_keys[i]), text_of(s.build_keys[i])});
     if (s.residual.valid()) j["residual"] = text_of(s.residual);
     j["fields_added"] = s.build_columns;
   }
@@ -120,7 +131,8 @@ struct Members {
     j["aggregates"] = Json::array();
     for (const auto& a : g.aggregates) j["aggregates"].push_back(a.text);
     j["items"] = Json::array();
-    for (const auto& i : g.items) j["items"].push_back({{"name", i.name}, {"value", i.text.empty() ? text_of(i.value) : i.text}});
+    for (const auto& i : g.items)
+      j["items"].push_back({{"name", i.name}, {"value", i.text.empty() ? text_of(i.value) : i.text}});
   }
   void operator()(const Program& p) const {
     j["program"] = p.name;
@@ -156,8 +168,12 @@ Json requires_json(const Requires& r) {
 }
 
 Json operator_json(const ScenarioPlan& scenario, const Operator& op) {
-  Json j = {{"id", op.id}, {"kind", kind_name(op.parameters)}, {"name", op.name}, {"meaning", describe(scenario, op)},
-            {"sentence", op.sentence}, {"location", location_json(op.location)}};
+  Json j = {{"id", op.id},
+            {"kind", kind_name(op.parameters)},
+            {"name", op.name},
+            {"meaning", describe(scenario, op)},
+            {"sentence", op.sentence},
+            {"location", location_json(op.location)}};
   j["inputs"] = Json::array();
   for (const auto& i : op.inputs) j["inputs"].push_back({{"from", i.from}, {"port", i.port}});
   std::visit(Members{j}, op.parameters);
@@ -175,36 +191,49 @@ Json operator_json(const ScenarioPlan& scenario, const Operator& op) {
 }
 
 const char* assertion_kind(Assertion::Kind kind) {
-  static constexpr const char* kNames[] = {"min_processed", "max_processed", "max_rejected_percent", "max_rejected",
-                                           "min_valid",     "no_drift",      "expression"};
+  static constexpr const char* kNames[] = {
+      "min_processed", "max_processed", "max_rejected_percent", "max_rejected", "min_valid", "no_drift", "expression"};
   return kNames[static_cast<int>(kind)];
 }
 
 Json scenario_json(const ScenarioPlan& s) {
-  Json j = {{"name", s.name}, {"rule", s.rule}, {"tags", s.tags}, {"location", location_json(s.location)},
+  Json j = {{"name", s.name},
+            {"rule", s.rule},
+            {"tags", s.tags},
+            {"location", location_json(s.location)},
             {"needs", s.needs_scenarios}};
   j["operators"] = Json::array();
   for (const auto& op : s.operators) j["operators"].push_back(operator_json(s, op));
   j["valid"] = s.valid.empty() ? Json(nullptr) : Json{{"from", s.valid[0].from}, {"port", s.valid[0].port}};
   j["stages"] = Json::array();
   for (const auto& stage : fuse(s)) {
-    j["stages"].push_back({{"id", stage.id}, {"name", stage.name}, {"operators", stage.operators},
-                           {"reads_from", stage.reads_from}, {"own_process", stage.own_process}, {"why", stage.why}});
+    j["stages"].push_back({{"id", stage.id},
+                           {"name", stage.name},
+                           {"operators", stage.operators},
+                           {"reads_from", stage.reads_from},
+                           {"own_process", stage.own_process},
+                           {"why", stage.why}});
   }
   j["assertions"] = Json::array();
   for (const auto& a : s.assertions) {
     Json one = {{"kind", assertion_kind(a.kind)}, {"text", a.text}, {"location", location_json(a.location)}};
-    if (a.kind == Assertion::Kind::kExpression) one["expression"] = text_of(a.expression.result);
-    else if (a.kind != Assertion::Kind::kNoDrift) one["number"] = a.number, one["inclusive"] = a.inclusive;
+    if (a.kind == Assertion::Kind::kExpression)
+      one["expression"] = text_of(a.expression.result);
+    else if (a.kind != Assertion::Kind::kNoDrift)
+      one["number"] = a.number, one["inclusive"] = a.inclusive;
     j["assertions"].push_back(std::move(one));
   }
   j["qualities"] = Json::array();
   for (const auto& q : s.qualities) {
-    j["qualities"].push_back({{"after", q.after}, {"name", q.name}, {"severity", q.warn_only ? "warn" : "error"}, {"text", q.text},
+    j["qualities"].push_back({{"after", q.after},
+                              {"name", q.name},
+                              {"severity", q.warn_only ? "warn" : "error"},
+                              {"text", q.text},
                               {"location", location_json(q.location)}});
   }
   j["notifications"] = Json::array();
-  for (const auto& n : s.notifications) j["notifications"].push_back({{"channel", n.channel}, {"target", n.target}, {"when", n.when}});
+  for (const auto& n : s.notifications)
+    j["notifications"].push_back({{"channel", n.channel}, {"target", n.target}, {"when", n.when}});
   j["golden_cases"] = s.golden_cases;
   j["unenforced"] = Json::array();
   for (const auto& u : s.unenforced) {
@@ -216,7 +245,10 @@ Json scenario_json(const ScenarioPlan& s) {
 }
 
 Json header_json(const Plan& plan) {
-  Json j = {{"format", kPlanFormat}, {"feature", plan.feature}, {"path", plan.feature_path}, {"description", plan.description}};
+  Json j = {{"format", kPlanFormat},
+            {"feature", plan.feature},
+            {"path", plan.feature_path},
+            {"description", plan.description}};
   j["metadata"] = Json::object();
   for (const auto& [key, value] : plan.metadata) j["metadata"][key] = value;
   j["contracts"] = Json::array();
