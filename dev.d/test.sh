@@ -1,15 +1,25 @@
 #!/usr/bin/env bash
-# test [REGEX]: build, run all tests, then a subset under sanitizers; with REGEX only tests that match it
+# test [--deep] [REGEX]: build, run all tests, then some under sanitizers (--deep: all of those); with REGEX only tests that match it
 . dev.d/common.sh
 
+deep=no
+if [[ ${1:-} == --deep ]]; then
+  deep=yes
+  shift
+fi
 filter=${1:-}
 results=build/test-results
 mkdir -p $results
 rm -f $results/*.xml
 
 # Which modules are tested once more under sanitizers: those that read what users and files say, and those with threads.
-asan_targets=(base_test columnar_test expr_test contract_test dsl_test connectors_test ledger_test fuzz_targets)
-tsan_targets=(os_test engine_test corpus_test)
+# The rest of them, and threads, take two cores half an hour more: --deep.
+asan_targets=(base_test columnar_test ledger_test)
+tsan_targets=()
+if [[ $deep == yes ]]; then
+  asan_targets+=(expr_test contract_test dsl_test connectors_test fuzz_targets)
+  tsan_targets+=(os_test engine_test corpus_test)
+fi
 
 # run PRESET NAME [CTEST ARGUMENTS]: never stops the script; what failed is told by the summary.
 run() {
@@ -53,6 +63,6 @@ else
   run release release
   export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
   sanitized asan "${asan_targets[@]}"
-  sanitized tsan "${tsan_targets[@]}"
+  if ((${#tsan_targets[@]})); then sanitized tsan "${tsan_targets[@]}"; fi
 fi
 exec python3 dev.d/lint/summary.py $results
