@@ -196,6 +196,8 @@ class TextChunkSource : public ChunkSource {
     } else {
       carry_.append(text.data() + border, text.size() - border);
     }
+    // What vector loads may see past the end is always the same, not what an earlier chunk left there.
+    std::memset(buffer->data() + skipped + border, 0, columnar::Buffer::kPadding);
     auto chunk = std::make_shared<InputChunk>();
     chunk->source = indices_[file_];
     chunk->sequence = sequence_++;
