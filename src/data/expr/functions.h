@@ -104,7 +104,7 @@ std::string a_word(std::string_view type);
 // The text of a constant text argument, or an error in the binding.
 std::optional<std::string> constant_text(Binding& binding, size_t arg, std::string_view what);
 
-// --- conversions the checker inserts ---------------------------------------------------------------------------------
+// --- conversions the checker inserts
 
 // A cast of `arg` to `type`; folded when constant. Null (with a message in `error`) when there is no such cast, or when
 // a constant does not fit.

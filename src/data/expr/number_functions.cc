@@ -64,7 +64,6 @@ void arc_tangent_2(const Node& node, const Arg* args, Frame& frame, Column* out)
 }
 
 // --- whole numbers
-// ----------------------------------------------------------------------------------------------------
 
 void absolute_int(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Values<int64_t> v(args[0]);
@@ -102,7 +101,6 @@ void divide_whole(const Node& node, const Arg* args, Frame& frame, Column* out) 
 }
 
 // --- rounding
-// ----------------------------------------------------------------------------------------------------------
 
 enum class Way { kNearest, kDown, kUp, kTowardZero };
 
@@ -273,7 +271,6 @@ bool prepare_sign(Binding& binding) {
 }
 
 // --- least, greatest
-// -----------------------------------------------------------------------------------------------------
 
 // Of the values that are not null; null when all are.
 template <bool greatest>

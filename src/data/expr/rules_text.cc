@@ -57,7 +57,6 @@ class TextMembers : public RuleKernel {
 };
 
 // --- classes
-// -----------------------------------------------------------------------------------------------------------
 
 using Ranges = std::vector<std::pair<int, int>>;
 

@@ -33,7 +33,7 @@ bool column_is_ascii(const Column& column) {
   return is_ascii({reinterpret_cast<const char*>(column.values->data()), column_text_bytes(column)});
 }
 
-// --- joining ---------------------------------------------------------------------------------------------------------
+// --- joining
 
 struct Part {
   const char* bytes;
@@ -122,7 +122,7 @@ void concat(const Node& node, const Arg* args, Frame& frame, Column* out) {
   }
 }
 
-// --- case ------------------------------------------------------------------------------------------------------------
+// --- case
 
 void append_case(std::string_view text, bool up, std::string& out) {
   size_t i = 0;
@@ -162,7 +162,6 @@ void change_case(const Node& node, const Arg* args, Frame& frame, Column* out) {
 }
 
 // --- lengths and pieces
-// ------------------------------------------------------------------------------------------------
 
 void length_of_text(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Column& column = *args[0].column;
@@ -268,7 +267,7 @@ void split_part(const Node& node, const Arg* args, Frame& frame, Column* out) {
   });
 }
 
-// --- building --------------------------------------------------------------------------------------------------------
+// --- building
 
 void replace_all(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Texts v(args[0]), find(args[1]), with(args[2]);
@@ -349,7 +348,7 @@ void reverse(const Node& node, const Arg* args, Frame& frame, Column* out) {
   });
 }
 
-// --- questions -------------------------------------------------------------------------------------------------------
+// --- questions
 
 void starts(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Texts v(args[0]), part(args[1]);
@@ -368,7 +367,7 @@ void position(const Node& node, const Arg* args, Frame& frame, Column* out) {
   });
 }
 
-// --- base64 ----------------------------------------------------------------------------------------------------------
+// --- base64
 
 void to_base64(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Texts v(args[0]);

@@ -29,7 +29,6 @@ int64_t time_of_day(int64_t micros) { return micros - floor_divide(micros, kDay)
 int32_t clamp_day(int64_t day) { return static_cast<int32_t>(std::clamp<int64_t>(day, kFirstDay, kLastDay)); }
 
 // --- parts
-// -----------------------------------------------------------------------------------------------------------------
 
 int64_t year_of(int32_t day) { return columnar::civil_from_days(day).year; }
 int64_t quarter_of(int32_t day) { return (columnar::civil_from_days(day).month + 2) / 3; }
@@ -63,7 +62,6 @@ void part_of_clock(const Node& node, const Arg* args, Frame& frame, Column* out)
 }
 
 // --- units
-// -------------------------------------------------------------------------------------------------------------------
 
 enum class Unit { kYear, kQuarter, kMonth, kWeek, kDay, kHour, kMinute, kSecond, kMillisecond };
 constexpr std::array<std::string_view, 9> kUnits = {"year", "quarter", "month",  "week",       "day",
@@ -207,7 +205,6 @@ void difference(const Node& node, const Arg* args, Frame& frame, Column* out) {
 }
 
 // --- making
-// ------------------------------------------------------------------------------------------------------------------
 
 void make_date(const Node& node, const Arg* args, Frame& frame, Column* out) {
   const Values<int64_t> year(args[0]), month(args[1]), day(args[2]);
@@ -261,7 +258,6 @@ void today(const Node& node, const Arg*, Frame& frame, Column* out) {
 }
 
 // --- text and zones
-// --------------------------------------------------------------------------------------------------------------
 
 struct Form {
   std::unique_ptr<columnar::TimeFormat> format;
