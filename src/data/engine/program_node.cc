@@ -5,6 +5,8 @@
 // step may refuse one by its number and its original bytes then go to the dead letters.
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "data/columnar/kernels.h"
@@ -116,26 +118,37 @@ class ProgramNode final : public Node {
   Status start() {
     process_ = RUNINK_TRY(execution_.impl().factory->start_step(op_, input_schema_));
     receiver_ = std::thread([this] {
-      for (;;) {
-        auto batch = process_->receive();
-        if (!batch.ok()) {
-          receive_status_ = std::move(batch).status();
-          return;
-        }
-        if (!batch->has_value()) return;
-        if (Status status = answers_.add(std::move(**batch)); !status.ok()) {
-          receive_status_ = std::move(status);
-          process_->kill();
-          return;
-        }
-      }
+      receive_all();
+      std::lock_guard lock(received_mutex_);
+      received_ = true;
+      received_changed_.notify_all();
     });
     return {};
   }
 
  private:
+  void receive_all() {
+    for (;;) {
+      auto batch = process_->receive();
+      if (!batch.ok()) {
+        receive_status_ = std::move(batch).status();
+        return;
+      }
+      if (!batch->has_value()) return;
+      if (Status status = answers_.add(std::move(**batch)); !status.ok()) {
+        receive_status_ = std::move(status);
+        process_->kill();
+        return;
+      }
+    }
+  }
   // Sending failed: what the reader knows (how the process ended, its last words) says more.
   Status explain(Status sending) {
+    {
+      // A step that stopped reading is mostly about to end, and how it ends says more than a broken pipe.
+      std::unique_lock lock(received_mutex_);
+      if (sending.kind() == "step.stopped_reading") received_changed_.wait_for(lock, std::chrono::seconds(2), [&] { return received_; });
+    }
     if (process_) process_->kill();
     if (receiver_.joinable()) receiver_.join();
     return receive_status_.ok() ? std::move(sending) : std::move(receive_status_);
@@ -146,6 +159,9 @@ class ProgramNode final : public Node {
   std::unique_ptr<StepProcess> process_;
   std::thread receiver_;
   Status receive_status_;
+  std::mutex received_mutex_;
+  std::condition_variable received_changed_;
+  bool received_ = false;
   std::vector<StepProcess::Refusal> refusals_;
   size_t next_refusal_ = 0;
   uint64_t sent_seen_ = 0;
