@@ -82,6 +82,18 @@ def same_rows(a, b, key=None, sample=0):
     return True
 
 
+def same_lines(a, b):
+    """The same lines, in any order: equal in number and in the sum of their hashes."""
+    def digest(path):
+        total = count = 0
+        with open(path, "rb") as f:
+            for line in f:
+                total += hash(line)
+                count += 1
+        return total, count
+    return digest(a) == digest(b)
+
+
 class Bench:
     def __init__(self, args):
         self.args, self.failed = args, False
@@ -243,7 +255,7 @@ class Bench:
                 written = time.monotonic()
                 f.flush()
                 os.fsync(f.fileno())
-            self.report("data.sync", value=round(time.monotonic() - written, 3), unit="s", goal=0, bytes=256 << 20, write_seconds=round(written - start, 3))
+            self.report("data.sync", value=round(time.monotonic() - written, 3), unit="s", bytes=256 << 20, write_seconds=round(written - start, 3))
         finally:
             shutil.rmtree(folder)
 
@@ -259,7 +271,7 @@ class Bench:
         self.against("data.group", "group", "duckdb", 1.5, self.duckdb("group"),
                      lambda: same_rows(self.mine("group.ndjson"), self.peers("group.ndjson"), key="origin"))
         self.against("data.join", "join", "duckdb", 1, self.duckdb("join"),
-                     lambda: same_rows(self.mine("join.ndjson"), self.peers("join.ndjson"), sample=10_000))
+                     lambda: same_lines(self.mine("join.ndjson"), self.peers("join.ndjson")))
         self.check()
         self.memory()
         self.start()

@@ -11,8 +11,8 @@ await db.run('SET preserve_insertion_order = true');
 
 const flight = "{date: 'VARCHAR', delay: 'INTEGER', distance: 'INTEGER', origin: 'VARCHAR', destination: 'VARCHAR'}";
 const checks = `try_strptime(date, '%Y/%m/%d %H:%M') IS NOT NULL AND delay BETWEEN -1440 AND 4320 AND distance >= 1
-  AND length(origin) = 3 AND regexp_full_match(origin, '[A-Z0-9]{3}')
-  AND length(destination) = 3 AND regexp_full_match(destination, '[A-Z0-9]{3}')`;
+  AND regexp_full_match(origin, '[A-Z0-9]{3}')
+  AND regexp_full_match(destination, '[A-Z0-9]{3}')`;
 const derived = "*, origin || '-' || destination AS route, delay > 15 AS late";
 const ndjson = (name, columns) => `read_json('${data}/${name}', format='newline_delimited', columns=${columns}, ignore_errors=true)`;
 const csv = `read_csv('${data}/flights.csv', header=true, columns=${flight})`;
