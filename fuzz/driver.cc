@@ -2,9 +2,10 @@
 //
 //   x_fuzz [--runs N] [--seconds S] [--seed S] [--discard] [FILE or FOLDER]…
 //
-// One FILE alone with --runs 0 repeats a crash; --discard keeps no input. A crash, or an input that takes longer than ten seconds, is told with
-// the place where the input was kept, and the exit code is 1. The mutations are blind (no coverage); that finds what a
-// careless parser does with truncated, spliced and bit-flipped texts, and leaves the rest to libFuzzer.
+// One FILE alone with --runs 0 repeats a crash; --discard keeps no input. A crash, or an input that takes longer than
+// ten seconds, is told with the place where the input was kept, and the exit code is 1. The mutations are blind (no
+// coverage); that finds what a careless parser does with truncated, spliced and bit-flipped texts, and leaves the rest
+// to libFuzzer.
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-constexpr size_t kLargestSeed = 64 << 10;   // larger files are cut: blind mutation gains nothing from length
+constexpr size_t kLargestSeed = 64 << 10;  // larger files are cut: blind mutation gains nothing from length
 constexpr size_t kLargestInput = 256 << 10;
 constexpr unsigned kHangSeconds = 10;
 
@@ -116,10 +117,42 @@ std::vector<Bytes> read_seeds(const std::vector<std::string>& places) {
 
 // Bytes and words at which parsers go wrong.
 const std::vector<std::string>& tokens() {
-  static const std::vector<std::string> all = {
-      "\"", "\\", "{", "}", "[", "]", "(", ")", ",", ":", "\n", "\r\n", "\r", std::string(1, '\0'), "\xef\xbb\xbf",
-      "\xed\xa0\x80", "\xf4\x90\x80\x80", "\\ud800", "\\u0000", "1e400", "-0", "-9223372036854775808",
-      "18446744073709551616", "0.1", "null", "true", "@", "#", "|", "\"\"\"", "%", "9", "[[", "]]", "/*", "//"};
+  static const std::vector<std::string> all = {"\"",
+                                               "\\",
+                                               "{",
+                                               "}",
+                                               "[",
+                                               "]",
+                                               "(",
+                                               ")",
+                                               ",",
+                                               ":",
+                                               "\n",
+                                               "\r\n",
+                                               "\r",
+                                               std::string(1, '\0'),
+                                               "\xef\xbb\xbf",
+                                               "\xed\xa0\x80",
+                                               "\xf4\x90\x80\x80",
+                                               "\\ud800",
+                                               "\\u0000",
+                                               "1e400",
+                                               "-0",
+                                               "-9223372036854775808",
+                                               "18446744073709551616",
+                                               "0.1",
+                                               "null",
+                                               "true",
+                                               "@",
+                                               "#",
+                                               "|",
+                                               "\"\"\"",
+                                               "%",
+                                               "9",
+                                               "[[",
+                                               "]]",
+                                               "/*",
+                                               "//"};
   return all;
 }
 
@@ -137,7 +170,9 @@ class Mutator {
  private:
   size_t below(size_t limit) { return limit == 0 ? 0 : random_() % limit; }
   template <typename T>
-  const T& pick(const std::vector<T>& from) { return from[below(from.size())]; }
+  const T& pick(const std::vector<T>& from) {
+    return from[below(from.size())];
+  }
 
   void mutate(Bytes* input) {
     const size_t at = below(input->size() + 1);
@@ -156,11 +191,14 @@ class Mutator {
       }
       case 3: {  // a token over what was there
         const std::string& token = pick(tokens());
-        for (size_t i = 0; i < token.size() && at + i < input->size(); ++i) (*input)[at + i] = static_cast<uint8_t>(token[i]);
+        for (size_t i = 0; i < token.size() && at + i < input->size(); ++i)
+          (*input)[at + i] = static_cast<uint8_t>(token[i]);
         break;
       }
-      case 4: input->resize(at); break;  // truncate
-      case 5:                            // drop a piece
+      case 4:
+        input->resize(at);
+        break;  // truncate
+      case 5:   // drop a piece
         input->erase(place, place + static_cast<ptrdiff_t>(std::min(below(16), input->size() - at)));
         break;
       case 6: {  // the same piece many times: nesting, long runs

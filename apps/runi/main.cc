@@ -11,5 +11,6 @@ int main(int argc, char** argv) {
   // A reader that goes away is an error of the write that meets it, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   runink::cli::Console console = runink::cli::Console::of_process();
-  return runink::cli::run_program(runink::cli::command_tree(), std::vector<std::string>(argv + 1, argv + argc), console);
+  return runink::cli::run_program(runink::cli::command_tree(), std::vector<std::string>(argv + 1, argv + argc),
+                                  console);
 }

@@ -11,7 +11,10 @@ namespace runink::cli {
 
 class CapturedConsole {
  public:
-  CapturedConsole() : out_(open_memstream(&out_text_, &out_size_)), err_(open_memstream(&err_text_, &err_size_)), console_(out_, err_) {}
+  CapturedConsole()
+      : out_(open_memstream(&out_text_, &out_size_)),
+        err_(open_memstream(&err_text_, &err_size_)),
+        console_(out_, err_) {}
   ~CapturedConsole() {
     std::fclose(out_);
     std::fclose(err_);
@@ -22,8 +25,14 @@ class CapturedConsole {
   CapturedConsole& operator=(const CapturedConsole&) = delete;
 
   Console& console() { return console_; }
-  std::string out() { std::fflush(out_); return std::string(out_text_, out_size_); }
-  std::string err() { std::fflush(err_); return std::string(err_text_, err_size_); }
+  std::string out() {
+    std::fflush(out_);
+    return std::string(out_text_, out_size_);
+  }
+  std::string err() {
+    std::fflush(err_);
+    return std::string(err_text_, err_size_);
+  }
 
  private:
   char* out_text_ = nullptr;

@@ -36,7 +36,7 @@ enum class ValueType {
 // What the shell offers for a value. The dynamic ones are answered by the hidden command `__complete KIND`.
 enum class Completion {
   kNone,
-  kFile,      // any file
+  kFile,  // any file
   kFolder,
   kFeature,   // *.dsl
   kContract,  // *.contract
@@ -46,45 +46,45 @@ enum class Completion {
 };
 
 struct Positional {
-  std::string name;            // "FEATURE", as help shows it; also the name for Invocation
-  std::string help;            // one sentence, lower case, no full stop
+  std::string name;  // "FEATURE", as help shows it; also the name for Invocation
+  std::string help;  // one sentence, lower case, no full stop
   Completion completion = Completion::kNone;
   bool optional = false;
-  bool repeated = false;       // only the last one may be
+  bool repeated = false;  // only the last one may be
   ValueType type = ValueType::kText;
   std::vector<std::string> choices;  // when not empty, the only values allowed
 };
 
 struct Flag {
-  std::string name;            // "memory", given as --memory; also the name for Invocation
-  char letter = 0;             // 'm' for -m; 0 for none
+  std::string name;  // "memory", given as --memory; also the name for Invocation
+  char letter = 0;   // 'm' for -m; 0 for none
   ValueType type = ValueType::kSwitch;
-  std::string value_name;      // "SIZE"; needed unless kSwitch
-  std::string help;            // one sentence, lower case, no full stop
-  std::string default_value;   // as it would be typed; "" for none
+  std::string value_name;            // "SIZE"; needed unless kSwitch
+  std::string help;                  // one sentence, lower case, no full stop
+  std::string default_value;         // as it would be typed; "" for none
   std::vector<std::string> choices;  // when not empty, the only values allowed
   Completion completion = Completion::kNone;
-  bool repeated = false;       // may be given several times; else a second one is an error
-  bool hidden = false;         // not in help, completion or documents
+  bool repeated = false;  // may be given several times; else a second one is an error
+  bool hidden = false;    // not in help, completion or documents
 };
 
 struct Example {
-  std::string line;            // "runi run features/flights.dsl"
-  std::string says;            // what it does, one short sentence
+  std::string line;  // "runi run features/flights.dsl"
+  std::string says;  // what it does, one short sentence
 };
 
 struct Command {
-  std::string name;            // one word, lower case
-  std::string group;           // "project", "contracts", "runs" …: the heading under which `runi --help` lists it
-  std::string summary;         // one line, lower case, no full stop
-  std::string description;     // paragraphs separated by empty lines; plain text, wrapped when shown
+  std::string name;         // one word, lower case
+  std::string group;        // "project", "contracts", "runs" …: the heading under which `runi --help` lists it
+  std::string summary;      // one line, lower case, no full stop
+  std::string description;  // paragraphs separated by empty lines; plain text, wrapped when shown
   std::vector<Positional> positionals;
   std::vector<Flag> flags;
-  bool lists = false;          // takes -o table|wide|json|yaml|csv|name (output.h); adds the flag "output"
+  bool lists = false;  // takes -o table|wide|json|yaml|csv|name (output.h); adds the flag "output"
   std::vector<Example> examples;
   std::vector<Command> subcommands;
-  RunFunction run = nullptr;   // null for one that only has subcommands
-  bool hidden = false;         // not in help, completion or documents
+  RunFunction run = nullptr;  // null for one that only has subcommands
+  bool hidden = false;        // not in help, completion or documents
 };
 
 // Flags that every command takes: --help, --quiet, --color, --project.

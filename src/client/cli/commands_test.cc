@@ -113,8 +113,9 @@ TEST_F(Commands, AWrongContractIsShownWithItsPlace) {
 
 TEST_F(Commands, ContractsComeFromAndGoToOtherForms) {
   make_project();
-  EXPECT_THAT(runi({"contract", "infer", "data/orders.ndjson", "-n", "Sample"}).out,
-              AllOf(HasSubstr("contract Sample {"), HasSubstr("Left out: 1 more that could not be read, the first at line 8")));
+  EXPECT_THAT(
+      runi({"contract", "infer", "data/orders.ndjson", "-n", "Sample"}).out,
+      AllOf(HasSubstr("contract Sample {"), HasSubstr("Left out: 1 more that could not be read, the first at line 8")));
   EXPECT_THAT(runi({"contract", "gen", "contracts/order.contract"}).out, HasSubstr("struct Order"));
   EXPECT_EQ(runi({"contract", "export", "contracts/order.contract", "-O", "order.yaml"}).code, 0);
   EXPECT_EQ(runi({"contract", "export", "contracts/order.contract", "-O", "order.yaml"}).code, kExitConflict);
@@ -139,7 +140,8 @@ TEST_F(Commands, RecordsOfAFileAreCheckedWithoutARun) {
   make_project();
   Said said = runi({"contract", "check", "contracts/order.contract", "--data", "data/orders.ndjson"});
   EXPECT_EQ(said.code, kExitDataWrong) << said.err;
-  EXPECT_THAT(said.out, AllOf(HasSubstr("items.range"), HasSubstr("customer.required"), HasSubstr("quality mostly_paid")));
+  EXPECT_THAT(said.out,
+              AllOf(HasSubstr("items.range"), HasSubstr("customer.required"), HasSubstr("quality mostly_paid")));
   EXPECT_THAT(said.err, HasSubstr("12 records: 8 valid, 4 rejected"));
   EXPECT_FALSE(fs::exists(".runink"));
   write("data/good.ndjson", read("data/orders.ndjson").substr(0, read("data/orders.ndjson").find('\n') + 1));
@@ -181,13 +183,24 @@ TEST_F(Commands, PlanAndDiffByMeaning) {
   EXPECT_THAT(runi({"diff", "features/orders.dsl", "features/other.dsl"}).out, HasSubstr("breaks readers"));
 }
 
+TEST_F(Commands, PlanSaysWhatChangedSinceTheRunBefore) {
+  make_project();
+  EXPECT_THAT(runi({"plan", "features/orders.dsl"}).out, Not(HasSubstr("since the plan before")));
+  ASSERT_EQ(runi({"run", "features/orders.dsl"}).code, 0);
+  EXPECT_THAT(runi({"plan", "features/orders.dsl"}).out,
+              HasSubstr("since the plan before\n  no difference in meaning\n"));
+  replace("features/orders.dsl", "total / items", "total / items + 1");
+  EXPECT_THAT(runi({"plan", "features/orders.dsl"}).out, HasSubstr("since the plan before\n  scenario \"Clean orders\"\n"));
+}
+
 TEST_F(Commands, ARunAndWhatItLeaves) {
   make_project();
   EXPECT_EQ(runi({"runs"}).code, kExitNotFound) << "nothing has run";
   Said run = runi({"run", "features/orders.dsl"});
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(run.out, "") << "standard output is for sinks";
-  EXPECT_THAT(run.err, AllOf(HasSubstr("12 in, 8 valid, 4 rejected"), HasSubstr("out/by_state.csv"), HasSubstr("runi dlq list")));
+  EXPECT_THAT(run.err, AllOf(HasSubstr("12 in, 8 valid, 4 rejected"), HasSubstr("out/by_state.csv"),
+                             HasSubstr("runi dlq list")));
   EXPECT_THAT(read("out/by_state.csv"), HasSubstr("paid"));
   EXPECT_THAT(read("out/orders.ndjson"), AllOf(HasSubstr("O-0001"), Not(HasSubstr("Ada Quist"))));
 

@@ -27,8 +27,9 @@ class Shell {
  public:
   Shell() {
     // A runi that answers __complete, as the script will ask.
-    folder_.write("runi", "#!/bin/sh\n[ \"$1 $2\" = \"__complete runs\" ] && printf '0193-aa\\n0193-bb\\n'\n"
-                          "[ \"$1 $2\" = \"__complete scenarios\" ] && printf 'Clean the feed\\nOther\\n'\nexit 0\n");
+    folder_.write("runi",
+                  "#!/bin/sh\n[ \"$1 $2\" = \"__complete runs\" ] && printf '0193-aa\\n0193-bb\\n'\n"
+                  "[ \"$1 $2\" = \"__complete scenarios\" ] && printf 'Clean the feed\\nOther\\n'\nexit 0\n");
     folder_.write("f.dsl", "");
     folder_.write("x.contract", "");
     folder_.write("y.csv", "");
@@ -48,8 +49,9 @@ class Bash : public ::testing::Test {
   }
   // What TAB would offer after these words, the last one being typed.
   std::vector<std::string> offered(const std::string& words) {
-    shell_.folder().write("t.bash", "source ./c.bash\nCOMP_WORDS=(" + words +
-                                        ")\nCOMP_CWORD=$((${#COMP_WORDS[@]}-1))\n_runi\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n");
+    shell_.folder().write("t.bash",
+                          "source ./c.bash\nCOMP_WORDS=(" + words +
+                              ")\nCOMP_CWORD=$((${#COMP_WORDS[@]}-1))\n_runi\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n");
     return lines_of(output_of("cd " + shell_.folder().path() + " && PATH=$PWD:$PATH bash --norc t.bash 2>&1"));
   }
   Shell shell_;
@@ -87,7 +89,8 @@ class Fish : public ::testing::Test {
     shell_.folder().write("c.fish", fish_completion(testing_tree::sample_tree()));
   }
   std::vector<std::string> offered(const std::string& line) {
-    std::string said = output_of("cd " + shell_.folder().path() + " && HOME=$PWD PATH=$PWD:$PATH fish --no-config -c 'source c.fish; complete -C \"" +
+    std::string said = output_of("cd " + shell_.folder().path() +
+                                 " && HOME=$PWD PATH=$PWD:$PATH fish --no-config -c 'source c.fish; complete -C \"" +
                                  line + "\"' 2>&1");
     std::vector<std::string> out;
     for (const std::string& text : lines_of(said)) out.push_back(text.substr(0, text.find('\t')));
@@ -146,8 +149,9 @@ print -r -- "$buffer"
 zpty -d z
 )zsh");
     std::vector<std::string> out;
-    for (std::string text : lines_of(output_of("cd " + shell_.folder().path() +
-                                               " && HOME=$PWD PATH=$PWD:$PATH TERM=dumb timeout 60 zsh -f t.zsh 2>&1"))) {
+    for (std::string text :
+         lines_of(output_of("cd " + shell_.folder().path() +
+                            " && HOME=$PWD PATH=$PWD:$PATH TERM=dumb timeout 60 zsh -f t.zsh 2>&1"))) {
       while (!text.empty() && text.back() == '\r') text.pop_back();
       size_t at = text.rfind("MATCH:");
       if (at != std::string::npos) out.push_back(text.substr(at + 6));

@@ -18,17 +18,24 @@ int exit_code(const Status& status) {
   if (is_kind(status.kind(), kKindDataWrong)) return kExitDataWrong;
   if (is_kind(status.kind(), kKindInterrupted)) return kExitInterrupted;
   switch (status.code()) {
-    case Code::kUnavailable: return kExitUnreachable;
+    case Code::kUnavailable:
+      return kExitUnreachable;
     case Code::kPermissionDenied:
-    case Code::kUnauthenticated: return kExitNotAllowed;
-    case Code::kNotFound: return kExitNotFound;
-    case Code::kAlreadyExists: return kExitConflict;
+    case Code::kUnauthenticated:
+      return kExitNotAllowed;
+    case Code::kNotFound:
+      return kExitNotFound;
+    case Code::kAlreadyExists:
+      return kExitConflict;
     // A pipe that was closed or a step that died aborted the run; only two that want the same thing are in conflict.
     case Code::kAborted:
       return is_kind(status.kind(), "sink") || is_kind(status.kind(), "step") ? kExitFailed : kExitConflict;
-    case Code::kDeadlineExceeded: return kExitTimedOut;
-    case Code::kCancelled: return kExitInterrupted;
-    default: return kExitFailed;
+    case Code::kDeadlineExceeded:
+      return kExitTimedOut;
+    case Code::kCancelled:
+      return kExitInterrupted;
+    default:
+      return kExitFailed;
   }
 }
 

@@ -19,7 +19,8 @@ std::vector<Flag> compile_flags() {
 Result<std::vector<std::string>> feature_files(const std::string& project_root) {
   std::vector<std::string> out;
   for (const char* pattern : {"/features/*.dsl", "/features/**/*.dsl"}) {
-    for (const std::string& path : RUNINK_TRY(os::glob(project_root + pattern))) out.push_back(path.substr(project_root.size() + 1));
+    for (const std::string& path : RUNINK_TRY(os::glob(project_root + pattern)))
+      out.push_back(path.substr(project_root.size() + 1));
   }
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
@@ -29,11 +30,13 @@ Result<std::vector<std::string>> feature_files(const std::string& project_root) 
 Result<std::vector<std::string>> chosen_features(Invocation& invocation, const std::string& project_root) {
   if (!invocation.given("FEATURE")) {
     std::vector<std::string> all = RUNINK_TRY(feature_files(project_root));
-    if (all.empty()) return not_found("this project has no features/*.dsl").with_hint("a new project with one: runi init NAME");
+    if (all.empty())
+      return not_found("this project has no features/*.dsl").with_hint("a new project with one: runi init NAME");
     return all;
   }
   std::vector<std::string> out;
-  for (const std::string& typed : invocation.texts("FEATURE")) out.push_back(RUNINK_TRY(path_in_project(project_root, typed)));
+  for (const std::string& typed : invocation.texts("FEATURE"))
+    out.push_back(RUNINK_TRY(path_in_project(project_root, typed)));
   return out;
 }
 

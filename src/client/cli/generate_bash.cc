@@ -19,16 +19,22 @@ std::string action(Completion completion, const std::vector<std::string>& choice
   if (!choices.empty()) return fmt::format("_runi_words \"{}\"", join(choices, " "));
   if (!dynamic_kind(completion).empty()) return fmt::format("_runi_ask {}", dynamic_kind(completion));
   switch (completion) {
-    case Completion::kFile: return "_runi_files ''";
-    case Completion::kFolder: return "_runi_folders";
+    case Completion::kFile:
+      return "_runi_files ''";
+    case Completion::kFolder:
+      return "_runi_folders";
     case Completion::kFeature:
-    case Completion::kContract: return fmt::format("_runi_files '{}'", file_pattern(completion));
-    case Completion::kCommand: return fmt::format("_runi_words \"{}\"", join(subcommand_names(root), " "));
-    default: return ":";
+    case Completion::kContract:
+      return fmt::format("_runi_files '{}'", file_pattern(completion));
+    case Completion::kCommand:
+      return fmt::format("_runi_words \"{}\"", join(subcommand_names(root), " "));
+    default:
+      return ":";
   }
 }
 
-constexpr std::string_view kHead = R"sh(# bash completion for runi. Generated from its command tree by `runi completion bash`; do not edit.
+constexpr std::string_view kHead =
+    R"sh(# bash completion for runi. Generated from its command tree by `runi completion bash`; do not edit.
 
 _runi_words() { COMPREPLY=($(compgen -W "$1" -- "$cur")); }
 
@@ -115,8 +121,8 @@ std::string bash_completion(const Command& root) {
     for (const Flag& flag : flags_of(*entry.command)) {
       if (flag.hidden || flag.type == ValueType::kSwitch) continue;
       takes_value += fmt::format("    {}) return 0 ;;\n", flag_labels(path, flag, false));
-      values += fmt::format("    {}) {} ;;\n", flag_labels(path, flag, false),
-                            action(flag.completion, flag.choices, root));
+      values +=
+          fmt::format("    {}) {} ;;\n", flag_labels(path, flag, false), action(flag.completion, flag.choices, root));
     }
     std::string subs = join(subcommand_names(*entry.command), " ");
     if (!subs.empty() && entry.command->positionals.empty()) {

@@ -24,12 +24,18 @@ std::string action(Completion completion, const std::vector<std::string>& choice
     return "-x -a " + quote(fmt::format("(runi __complete {} 2>/dev/null)", dynamic_kind(completion)));
   }
   switch (completion) {
-    case Completion::kFile: return "-r -F";
-    case Completion::kFolder: return "-x -a '(__fish_complete_directories)'";
-    case Completion::kFeature: return "-x -a '(__fish_complete_suffix .dsl)'";
-    case Completion::kContract: return "-x -a '(__fish_complete_suffix .contract)'";
-    case Completion::kCommand: return "-x -a " + quote(join(subcommand_names(root), " "));
-    default: return "-x";
+    case Completion::kFile:
+      return "-r -F";
+    case Completion::kFolder:
+      return "-x -a '(__fish_complete_directories)'";
+    case Completion::kFeature:
+      return "-x -a '(__fish_complete_suffix .dsl)'";
+    case Completion::kContract:
+      return "-x -a '(__fish_complete_suffix .contract)'";
+    case Completion::kCommand:
+      return "-x -a " + quote(join(subcommand_names(root), " "));
+    default:
+      return "-x";
   }
 }
 

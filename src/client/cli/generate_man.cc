@@ -162,8 +162,7 @@ interrupted
 std::string header(std::string_view title, std::string_view name, std::string_view summary) {
   std::string upper;
   for (char c : title) upper += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  return fmt::format(".Dd {}\n.Dt {} 1\n.Os\n.Sh NAME\n.Nm {}\n.Nd {}\n", kPageDate, upper, name,
-                     man_text(summary));
+  return fmt::format(".Dd {}\n.Dt {} 1\n.Os\n.Sh NAME\n.Nm {}\n.Nd {}\n", kPageDate, upper, name, man_text(summary));
 }
 
 // Section title of a subcommand inside the page of its parent: "runi contract check".

@@ -60,7 +60,8 @@ std::string description(std::string_view text) {
 std::string command_section(const CommandPath& path) {
   const Command& command = *path.command;
   const std::string full = "runi " + path.joined(" ");
-  std::string out = fmt::format("\n{} {}\n\n{}.\n", path.words.size() == 1 ? "##" : "###", full, plain(command.summary));
+  std::string out =
+      fmt::format("\n{} {}\n\n{}.\n", path.words.size() == 1 ? "##" : "###", full, plain(command.summary));
   out += "\n```\n" + usage_line(command, full) + "\n```\n";
   if (!command.description.empty()) out += "\n" + description(command.description);
   if (!command.positionals.empty()) {

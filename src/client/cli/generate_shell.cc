@@ -42,17 +42,23 @@ std::vector<Flag> completed_flags(const Command& command) {
 
 std::string_view dynamic_kind(Completion completion) {
   switch (completion) {
-    case Completion::kRun: return "runs";
-    case Completion::kScenario: return "scenarios";
-    default: return "";
+    case Completion::kRun:
+      return "runs";
+    case Completion::kScenario:
+      return "scenarios";
+    default:
+      return "";
   }
 }
 
 std::string_view file_pattern(Completion completion) {
   switch (completion) {
-    case Completion::kFeature: return "*.dsl";
-    case Completion::kContract: return "*.contract";
-    default: return "";
+    case Completion::kFeature:
+      return "*.dsl";
+    case Completion::kContract:
+      return "*.contract";
+    default:
+      return "";
   }
 }
 

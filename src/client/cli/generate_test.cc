@@ -20,7 +20,8 @@ void expect_clean_pages(const Command& root) {
   for (const auto& [name, text] : man_pages(root)) {
     folder.write(name, text);
     // That runi.1 is not installed while linting runi-run.1 is not a fault of the page.
-    std::string said = output_of("mandoc -T lint " + folder.file(name) + " 2>&1 | grep -v 'referenced manual not found'");
+    std::string said =
+        output_of("mandoc -T lint " + folder.file(name) + " 2>&1 | grep -v 'referenced manual not found'");
     EXPECT_EQ(said, "") << text;
   }
 }
@@ -36,7 +37,8 @@ TEST(ManPages, RenderWhatWasDeclared) {
   EXPECT_THAT(page, HasSubstr("-m, --memory SIZE"));
   EXPECT_THAT(page, HasSubstr("Default: 256Mi."));
   EXPECT_THAT(page, HasSubstr("$ runi run features/flights.dsl"));
-  EXPECT_THAT(output_of("mandoc -T ascii " + folder.file("runi-contract.1") + " | col -b"), HasSubstr("runi contract check"));
+  EXPECT_THAT(output_of("mandoc -T ascii " + folder.file("runi-contract.1") + " | col -b"),
+              HasSubstr("runi contract check"));
 }
 
 TEST(ManPages, OnePerTopCommandAndNoneForHiddenOnes) {

@@ -35,14 +35,20 @@ std::string function_name(const CommandPath& path) {
 
 std::string action(Completion completion, const std::vector<std::string>& choices, const Command& root) {
   if (!choices.empty()) return "(" + join(choices, " ") + ")";
-  if (!dynamic_kind(completion).empty()) return fmt::format(" _runi_ask {}", dynamic_kind(completion));  // with a space: no options put in
+  if (!dynamic_kind(completion).empty())
+    return fmt::format(" _runi_ask {}", dynamic_kind(completion));  // with a space: no options put in
   switch (completion) {
-    case Completion::kFile: return "_files";
-    case Completion::kFolder: return "_files -/";
+    case Completion::kFile:
+      return "_files";
+    case Completion::kFolder:
+      return "_files -/";
     case Completion::kFeature:
-    case Completion::kContract: return fmt::format("_files -g \"{}\"", file_pattern(completion));
-    case Completion::kCommand: return "(" + join(subcommand_names(root), " ") + ")";
-    default: return " ";
+    case Completion::kContract:
+      return fmt::format("_files -g \"{}\"", file_pattern(completion));
+    case Completion::kCommand:
+      return "(" + join(subcommand_names(root), " ") + ")";
+    default:
+      return " ";
   }
 }
 

@@ -22,9 +22,7 @@ void expect_snapshot(const std::string& name, const std::string& text) {
   EXPECT_EQ(text, expected.str());
 }
 
-TEST(Help, OfTheProgram) {
-  expect_snapshot("help_program.txt", help_text(testing_tree::sample_tree(), "runi", {}));
-}
+TEST(Help, OfTheProgram) { expect_snapshot("help_program.txt", help_text(testing_tree::sample_tree(), "runi", {})); }
 
 TEST(Help, OfACommand) {
   Command root = testing_tree::sample_tree();
@@ -47,12 +45,14 @@ TEST(Help, FitsTheTerminal) {
 }
 
 TEST(CheckTree, FindsBugsOfDeclarations) {
-  Command bad{.name = "runi", .summary = "x.",
-              .positionals = {{.name = "A", .help = "a", .optional = true}, {.name = "B", .help = "b"}},
-              .flags = {{.name = "x", .letter = 'h', .help = "clash with help"},
-                        {.name = "n", .type = ValueType::kInteger, .value_name = "N", .help = "n", .default_value = "many"},
-                        {.name = "v", .type = ValueType::kText, .help = "no value name"}},
-              .run = testing_tree::remember};
+  Command bad{
+      .name = "runi",
+      .summary = "x.",
+      .positionals = {{.name = "A", .help = "a", .optional = true}, {.name = "B", .help = "b"}},
+      .flags = {{.name = "x", .letter = 'h', .help = "clash with help"},
+                {.name = "n", .type = ValueType::kInteger, .value_name = "N", .help = "n", .default_value = "many"},
+                {.name = "v", .type = ValueType::kText, .help = "no value name"}},
+      .run = testing_tree::remember};
   EXPECT_EQ(check_tree(bad).size(), 5u);
   EXPECT_TRUE(check_tree(testing_tree::sample_tree()).empty());
 }

@@ -17,7 +17,8 @@ Result<PastRuns> open_past_runs(Invocation& invocation) {
 
 Positional run_positional(bool optional) {
   return {.name = "RUN",
-          .help = optional ? "id of a run, its last characters, or last; last when left out" : "id of a run, its last characters, or last",
+          .help = optional ? "id of a run, its last characters, or last; last when left out"
+                           : "id of a run, its last characters, or last",
           .completion = Completion::kRun,
           .optional = optional};
 }
@@ -25,9 +26,12 @@ Positional run_positional(bool optional) {
 Cell state_cell(ledger::RunState state) {
   Cell cell{ledger::run_state_name(state)};
   switch (state) {
-    case ledger::RunState::kSucceeded: return std::move(cell).styled(Style::kGreen);
-    case ledger::RunState::kRunning: return std::move(cell).styled(Style::kBlue);
-    default: return std::move(cell).styled(Style::kRed);
+    case ledger::RunState::kSucceeded:
+      return std::move(cell).styled(Style::kGreen);
+    case ledger::RunState::kRunning:
+      return std::move(cell).styled(Style::kBlue);
+    default:
+      return std::move(cell).styled(Style::kRed);
   }
 }
 

@@ -35,21 +35,21 @@ class Invocation {
         command_line_(std::move(command_line)),
         console_(&console) {}
 
-  const Command& root() const { return *root_; }        // the whole tree
+  const Command& root() const { return *root_; }  // the whole tree
   const Command& command() const { return *command_; }
-  const std::string& path() const { return path_; }     // "runi contract check"
+  const std::string& path() const { return path_; }  // "runi contract check"
   // As it was typed, quoted for a shell: for records of what was run.
   const std::string& command_line() const { return command_line_; }
   Console& console() { return *console_; }
 
   // For positionals (by their name, "FEATURE") and flags (by their long name, "memory") alike, global flags included.
-  bool given(std::string_view name) const;                            // typed on the command line
-  bool has(std::string_view name) const;                              // given, or has a default
-  bool enabled(std::string_view name) const;                          // a switch
-  const std::string& text(std::string_view name) const;               // "" when neither given nor defaulted
-  const std::vector<std::string>& texts(std::string_view name) const; // repeated ones
+  bool given(std::string_view name) const;                             // typed on the command line
+  bool has(std::string_view name) const;                               // given, or has a default
+  bool enabled(std::string_view name) const;                           // a switch
+  const std::string& text(std::string_view name) const;                // "" when neither given nor defaulted
+  const std::vector<std::string>& texts(std::string_view name) const;  // repeated ones
   int64_t integer(std::string_view name, int64_t otherwise = 0) const;
-  double number(std::string_view name, double otherwise = 0) const;   // kNumber and kPercent
+  double number(std::string_view name, double otherwise = 0) const;  // kNumber and kPercent
   uint64_t bytes(std::string_view name, uint64_t otherwise = 0) const;
   int64_t duration_micros(std::string_view name, int64_t otherwise = 0) const;
 

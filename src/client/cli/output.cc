@@ -52,8 +52,8 @@ std::string paint(Style style, const std::string& text, bool colour) {
   return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<int>(style)], text);
 }
 
-constexpr int kGap = 2;          // spaces between columns
-constexpr int kNarrowest = 8;    // columns are not cut below this
+constexpr int kGap = 2;        // spaces between columns
+constexpr int kNarrowest = 8;  // columns are not cut below this
 
 // Cuts the widest columns first until the row fits.
 void fit_widths(std::vector<int>* widths, const std::vector<bool>& may_cut, int width) {
@@ -277,7 +277,8 @@ std::string render_fields_text(const std::vector<Field>& fields, OutputForm form
       for (const Field& field : fields) title_width = std::max(title_width, display_width(field.title) + 1);
       for (const Field& field : fields) {
         std::string text = field.cell.for_people();
-        if (form == OutputForm::kTable && width > title_width + kGap) text = cut_to_width(text, width - title_width - kGap);
+        if (form == OutputForm::kTable && width > title_width + kGap)
+          text = cut_to_width(text, width - title_width - kGap);
         out += paint(Style::kDim, pad_to_width(field.title + ":", title_width), colour) + std::string(kGap, ' ');
         out += paint(field.cell.style(), text, colour) + "\n";
       }
@@ -289,8 +290,10 @@ std::string render_fields_text(const std::vector<Field>& fields, OutputForm form
     case OutputForm::kYaml:
       append_yaml_fields(columns, cells, "", "", out);
       return out;
-    case OutputForm::kCsv: return csv_header(columns) + csv_line(cells);
-    case OutputForm::kName: return cells.empty() ? "" : escape_control(cells[0].for_programs()) + "\n";
+    case OutputForm::kCsv:
+      return csv_header(columns) + csv_line(cells);
+    case OutputForm::kName:
+      return cells.empty() ? "" : escape_control(cells[0].for_programs()) + "\n";
   }
   return out;
 }

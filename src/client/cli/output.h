@@ -33,30 +33,43 @@ Result<OutputForm> parse_output_form(std::string_view word);
 // A value and, where people should see it otherwise ("1.2 MB", "3 min ago"), the text for table and wide.
 class Cell {
  public:
-  struct Json { std::string text; };  // a JSON value already written, for nested things in json and yaml
+  struct Json {
+    std::string text;
+  };  // a JSON value already written, for nested things in json and yaml
   using Value = std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, Json>;
 
-  Cell() = default;  // no value: empty, null in JSON
-  Cell(bool value) : value_(value) {}                                        // NOLINT: implicit by design
-  Cell(int value) : value_(static_cast<int64_t>(value)) {}                   // NOLINT
-  Cell(int64_t value) : value_(value) {}                                     // NOLINT
-  Cell(uint64_t value) : value_(value) {}                                    // NOLINT
-  Cell(uint32_t value) : value_(static_cast<uint64_t>(value)) {}             // NOLINT
-  Cell(double value) : value_(value) {}                                      // NOLINT
-  Cell(std::string value) : value_(std::move(value)) {}                      // NOLINT
-  Cell(std::string_view value) : value_(std::string(value)) {}               // NOLINT
-  Cell(const char* value) : value_(std::string(value)) {}                    // NOLINT
+  Cell() = default;                                               // no value: empty, null in JSON
+  Cell(bool value) : value_(value) {}                             // NOLINT: implicit by design
+  Cell(int value) : value_(static_cast<int64_t>(value)) {}        // NOLINT
+  Cell(int64_t value) : value_(value) {}                          // NOLINT
+  Cell(uint64_t value) : value_(value) {}                         // NOLINT
+  Cell(uint32_t value) : value_(static_cast<uint64_t>(value)) {}  // NOLINT
+  Cell(double value) : value_(value) {}                           // NOLINT
+  Cell(std::string value) : value_(std::move(value)) {}           // NOLINT
+  Cell(std::string_view value) : value_(std::string(value)) {}    // NOLINT
+  Cell(const char* value) : value_(std::string(value)) {}         // NOLINT
 
-  static Cell json(std::string text) { Cell c; c.value_ = Json{std::move(text)}; return c; }
-  static Cell bytes(uint64_t count);               // 1.2 MB for people, the number for programs
-  static Cell count(uint64_t count);               // 1,234,567
-  static Cell seconds(double seconds);             // 12.3 s
-  static Cell percent(double share);               // 2.5 %
-  static Cell time(int64_t unix_micros);           // 2026-03-01T10:00:00Z in every form; 0 is no value
+  static Cell json(std::string text) {
+    Cell c;
+    c.value_ = Json{std::move(text)};
+    return c;
+  }
+  static Cell bytes(uint64_t count);                        // 1.2 MB for people, the number for programs
+  static Cell count(uint64_t count);                        // 1,234,567
+  static Cell seconds(double seconds);                      // 12.3 s
+  static Cell percent(double share);                        // 2.5 %
+  static Cell time(int64_t unix_micros);                    // 2026-03-01T10:00:00Z in every form; 0 is no value
   static Cell list(const std::vector<std::string>& texts);  // "a, b" for people, an array for programs
 
-  Cell&& shown_as(std::string text) && { shown_ = std::move(text); has_shown_ = true; return std::move(*this); }
-  Cell&& styled(Style style) && { style_ = style; return std::move(*this); }
+  Cell&& shown_as(std::string text) && {
+    shown_ = std::move(text);
+    has_shown_ = true;
+    return std::move(*this);
+  }
+  Cell&& styled(Style style) && {
+    style_ = style;
+    return std::move(*this);
+  }
 
   const Value& value() const { return value_; }
   Style style() const { return style_; }
@@ -73,10 +86,10 @@ class Cell {
 };
 
 struct Column {
-  std::string key;            // "rows_in": JSON key and CSV header
-  std::string title;          // "IN": heading for people
-  bool wide = false;          // only in `wide` (and in the forms for programs)
-  bool right = false;         // align right; numbers are so by themselves
+  std::string key;     // "rows_in": JSON key and CSV header
+  std::string title;   // "IN": heading for people
+  bool wide = false;   // only in `wide` (and in the forms for programs)
+  bool right = false;  // align right; numbers are so by themselves
 };
 
 class Table {

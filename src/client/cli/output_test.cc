@@ -14,7 +14,12 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 Table sample() {
-  Table table({{"run", "RUN"}, {"state", "STATE"}, {"rows_in", "IN"}, {"bytes", "BYTES", true}, {"ok", "OK"}, {"note", "NOTE"}});
+  Table table({{"run", "RUN"},
+               {"state", "STATE"},
+               {"rows_in", "IN"},
+               {"bytes", "BYTES", true},
+               {"ok", "OK"},
+               {"note", "NOTE"}});
   table.add({"r-1", Cell("done").styled(Style::kGreen), Cell::count(1234567), Cell::bytes(2500000), true, "a, \"b\""});
   table.add({"r-2", "failed", Cell::count(12), Cell(), false, Cell("")});
   return table;
@@ -37,7 +42,8 @@ TEST(Output, WideHasAllColumns) {
 TEST(Output, JsonIsTyped) {
   EXPECT_EQ(render_text(sample(), OutputForm::kJson, 0, false),
             "[\n"
-            " {\"run\":\"r-1\",\"state\":\"done\",\"rows_in\":1234567,\"bytes\":2500000,\"ok\":true,\"note\":\"a, \\\"b\\\"\"},\n"
+            " {\"run\":\"r-1\",\"state\":\"done\",\"rows_in\":1234567,\"bytes\":2500000,\"ok\":true,\"note\":\"a, "
+            "\\\"b\\\"\"},\n"
             " {\"run\":\"r-2\",\"state\":\"failed\",\"rows_in\":12,\"bytes\":null,\"ok\":false,\"note\":\"\"}\n"
             "]\n");
 }
@@ -54,9 +60,7 @@ TEST(Output, CsvQuotesAndTellsEmptyFromNothing) {
             "r-2,failed,12,,false,\"\"\n");
 }
 
-TEST(Output, NameIsTheFirstColumn) {
-  EXPECT_EQ(render_text(sample(), OutputForm::kName, 0, false), "r-1\nr-2\n");
-}
+TEST(Output, NameIsTheFirstColumn) { EXPECT_EQ(render_text(sample(), OutputForm::kName, 0, false), "r-1\nr-2\n"); }
 
 TEST(Output, EmptyListings) {
   Table table({Column{"a", "A"}});
@@ -75,7 +79,8 @@ TEST(Output, EmptyListings) {
 TEST(Output, ControlBytesNeverReachATerminal) {
   Table table({Column{"a", "A"}});
   table.add({"\x1b[31mred\x07\n"});
-  for (OutputForm form : {OutputForm::kTable, OutputForm::kWide, OutputForm::kJson, OutputForm::kYaml, OutputForm::kName}) {
+  for (OutputForm form :
+       {OutputForm::kTable, OutputForm::kWide, OutputForm::kJson, OutputForm::kYaml, OutputForm::kName}) {
     EXPECT_THAT(render_text(table, form, 80, false), Not(HasSubstr("\x1b"))) << static_cast<int>(form);
   }
 }

@@ -163,7 +163,8 @@ class Parser {
       if (value) return usage(fmt::format("{} takes no value, but got {}", shown, quoted(*value)));
       value = "true";
     } else if (!value) {
-      if (next_ >= arguments_.size()) return usage(fmt::format("{} needs a value: {} {}", shown, shown, flag.value_name));
+      if (next_ >= arguments_.size())
+        return usage(fmt::format("{} needs a value: {} {}", shown, shown, flag.value_name));
       value = arguments_[next_++];
     }
     Status status = check_value(flag.type, flag.choices, *value, shown);
@@ -263,7 +264,8 @@ Status check_value(ValueType type, const std::vector<std::string>& choices, std:
   const char* end_of_value = value.data() + value.size();
   switch (type) {
     case ValueType::kText:
-    case ValueType::kSwitch: return {};
+    case ValueType::kSwitch:
+      return {};
     case ValueType::kInteger: {
       int64_t number = 0;
       auto [end, error] = std::from_chars(value.data(), end_of_value, number);
@@ -273,13 +275,13 @@ Status check_value(ValueType type, const std::vector<std::string>& choices, std:
     case ValueType::kNumber: {
       double number = 0;
       auto [end, error] = std::from_chars(value.data(), end_of_value, number);
-      return error == std::errc() && end == end_of_value && std::isfinite(number) ? Status()
-                                                                                   : wrong_value(what, value, "a number");
+      return error == std::errc() && end == end_of_value && std::isfinite(number)
+                 ? Status()
+                 : wrong_value(what, value, "a number");
     }
     case ValueType::kPercent: {
       double share = 0;
-      return parse_percent(value, &share) ? Status()
-                                          : wrong_value(what, value, "a share from 0% to 100% (2% or 0.02)");
+      return parse_percent(value, &share) ? Status() : wrong_value(what, value, "a share from 0% to 100% (2% or 0.02)");
     }
     case ValueType::kBytes: {
       uint64_t bytes = 0;

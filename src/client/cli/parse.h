@@ -19,13 +19,13 @@ namespace runink::cli {
 
 struct ParseOutcome {
   enum class Kind { kRun, kHelp, kVersion } kind = Kind::kRun;
-  const Command* command = nullptr;              // the one named, or the root
-  std::string path;                              // "runi contract check"
-  std::map<std::string, ParsedValues> values;    // with defaults filled in
+  const Command* command = nullptr;            // the one named, or the root
+  std::string path;                            // "runi contract check"
+  std::map<std::string, ParsedValues> values;  // with defaults filled in
 };
 
-// `arguments` without the program's name. Errors are kInvalidArgument of kind "usage", with a hint; a help flag wins over every
-// error behind it.
+// `arguments` without the program's name. Errors are kInvalidArgument of kind "usage", with a hint; a help flag wins
+// over every error behind it.
 Result<ParseOutcome> parse_arguments(const Command& root, const std::vector<std::string>& arguments);
 
 // Checks one value against its declaration (type, choices). The message names `what` ("--memory").

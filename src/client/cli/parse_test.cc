@@ -86,9 +86,13 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"run", "a", "--memory"}, "--memory needs a value: --memory SIZE", ""},
         Wrong{{"run", "a", "--memory", "lots"}, "--memory: \"lots\" is not a size", ""},
         Wrong{{"run", "a", "--threads", "4x"}, "--threads: \"4x\" is not a whole number", ""},
-        Wrong{{"run", "a", "--threads", "99999999999999999999"}, "--threads: \"99999999999999999999\" is not a number of 64 bits", ""},
+        Wrong{{"run", "a", "--threads", "99999999999999999999"},
+              "--threads: \"99999999999999999999\" is not a number of 64 bits",
+              ""},
         Wrong{{"run", "a", "--timeout", "soon"}, "--timeout: \"soon\" is not a duration", ""},
-        Wrong{{"run", "a", "--mode", "apend"}, "--mode: \"apend\" is not one of: replace, append, fail", "did you mean \"append\"?"},
+        Wrong{{"run", "a", "--mode", "apend"},
+              "--mode: \"apend\" is not one of: replace, append, fail",
+              "did you mean \"append\"?"},
         Wrong{{"run", "a", "--strict=yes"}, "--strict takes no value, but got \"yes\"", ""},
         Wrong{{"run", "a", "-m", "1", "--memory", "2"}, "--memory is given twice: \"1\" and \"2\"", ""},
         Wrong{{"run", "a", "--\x1b[31m"}, "\"runi run\" has no flag --\\x1b[31m", ""}));
@@ -103,7 +107,9 @@ TEST(Parse, HelpWinsOverErrors) {
 
 TEST(Parse, NothingAtAllIsHelp) { EXPECT_THAT(call({}).out, HasSubstr("Usage: runi")); }
 
-TEST(Parse, Version) { EXPECT_THAT(call({"--version"}).out, ::testing::MatchesRegex("runi [0-9]+\\.[0-9]+\\.[0-9]+\n")); }
+TEST(Parse, Version) {
+  EXPECT_THAT(call({"--version"}).out, ::testing::MatchesRegex("runi [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
 
 TEST(Parse, Percent) {
   double share = 0;
@@ -111,7 +117,8 @@ TEST(Parse, Percent) {
   EXPECT_DOUBLE_EQ(share, 0.02);
   EXPECT_TRUE(parse_percent("0.5", &share));
   EXPECT_DOUBLE_EQ(share, 0.5);
-  for (const char* bad : {"", "%", "2", "101%", "-1%", "nan", "2 %", "x"}) EXPECT_FALSE(parse_percent(bad, &share)) << bad;
+  for (const char* bad : {"", "%", "2", "101%", "-1%", "nan", "2 %", "x"})
+    EXPECT_FALSE(parse_percent(bad, &share)) << bad;
 }
 
 }  // namespace

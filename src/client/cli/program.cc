@@ -61,7 +61,8 @@ int run_program(const Command& root, const std::vector<std::string>& arguments, 
     case ParseOutcome::Kind::kVersion:
       console.out(fmt::format("{} {}\n", root.name, version()));
       return finish(console, kExitDone);
-    case ParseOutcome::Kind::kRun: break;
+    case ParseOutcome::Kind::kRun:
+      break;
   }
   if (const ParsedValues& project = outcome.values["project"]; project.given) {
     Status entered = enter_folder(project.texts[0]);
@@ -69,7 +70,8 @@ int run_program(const Command& root, const std::vector<std::string>& arguments, 
   }
   std::vector<std::string> typed = arguments;
   typed.insert(typed.begin(), root.name);
-  Invocation invocation(root, *outcome.command, outcome.path, std::move(outcome.values), os::join_command(typed), console);
+  Invocation invocation(root, *outcome.command, outcome.path, std::move(outcome.values), os::join_command(typed),
+                        console);
   return finish(console, run_command(invocation));
 }
 

@@ -27,7 +27,8 @@ Result<contract::ContractPtr> load_release(const std::string& name, const std::s
   if (version_text.empty()) return history.load_highest(name);
   contract::Version version;
   if (!contract::Version::parse(version_text, &version)) {
-    return invalid_argument("\"{}\" is not a version such as 1.2.0", escape_control(version_text)).with_kind(kKindUsage);
+    return invalid_argument("\"{}\" is not a version such as 1.2.0", escape_control(version_text))
+        .with_kind(kKindUsage);
   }
   return history.load(name, version);
 }

@@ -10,9 +10,8 @@ namespace {
 // Decodes one code point; an invalid byte is taken alone and is one column wide, as U+FFFD would be.
 size_t next_code_point(std::string_view text, size_t offset, int* width) {
   utf8proc_int32_t code_point = -1;
-  utf8proc_ssize_t length =
-      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + offset),
-                       static_cast<utf8proc_ssize_t>(text.size() - offset), &code_point);
+  utf8proc_ssize_t length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + offset),
+                                             static_cast<utf8proc_ssize_t>(text.size() - offset), &code_point);
   if (length <= 0) {
     *width = 1;
     return 1;

@@ -28,7 +28,8 @@ TEST(Tree, EveryShownCommandHasAnExample) {
   for (const Command& command : command_tree().subcommands) {
     if (command.hidden) continue;
     EXPECT_FALSE(command.examples.empty() && command.subcommands.empty()) << command.name;
-    for (const Command& sub : command.subcommands) EXPECT_FALSE(sub.examples.empty()) << command.name << " " << sub.name;
+    for (const Command& sub : command.subcommands)
+      EXPECT_FALSE(sub.examples.empty()) << command.name << " " << sub.name;
   }
 }
 

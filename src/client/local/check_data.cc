@@ -32,7 +32,8 @@ std::string feature_text(const DataCheckOptions& options) {
   std::string format = options.format.empty() ? "" : ", format=" + quoted(options.format);
   return "Feature: Check\n  Scenario: Check\n    @source(" + quoted(options.data) + format + ")\n    @contract(" +
          quoted(options.contract) +
-         ")\n    Given records arrive\n    When records are checked against the contract\n    Then records are passed on\n";
+         ")\n    Given records arrive\n    When records are checked against the contract\n    Then records are passed "
+         "on\n";
 }
 
 // Counts by rule what is rejected.
@@ -78,7 +79,8 @@ Result<plan::Plan> compile_check(const DataCheckOptions& options) {
 }  // namespace
 
 bool DataCheck::good() const {
-  return rejected == 0 && std::all_of(qualities.begin(), qualities.end(), [](const auto& q) { return q.holds || q.warn_only; });
+  return rejected == 0 &&
+         std::all_of(qualities.begin(), qualities.end(), [](const auto& q) { return q.holds || q.warn_only; });
 }
 
 Result<DataCheck> check_data(const DataCheckOptions& options) {
@@ -111,7 +113,8 @@ Result<DataCheck> check_data(const DataCheckOptions& options) {
   check.rejected = report.records_rejected;
   check.broken = counter.take();
   check.drift = report.drift;
-  for (const auto& rule : report.rules) check.qualities.push_back({rule.name, rule.text, rule.actual, rule.passed, rule.warn_only});
+  for (const auto& rule : report.rules)
+    check.qualities.push_back({rule.name, rule.text, rule.actual, rule.passed, rule.warn_only});
   return check;
 }
 

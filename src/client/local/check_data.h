@@ -27,17 +27,17 @@ struct QualityOfData {
 
 struct DataCheck {
   uint64_t records = 0, valid = 0, rejected = 0;
-  std::vector<BrokenByData> broken;       // commonest first
+  std::vector<BrokenByData> broken;  // commonest first
   std::vector<QualityOfData> qualities;
   std::map<std::string, uint64_t> drift;  // fields that the contract does not name → records
   bool good() const;                      // nothing rejected, every quality rule of severity error holds
 };
 
 struct DataCheckOptions {
-  std::string root;       // folder that relative paths start at
-  std::string contract;   // reference as in @contract
-  std::string data;       // path; its format by its name, unless `format` says
-  std::string format;     // "ndjson", "csv", "arrow", or empty
+  std::string root;      // folder that relative paths start at
+  std::string contract;  // reference as in @contract
+  std::string data;      // path; its format by its name, unless `format` says
+  std::string format;    // "ndjson", "csv", "arrow", or empty
   uint32_t threads = 1;
   uint64_t memory_budget_bytes = 256u << 20;
   const StopFlag* stop = nullptr;

@@ -67,7 +67,8 @@ void LetterMasker::load_contracts() {
     if (!text.ok()) return;
     Diagnostics ignored;
     auto source = std::make_shared<const SourceText>(path, std::move(*text));
-    for (const contract::ContractPtr& contract : contract::parse_contracts(source, contract::file_loader(), ignored).contracts) {
+    for (const contract::ContractPtr& contract :
+         contract::parse_contracts(source, contract::file_loader(), ignored).contracts) {
       contracts_.emplace(contract->hash, contract);
     }
   };

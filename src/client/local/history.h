@@ -33,8 +33,9 @@ struct RunFamily {
 // `words` as Ledger::find_run takes them: "last", an id, or a part of one.
 Result<RunFamily> load_family(const ledger::Ledger& ledger, const std::string& words);
 
-// Values of pii fields masked as the project's reader may see them: the roles held in runink.toml, or all with `reveal`.
-// A record whose contract can no longer be found, or no longer has the hash that the letter names, is masked wholly.
+// Values of pii fields masked as the project's reader may see them: the roles held in runink.toml, or all with
+// `reveal`. A record whose contract can no longer be found, or no longer has the hash that the letter names, is masked
+// wholly.
 class LetterMasker {
  public:
   LetterMasker(const Project& project, bool reveal);

@@ -65,6 +65,7 @@ bool matches(const DeadLetter& letter, const DeadLetterFilter& filter) {
   if (!filter.feature.empty() && letter.feature != filter.feature) return false;
   if (!filter.scenario.empty() && letter.scenario != filter.scenario) return false;
   if (!letter.id.starts_with(filter.id_prefix)) return false;
+  if (filter.accepts && !filter.accepts(letter)) return false;
   if (filter.rule.empty() && filter.field.empty()) return true;
   return std::any_of(letter.rules.begin(), letter.rules.end(), [&](const BrokenRule& rule) {
     return (filter.rule.empty() || rule.rule == filter.rule) && (filter.field.empty() || rule.field == filter.field);

@@ -146,6 +146,8 @@ struct DeadLetterFilter {
   std::string id_prefix;
   bool only_pending = false;  // not yet replayed with success
   size_t limit = 0;           // 0: all
+  // What else a letter must be; may be empty.
+  std::function<bool(const DeadLetter&)> accepts;
 };
 
 // What became of a letter when it was replayed.

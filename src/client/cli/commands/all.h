@@ -13,10 +13,12 @@ Command lint_command();
 Command steps_command();
 Command plan_command();
 Command run_command();
+Command watch_command();  // run_command.cc
 Command compile_command();
 Command diff_command();
 Command gc_command();
 Command test_command();
+Command synth_command();
 
 // contracts
 Command contract_command();
@@ -25,6 +27,7 @@ Command contract_command();
 Command runs_command();
 Command status_command();
 Command logs_command();
+Command cancel_command();
 Command resume_command();   // run_command.cc
 Command restart_command();  // run_command.cc
 Command lineage_command();

@@ -58,8 +58,9 @@ Command completion_command() {
   return {.name = "completion",
           .group = "the program",
           .summary = "print the completion script of a shell",
-          .description = "An installed Runink has its scripts in the standard places already; this is for a runi run from "
-                         "a build folder, or for a shell that looks elsewhere.",
+          .description =
+              "An installed Runink has its scripts in the standard places already; this is for a runi run from "
+              "a build folder, or for a shell that looks elsewhere.",
           .positionals = {{.name = "SHELL", .help = "the shell", .choices = {"bash", "zsh", "fish"}}},
           .examples = {{"source <(runi completion bash)", "Complete runi in this bash."},
                        {"runi completion fish > ~/.config/fish/completions/runi.fish", "Complete runi in every fish."}},

@@ -19,8 +19,9 @@ Command contract_command() {
   return {.name = "contract",
           .group = "contracts",
           .summary = "check, compare, release and exchange contracts",
-          .description = "A contract says what the data must look like: columns with types and rules, checks on each row, quality "
-                         "rules on the whole. Its hash covers exactly what decides which data is valid and who may see it.",
+          .description =
+              "A contract says what the data must look like: columns with types and rules, checks on each row, quality "
+              "rules on the whole. Its hash covers exactly what decides which data is valid and who may see it.",
           .subcommands = {contract_check_command(), contract_diff_command(), contract_release_command(),
                           contract_hash_command(), contract_infer_command(), contract_gen_command(),
                           contract_import_command(), contract_export_command(), contract_catalog_command(),

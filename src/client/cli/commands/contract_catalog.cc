@@ -28,8 +28,9 @@ Result<int> run(Invocation& invocation) {
     std::vector<std::string> glossary;
     for (const auto& term : entry.glossary) glossary.push_back(term.field + ": " + term.glossary);
     table.add({entry.name, entry.version, entry.released, Cell(static_cast<uint64_t>(entry.fields)),
-               Cell(static_cast<uint64_t>(entry.rules)), Cell::list(entry.pii_fields), entry.classification, entry.owner,
-               entry.path, entry.hash, Cell::list(entry.tags), entry.description, Cell::list(glossary), entry.error});
+               Cell(static_cast<uint64_t>(entry.rules)), Cell::list(entry.pii_fields), entry.classification,
+               entry.owner, entry.path, entry.hash, Cell::list(entry.tags), entry.description, Cell::list(glossary),
+               entry.error});
     if (entry.error.empty()) continue;
     broken = true;
     invocation.console().warn(entry.path + " is left out of the counts: " + entry.error);
@@ -42,14 +43,16 @@ Result<int> run(Invocation& invocation) {
 }  // namespace
 
 Command contract_catalog_command() {
-  return {.name = "catalog",
-          .summary = "list the contracts of this project",
-          .description = "Every contract below contracts/, with its owner, classification, personal data and releases. Exit code 1 "
-                         "when one of them does not parse.",
-          .lists = true,
-          .examples = {{"runi contract catalog", "All contracts of the project."},
-                       {"runi contract catalog -o json", "The same with hashes, tags and glossary, for programs."}},
-          .run = run};
+  return {
+      .name = "catalog",
+      .summary = "list the contracts of this project",
+      .description =
+          "Every contract below contracts/, with its owner, classification, personal data and releases. Exit code 1 "
+          "when one of them does not parse.",
+      .lists = true,
+      .examples = {{"runi contract catalog", "All contracts of the project."},
+                   {"runi contract catalog -o json", "The same with hashes, tags and glossary, for programs."}},
+      .run = run};
 }
 
 }  // namespace runink::cli

@@ -52,21 +52,31 @@ Result<int> check_with_data(Invocation& invocation) {
   options.stop = &stop;
   local::DataCheck check = RUNINK_TRY_CONTEXT(local::check_data(options), "check " + invocation.text("data"));
 
-  Table table({{"rule", "RULE"}, {"verdict", "VERDICT"}, {"records", "RECORDS"}, {"line", "FIRST AT"}, {"example", "EXAMPLE"}, {"field", "FIELD", true}});
+  Table table({{"rule", "RULE"},
+               {"verdict", "VERDICT"},
+               {"records", "RECORDS"},
+               {"line", "FIRST AT"},
+               {"example", "EXAMPLE"},
+               {"field", "FIELD", true}});
   for (const local::BrokenByData& broken : check.broken) {
     table.add({broken.rule, Cell("rejects").styled(Style::kRed), Cell::count(broken.records),
                broken.line > 0 ? Cell(broken.line) : Cell(), broken.first, broken.field});
   }
   for (const local::QualityOfData& quality : check.qualities) {
-    table.add({"quality " + quality.name, Cell(quality.holds ? "holds" : quality.warn_only ? "warns" : "fails").styled(verdict_style(quality)), Cell(),
-               Cell(), quality.text + ": " + quality.actual, ""});
+    table.add({"quality " + quality.name,
+               Cell(quality.holds       ? "holds"
+                    : quality.warn_only ? "warns"
+                                        : "fails")
+                   .styled(verdict_style(quality)),
+               Cell(), Cell(), quality.text + ": " + quality.actual, ""});
   }
   for (const auto& [field, records] : check.drift) {
-    table.add({"drift", Cell("dropped").styled(Style::kYellow), Cell::count(records), Cell(), "field \"" + field + "\" is not in the contract", field});
+    table.add({"drift", Cell("dropped").styled(Style::kYellow), Cell::count(records), Cell(),
+               "field \"" + field + "\" is not in the contract", field});
   }
   if (!table.rows().empty()) RUNINK_RETURN_IF_ERROR(invocation.print(table));
-  invocation.console().say(fmt::format("{} records: {} valid, {} rejected", human_count(check.records), human_count(check.valid),
-                                       human_count(check.rejected)));
+  invocation.console().say(fmt::format("{} records: {} valid, {} rejected", human_count(check.records),
+                                       human_count(check.valid), human_count(check.rejected)));
   return check.good() ? kExitDone : kExitDataWrong;
 }
 
@@ -75,7 +85,9 @@ Result<int> run(Invocation& invocation) {
   std::vector<std::string> words = invocation.texts("CONTRACT");
   if (words.empty()) {
     words = RUNINK_TRY(contract_files(RUNINK_TRY(find_project()).root));
-    if (words.empty()) return not_found("this project has no contracts").with_hint("write one into contracts/, or: runi contract infer FILE");
+    if (words.empty())
+      return not_found("this project has no contracts")
+          .with_hint("write one into contracts/, or: runi contract infer FILE");
   }
   Table table({{"contract", "CONTRACT"},
                {"version", "VERSION"},
@@ -90,8 +102,8 @@ Result<int> run(Invocation& invocation) {
     for (const contract::ContractPtr& contract : check_file(invocation.console(), reference.path, &failed)) {
       if (!reference.name.empty() && contract->name != reference.name) continue;
       table.add({contract->name, contract->version_text(), Cell(static_cast<uint64_t>(contract->fields.size())),
-                 Cell(static_cast<uint64_t>(contract->rules.size())), Cell(static_cast<uint64_t>(contract->qualities.size())),
-                 reference.path, contract->hash});
+                 Cell(static_cast<uint64_t>(contract->rules.size())),
+                 Cell(static_cast<uint64_t>(contract->qualities.size())), reference.path, contract->hash});
     }
   }
   if (!table.rows().empty()) RUNINK_RETURN_IF_ERROR(invocation.print(table));
@@ -105,18 +117,30 @@ Command contract_check_command() {
   Positional contract = contract_positional();
   contract.optional = contract.repeated = true;
   contract.help = "contract files; all of the project when none is given";
-  return {.name = "check",
-          .summary = "say whether contracts are well written",
-          .description = "Parses and checks contracts, and says for each problem where it is and what to do. With --data: checks every record "
-                         "of a file against one contract; exit code 3 when a record would be rejected or a quality rule of severity "
-                         "error does not hold. Nothing is written.",
-          .positionals = {contract},
-          .flags = {{.name = "data", .letter = 'd', .type = ValueType::kText, .value_name = "FILE", .help = "check the records of this file", .completion = Completion::kFile},
-                    {.name = "format", .type = ValueType::kText, .value_name = "FORMAT", .help = "form of the file, where its name does not say", .choices = {"ndjson", "csv", "arrow"}}},
-          .lists = true,
-          .examples = {{"runi contract check", "All contracts of the project."},
-                       {"runi contract check contracts/flight.contract -d data/new.ndjson", "Does this file keep it?"}},
-          .run = run};
+  return {
+      .name = "check",
+      .summary = "say whether contracts are well written",
+      .description =
+          "Parses and checks contracts, and says for each problem where it is and what to do. With --data: checks "
+          "every record "
+          "of a file against one contract; exit code 3 when a record would be rejected or a quality rule of severity "
+          "error does not hold. Nothing is written.",
+      .positionals = {contract},
+      .flags = {{.name = "data",
+                 .letter = 'd',
+                 .type = ValueType::kText,
+                 .value_name = "FILE",
+                 .help = "check the records of this file",
+                 .completion = Completion::kFile},
+                {.name = "format",
+                 .type = ValueType::kText,
+                 .value_name = "FORMAT",
+                 .help = "form of the file, where its name does not say",
+                 .choices = {"ndjson", "csv", "arrow"}}},
+      .lists = true,
+      .examples = {{"runi contract check", "All contracts of the project."},
+                   {"runi contract check contracts/flight.contract -d data/new.ndjson", "Does this file keep it?"}},
+      .run = run};
 }
 
 }  // namespace runink::cli

@@ -20,9 +20,12 @@ bool is_contract_words(const std::string& words) {
 
 Style style_of(contract::Impact impact) {
   switch (impact) {
-    case contract::Impact::kNone: return Style::kDim;
-    case contract::Impact::kCompatible: return Style::kGreen;
-    default: return Style::kRed;
+    case contract::Impact::kNone:
+      return Style::kDim;
+    case contract::Impact::kCompatible:
+      return Style::kGreen;
+    default:
+      return Style::kRed;
   }
 }
 
@@ -54,7 +57,8 @@ Result<int> diff_with_release(Invocation& invocation, const ContractPtr& working
   if (!released.ok()) {
     if (released.status().code() != Code::kNotFound) return std::move(released).status();
     return not_found("{} has no released version to compare with", working->name)
-        .with_hint("release it with: runi contract release " + place_of(*working) + "; or name another contract or a data file");
+        .with_hint("release it with: runi contract release " + place_of(*working) +
+                   "; or name another contract or a data file");
   }
   contract::ContractDiff diff = contract::diff_contracts(**released, *working);
   RUNINK_RETURN_IF_ERROR(print_changes(invocation, *released, working, diff));
@@ -65,8 +69,7 @@ Result<int> diff_with_release(Invocation& invocation, const ContractPtr& working
 Result<int> diff_with_data(Invocation& invocation, const ContractPtr& contract, const std::string& path) {
   contract::InferOptions options;
   options.max_records = static_cast<uint64_t>(invocation.integer("records"));
-  contract::DataProfile profile =
-      RUNINK_TRY(contract::profile_file(path, contract::SampleForm::kGuess, options));
+  contract::DataProfile profile = RUNINK_TRY(contract::profile_file(path, contract::SampleForm::kGuess, options));
   Table table({{"severity", "SEVERITY"},
                {"drift", "DRIFT"},
                {"kind", "KIND", true},
@@ -76,7 +79,8 @@ Result<int> diff_with_data(Invocation& invocation, const ContractPtr& contract, 
   bool wrong = profile.unreadable > 0;
   if (wrong) {
     table.add({Cell("error").styled(Style::kRed),
-               fmt::format("{} records cannot be read, the first at {}", human_count(profile.unreadable), profile.first_unreadable),
+               fmt::format("{} records cannot be read, the first at {}", human_count(profile.unreadable),
+                           profile.first_unreadable),
                "record.unreadable", "", "", ""});
   }
   for (const contract::Drift& drift : contract::drift_of(*contract, profile)) {
@@ -86,8 +90,8 @@ Result<int> diff_with_data(Invocation& invocation, const ContractPtr& contract, 
   }
   table.set_empty_note(fmt::format("{} fits {}", escape_control(path), contract->name));
   RUNINK_RETURN_IF_ERROR(invocation.print(table));
-  invocation.console().say(fmt::format("{} records of {} looked at{}", human_count(profile.records), escape_control(path),
-                                       profile.complete ? "" : "; --records 0 looks at all"));
+  invocation.console().say(fmt::format("{} records of {} looked at{}", human_count(profile.records),
+                                       escape_control(path), profile.complete ? "" : "; --records 0 looks at all"));
   return wrong ? kExitDataWrong : kExitDone;
 }
 
@@ -104,30 +108,34 @@ Result<int> run(Invocation& invocation) {
 }  // namespace
 
 Command contract_diff_command() {
-  return {.name = "diff",
-          .summary = "say what changed and whom it breaks, or how far data has drifted",
-          .description =
-              "With one contract: the working file against its highest release; a breaking change without a major bump is an "
-              "error. With two: the first (older) against the second. With a data file: drift, fields and values that the "
-              "contract does not expect; exit code 3 when records would be rejected.\n"
-              "\n"
-              "A change breaks readers when new data may not be what they were promised (removed, retyped, loosened, enum value "
-              "added), and writers when data that was valid may now be refused (required added, tightened, enum value removed).",
-          .positionals = {contract_positional(),
-                          {.name = "OTHER",
-                           .help = "another contract, a release (Flight@1.2.0), or a data file",
-                           .completion = Completion::kFile,
-                           .optional = true}},
-          .flags = {{.name = "records",
-                     .type = ValueType::kInteger,
-                     .value_name = "N",
-                     .help = "records of a data file to look at; 0 is all",
-                     .default_value = "100000"}},
-          .lists = true,
-          .examples = {{"runi contract diff contracts/flight.contract", "Against the highest release."},
-                       {"runi contract diff Flight@1.0.0 Flight@2.0.0", "Two releases."},
-                       {"runi contract diff contracts/flight.contract data/new.ndjson", "Has the feed drifted?"}},
-          .run = run};
+  return {
+      .name = "diff",
+      .summary = "say what changed and whom it breaks, or how far data has drifted",
+      .description =
+          "With one contract: the working file against its highest release; a breaking change without a major bump is "
+          "an "
+          "error. With two: the first (older) against the second. With a data file: drift, fields and values that the "
+          "contract does not expect; exit code 3 when records would be rejected.\n"
+          "\n"
+          "A change breaks readers when new data may not be what they were promised (removed, retyped, loosened, enum "
+          "value "
+          "added), and writers when data that was valid may now be refused (required added, tightened, enum value "
+          "removed).",
+      .positionals = {contract_positional(),
+                      {.name = "OTHER",
+                       .help = "another contract, a release (Flight@1.2.0), or a data file",
+                       .completion = Completion::kFile,
+                       .optional = true}},
+      .flags = {{.name = "records",
+                 .type = ValueType::kInteger,
+                 .value_name = "N",
+                 .help = "records of a data file to look at; 0 is all",
+                 .default_value = "100000"}},
+      .lists = true,
+      .examples = {{"runi contract diff contracts/flight.contract", "Against the highest release."},
+                   {"runi contract diff Flight@1.0.0 Flight@2.0.0", "Two releases."},
+                   {"runi contract diff contracts/flight.contract data/new.ndjson", "Has the feed drifted?"}},
+      .run = run};
 }
 
 }  // namespace runink::cli

@@ -26,17 +26,19 @@ Result<int> run(Invocation& invocation) {
 Command contract_hash_command() {
   Positional contract = contract_positional();
   contract.repeated = true;
-  return {.name = "hash",
-          .summary = "print the hash of a contract",
-          .description = "The hash is SHA-256 over columns, order, types, rules, checks, pii, access, mask and classification; not "
-                         "over comments, spacing, version, owner, description or tags. Runs, dead letters and lineage name the "
-                         "contract they used by it.",
-          .positionals = {contract},
-          .flags = {{.name = "text", .help = "print the text that is hashed instead"}},
-          .lists = true,
-          .examples = {{"runi contract hash contracts/flight.contract", "One hash."},
-                       {"runi contract hash -o name contracts/*.contract", "Only the hashes."}},
-          .run = run};
+  return {
+      .name = "hash",
+      .summary = "print the hash of a contract",
+      .description =
+          "The hash is SHA-256 over columns, order, types, rules, checks, pii, access, mask and classification; not "
+          "over comments, spacing, version, owner, description or tags. Runs, dead letters and lineage name the "
+          "contract they used by it.",
+      .positionals = {contract},
+      .flags = {{.name = "text", .help = "print the text that is hashed instead"}},
+      .lists = true,
+      .examples = {{"runi contract hash contracts/flight.contract", "One hash."},
+                   {"runi contract hash -o name contracts/*.contract", "Only the hashes."}},
+      .run = run};
 }
 
 }  // namespace runink::cli

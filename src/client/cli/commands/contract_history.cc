@@ -60,8 +60,9 @@ Result<int> run(Invocation& invocation) {
 Command contract_history_command() {
   return {.name = "history",
           .summary = "list released versions",
-          .description = "Versions of one contract, or of all, oldest first, each with how many changes it brought and whom they "
-                         "break. `runi contract diff Flight@1.0.0 Flight@1.1.0` shows the changes themselves.",
+          .description =
+              "Versions of one contract, or of all, oldest first, each with how many changes it brought and whom they "
+              "break. `runi contract diff Flight@1.0.0 Flight@1.1.0` shows the changes themselves.",
           .positionals = {{.name = "NAME", .help = "name of the contract", .optional = true}},
           .lists = true,
           .examples = {{"runi contract history Flight", "Releases of one contract."}},

@@ -25,13 +25,20 @@ Result<int> run(Invocation& invocation) {
 }  // namespace
 
 Command contract_import_command() {
-  Command command{.name = "import",
-                  .summary = "make a contract from ODCS 3.1 or JSON Schema 2020-12",
-                  .description = "What Runink cannot say is listed on standard error, one sentence each.",
-                  .positionals = {{.name = "FILE", .help = "ODCS YAML or JSON Schema", .completion = Completion::kFile}},
-                  .flags = {{.name = "from", .type = ValueType::kText, .value_name = "STANDARD", .help = "standard of the file; guess: JSON Schema for *.json, else ODCS", .default_value = "guess", .choices = {"guess", "odcs", "json-schema"}}},
-                  .examples = {{"runi contract import flight.odcs.yaml -O contracts/flight.contract", "Make a contract of an ODCS file."}},
-                  .run = run};
+  Command command{
+      .name = "import",
+      .summary = "make a contract from ODCS 3.1 or JSON Schema 2020-12",
+      .description = "What Runink cannot say is listed on standard error, one sentence each.",
+      .positionals = {{.name = "FILE", .help = "ODCS YAML or JSON Schema", .completion = Completion::kFile}},
+      .flags = {{.name = "from",
+                 .type = ValueType::kText,
+                 .value_name = "STANDARD",
+                 .help = "standard of the file; guess: JSON Schema for *.json, else ODCS",
+                 .default_value = "guess",
+                 .choices = {"guess", "odcs", "json-schema"}}},
+      .examples = {{"runi contract import flight.odcs.yaml -O contracts/flight.contract",
+                    "Make a contract of an ODCS file."}},
+      .run = run};
   for (Flag& flag : out_flags()) command.flags.push_back(std::move(flag));
   return command;
 }

@@ -49,20 +49,36 @@ Result<int> run(Invocation& invocation) {
 }  // namespace
 
 Command contract_infer_command() {
-  Command command{.name = "infer",
-                  .summary = "guess a contract from sample data",
-                  .description = "Reads records of a file and writes the contract that they all keep: types, formats of dates, which "
-                                 "fields are always there, enums, and fields that look like personal data, marked pii. It is a first "
-                                 "draft to be read by someone who knows the data.",
-                  .positionals = {{.name = "FILE", .help = "NDJSON, JSON, CSV or TSV", .completion = Completion::kFile}},
-                  .flags = {{.name = "name", .letter = 'n', .type = ValueType::kText, .value_name = "NAME", .help = "name of the contract; made from the file's name otherwise"},
-                            {.name = "owner", .type = ValueType::kText, .value_name = "WHO", .help = "owner to write into it"},
-                            {.name = "format", .type = ValueType::kText, .value_name = "FORMAT", .help = "form of the file", .default_value = "guess", .choices = {"guess", "ndjson", "csv", "tsv"}},
-                            {.name = "records", .type = ValueType::kInteger, .value_name = "N", .help = "records to look at; 0 is all", .default_value = "100000"},
-                            {.name = "ranges", .help = "make rules of the smallest and largest values seen, not only comments"}},
-                  .examples = {{"runi contract infer data/flights.ndjson", "Print a draft."},
-                               {"runi contract infer data/airports.csv -n Airport -O contracts/airport.contract", "Write it to a file."}},
-                  .run = run};
+  Command command{
+      .name = "infer",
+      .summary = "guess a contract from sample data",
+      .description =
+          "Reads records of a file and writes the contract that they all keep: types, formats of dates, which "
+          "fields are always there, enums, and fields that look like personal data, marked pii. It is a first "
+          "draft to be read by someone who knows the data.",
+      .positionals = {{.name = "FILE", .help = "NDJSON, JSON, CSV or TSV", .completion = Completion::kFile}},
+      .flags = {{.name = "name",
+                 .letter = 'n',
+                 .type = ValueType::kText,
+                 .value_name = "NAME",
+                 .help = "name of the contract; made from the file's name otherwise"},
+                {.name = "owner", .type = ValueType::kText, .value_name = "WHO", .help = "owner to write into it"},
+                {.name = "format",
+                 .type = ValueType::kText,
+                 .value_name = "FORMAT",
+                 .help = "form of the file",
+                 .default_value = "guess",
+                 .choices = {"guess", "ndjson", "csv", "tsv"}},
+                {.name = "records",
+                 .type = ValueType::kInteger,
+                 .value_name = "N",
+                 .help = "records to look at; 0 is all",
+                 .default_value = "100000"},
+                {.name = "ranges", .help = "make rules of the smallest and largest values seen, not only comments"}},
+      .examples = {{"runi contract infer data/flights.ndjson", "Print a draft."},
+                   {"runi contract infer data/airports.csv -n Airport -O contracts/airport.contract",
+                    "Write it to a file."}},
+      .run = run};
   for (Flag& flag : out_flags()) command.flags.push_back(std::move(flag));
   return command;
 }

@@ -39,15 +39,17 @@ Result<int> run(Invocation& invocation) {
 }  // namespace
 
 Command contract_redact_command() {
-  Command command{.name = "redact",
-                  .summary = "copy a data file with personal data masked",
-                  .description = "Fields marked pii are masked by their mask, else wholly; roles held in runink.toml lift it. The rest of "
-                                 "each record stays byte for byte as it came. A record that cannot be read is masked wholly.",
-                  .positionals = {contract_positional(),
-                                  {.name = "DATA", .help = "NDJSON, CSV or TSV file", .completion = Completion::kFile}},
-                  .examples = {{"runi contract redact contracts/customer.contract data/customers.csv -O out/customers.csv",
-                                "A copy that may be shown."}},
-                  .run = run};
+  Command command{
+      .name = "redact",
+      .summary = "copy a data file with personal data masked",
+      .description =
+          "Fields marked pii are masked by their mask, else wholly; roles held in runink.toml lift it. The rest of "
+          "each record stays byte for byte as it came. A record that cannot be read is masked wholly.",
+      .positionals = {contract_positional(),
+                      {.name = "DATA", .help = "NDJSON, CSV or TSV file", .completion = Completion::kFile}},
+      .examples = {{"runi contract redact contracts/customer.contract data/customers.csv -O out/customers.csv",
+                    "A copy that may be shown."}},
+      .run = run};
   for (Flag& flag : out_flags()) command.flags.push_back(std::move(flag));
   return command;
 }

@@ -10,9 +10,12 @@ namespace {
 
 const char* impact_name(plan::ChangeImpact impact) {
   switch (impact) {
-    case plan::ChangeImpact::kNone: return "words only";
-    case plan::ChangeImpact::kMeaning: return "changes results";
-    case plan::ChangeImpact::kBreaksReaders: return "breaks readers";
+    case plan::ChangeImpact::kNone:
+      return "words only";
+    case plan::ChangeImpact::kMeaning:
+      return "changes results";
+    case plan::ChangeImpact::kBreaksReaders:
+      return "breaks readers";
   }
   return "";
 }
@@ -30,15 +33,22 @@ Result<Side> read_side(const std::string& path) {
 }
 
 Result<int> run(Invocation& invocation) {
-  Side before = RUNINK_TRY(read_side(invocation.text("BEFORE"))), after = RUNINK_TRY(read_side(invocation.text("AFTER")));
+  Side before = RUNINK_TRY(read_side(invocation.text("BEFORE"))),
+       after = RUNINK_TRY(read_side(invocation.text("AFTER")));
   const local::CompileOptions options{.strict = false, .allow_unenforced = true};
   std::vector<plan::Change> changes =
       RUNINK_TRY(dsl::diff_features(before.source, before.project.compile_environment(options), after.source,
                                     after.project.compile_environment(options)));
-  Table table({{"impact", "IMPACT"}, {"scenario", "SCENARIO"}, {"change", "CHANGE"}, {"kind", "KIND", true},
-               {"subject", "SUBJECT", true}, {"before", "BEFORE", true}, {"after", "AFTER", true}});
+  Table table({{"impact", "IMPACT"},
+               {"scenario", "SCENARIO"},
+               {"change", "CHANGE"},
+               {"kind", "KIND", true},
+               {"subject", "SUBJECT", true},
+               {"before", "BEFORE", true},
+               {"after", "AFTER", true}});
   for (const plan::Change& change : changes) {
-    table.add({impact_name(change.impact), change.scenario, change.sentence, change.kind, change.subject, change.before, change.after});
+    table.add({impact_name(change.impact), change.scenario, change.sentence, change.kind, change.subject, change.before,
+               change.after});
   }
   table.set_empty_note("no difference in meaning");
   RUNINK_RETURN_IF_ERROR(invocation.print(table));
@@ -54,8 +64,10 @@ Command diff_command() {
   return {.name = "diff",
           .group = "project",
           .summary = "compare two feature files by meaning",
-          .description = "Spacing, comments, wording of the same sentence, spoken language and order of scenarios make no difference. Each "
-                         "change says whether it breaks whoever reads the outputs. Both files must compile.",
+          .description =
+              "Spacing, comments, wording of the same sentence, spoken language and order of scenarios make no "
+              "difference. Each "
+              "change says whether it breaks whoever reads the outputs. Both files must compile.",
           .positionals = {before, after},
           .lists = true,
           .examples = {{"runi diff old/features/clean.dsl features/clean.dsl", "What did the change do?"}},

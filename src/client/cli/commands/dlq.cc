@@ -6,9 +6,16 @@
 namespace runink::cli {
 
 std::vector<Flag> letter_flags() {
-  return {{.name = "scenario", .type = ValueType::kText, .value_name = "NAME", .help = "only letters of this scenario", .completion = Completion::kScenario},
+  return {{.name = "scenario",
+           .type = ValueType::kText,
+           .value_name = "NAME",
+           .help = "only letters of this scenario",
+           .completion = Completion::kScenario},
           {.name = "rule", .type = ValueType::kText, .value_name = "RULE", .help = "only letters that broke this rule"},
-          {.name = "field", .type = ValueType::kText, .value_name = "FIELD", .help = "only letters with a broken rule about this field"}};
+          {.name = "field",
+           .type = ValueType::kText,
+           .value_name = "FIELD",
+           .help = "only letters with a broken rule about this field"}};
 }
 
 ledger::DeadLetterFilter letter_filter(Invocation& invocation) {
@@ -45,9 +52,11 @@ Status for_each_letter(Invocation& invocation, const ledger::Ledger& ledger, siz
 Command dlq_command() {
   return {.name = "dlq",
           .group = "runs",
-          .summary = "list, show and replay dead letters",
-          .description = "A rejected record is kept as a dead letter: its original bytes, where it came from, and every rule it broke.",
-          .subcommands = {dlq_list_command(), dlq_show_command()}};
+          .summary = "list, show and replay dead letters, and make tests of them",
+          .description =
+              "A rejected record is kept as a dead letter: its original bytes, where it came from, and every rule it "
+              "broke.",
+          .subcommands = {dlq_list_command(), dlq_show_command(), dlq_replay_command(), dlq_golden_command()}};
 }
 
 }  // namespace runink::cli

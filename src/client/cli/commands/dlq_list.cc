@@ -36,17 +36,29 @@ Result<int> run(Invocation& invocation) {
   if (invocation.enabled("by-rule")) return summarise(invocation, past);
   const auto limit = static_cast<size_t>(std::max<int64_t>(0, invocation.integer("limit")));
   const auto replayed = RUNINK_TRY(ledger::DeadLetterStore(past.ledger.root()).replayed());
-  Table table({{"id", "LETTER"}, {"rules", "RULES"}, {"source", "SOURCE"}, {"line", "LINE"}, {"what", "WHAT"}, {"replayed", "REPLAYED"},
-               {"scenario", "SCENARIO", true}, {"step", "STEP", true}, {"offset", "OFFSET", true}, {"contract", "CONTRACT", true},
-               {"contract_hash", "HASH", true}, {"run", "RUN", true}, {"feature", "FEATURE", true}});
+  Table table({{"id", "LETTER"},
+               {"rules", "RULES"},
+               {"source", "SOURCE"},
+               {"line", "LINE"},
+               {"what", "WHAT"},
+               {"replayed", "REPLAYED"},
+               {"scenario", "SCENARIO", true},
+               {"step", "STEP", true},
+               {"offset", "OFFSET", true},
+               {"contract", "CONTRACT", true},
+               {"contract_hash", "HASH", true},
+               {"run", "RUN", true},
+               {"feature", "FEATURE", true}});
   RUNINK_RETURN_IF_ERROR(for_each_letter(invocation, past.ledger, limit, [&](const ledger::DeadLetter& letter) {
     std::vector<std::string> rules;
     for (const ledger::BrokenRule& rule : letter.rules) rules.push_back(rule.rule);
     auto entry = replayed.find(letter.id);
-    table.add({invocation.output_form() == OutputForm::kTable ? Cell(letter.id).shown_as(letter.id.substr(0, 12)) : Cell(letter.id),
+    table.add({invocation.output_form() == OutputForm::kTable ? Cell(letter.id).shown_as(letter.id.substr(0, 12))
+                                                              : Cell(letter.id),
                Cell::list(rules), letter.source, letter.line > 0 ? Cell(letter.line) : Cell(), rules_text(letter),
                entry == replayed.end() ? Cell() : Cell(entry->second.result), letter.scenario, letter.step,
-               letter.offset >= 0 ? Cell(letter.offset) : Cell(), letter.contract, letter.contract_hash, letter.run_id, letter.feature});
+               letter.offset >= 0 ? Cell(letter.offset) : Cell(), letter.contract, letter.contract_hash, letter.run_id,
+               letter.feature});
   }));
   table.set_empty_note("no dead letters");
   RUNINK_RETURN_IF_ERROR(invocation.print(table));
@@ -71,7 +83,12 @@ Command dlq_list_command() {
                   .run = run};
   command.positionals[0].help = "only letters of this run";
   command.flags.push_back({.name = "by-rule", .help = "count letters by the rule they broke"});
-  command.flags.push_back({.name = "limit", .letter = 'n', .type = ValueType::kInteger, .value_name = "N", .help = "at most so many; 0 is all", .default_value = "50"});
+  command.flags.push_back({.name = "limit",
+                           .letter = 'n',
+                           .type = ValueType::kInteger,
+                           .value_name = "N",
+                           .help = "at most so many; 0 is all",
+                           .default_value = "50"});
   return command;
 }
 

@@ -18,16 +18,22 @@ Result<int> run(Invocation& invocation) {
   }
   std::vector<std::string> rules;
   for (const ledger::BrokenRule& rule : letter.rules) rules.push_back(rule.rule + ": " + rule.message);
-  std::vector<Field> fields = {{"id", "letter", letter.id}, {"rules", "broken", Cell::list(rules)}, {"record", "record", record},
+  std::vector<Field> fields = {{"id", "letter", letter.id},
+                               {"rules", "broken", Cell::list(rules)},
+                               {"record", "record", record},
                                {"source", "source", letter.source},
                                {"line", "line", letter.line > 0 ? Cell(letter.line) : Cell()},
                                {"offset", "byte", letter.offset >= 0 ? Cell(letter.offset) : Cell()},
-                               {"feature", "feature", letter.feature}, {"scenario", "scenario", letter.scenario},
-                               {"step", "step", letter.step}, {"contract", "contract", letter.contract},
-                               {"contract_hash", "its hash", letter.contract_hash}, {"run", "run", letter.run_id},
+                               {"feature", "feature", letter.feature},
+                               {"scenario", "scenario", letter.scenario},
+                               {"step", "step", letter.step},
+                               {"contract", "contract", letter.contract},
+                               {"contract_hash", "its hash", letter.contract_hash},
+                               {"run", "run", letter.run_id},
                                {"time", "time", Cell::time(letter.time_micros)}};
-  RUNINK_RETURN_IF_ERROR(render_fields(fields, invocation.text("output") == "table" ? OutputForm::kWide : invocation.output_form(),
-                                       invocation.console()));
+  RUNINK_RETURN_IF_ERROR(
+      render_fields(fields, invocation.text("output") == "table" ? OutputForm::kWide : invocation.output_form(),
+                    invocation.console()));
   return kExitDone;
 }
 
@@ -36,7 +42,9 @@ Result<int> run(Invocation& invocation) {
 Command dlq_show_command() {
   return {.name = "show",
           .summary = "show one dead letter with its record",
-          .description = "The record is shown with personal data masked, unless runink.toml says that you hold the role that may see it.",
+          .description =
+              "The record is shown with personal data masked, unless runink.toml says that you hold the role that may "
+              "see it.",
           .positionals = {{.name = "LETTER", .help = "id of the letter, or its first characters"}},
           .flags = {{.name = "record", .help = "only the record"}},
           .lists = true,

@@ -25,7 +25,8 @@ class Findings {
     static constexpr Style kStyles[] = {Style::kGreen, Style::kYellow, Style::kRed};
     static constexpr const char* kWords[] = {"good", "note", "bad"};
     bad_ |= verdict == Verdict::kBad;
-    table_.add({check, Cell(kWords[static_cast<int>(verdict)]).styled(kStyles[static_cast<int>(verdict)]), found, advice});
+    table_.add(
+        {check, Cell(kWords[static_cast<int>(verdict)]).styled(kStyles[static_cast<int>(verdict)]), found, advice});
   }
   bool bad() const { return bad_; }
   const Table& table() const { return table_; }
@@ -88,7 +89,8 @@ void look_at_project(Findings* findings) {
   Result<local::Project> project = local::Project::find(".");
   if (!project.ok()) {
     const bool none = project.status().kind() == "project.not_found";
-    findings->add("project", none ? Verdict::kNote : Verdict::kBad, none ? "not in a project" : project.status().to_string(),
+    findings->add("project", none ? Verdict::kNote : Verdict::kBad,
+                  none ? "not in a project" : project.status().to_string(),
                   none ? "make one with: runi init NAME" : project.status().hint());
     return;
   }
@@ -112,8 +114,10 @@ Command doctor_command() {
   return {.name = "doctor",
           .group = "project",
           .summary = "say whether this machine and project are fit to run",
-          .description = "Looks at processors, memory, disk, the compiler for custom steps, the project and its state folder, and says what to "
-                         "do about what it does not like. Exit code 1 when something is bad.",
+          .description =
+              "Looks at processors, memory, disk, the compiler for custom steps, the project and its state folder, and "
+              "says what to "
+              "do about what it does not like. Exit code 1 when something is bad.",
           .lists = true,
           .examples = {{"runi doctor", "Is everything fine?"}},
           .run = run};

@@ -24,7 +24,8 @@ Result<std::string> formatted(const SourceTextPtr& source) {
 // `runi fmt -`: from standard input to standard output, for editors.
 Result<int> format_stream(Invocation& invocation) {
   std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-  invocation.console().out(RUNINK_TRY(formatted(std::make_shared<const SourceText>("<standard input>", std::move(text)))));
+  invocation.console().out(
+      RUNINK_TRY(formatted(std::make_shared<const SourceText>("<standard input>", std::move(text)))));
   return kExitDone;
 }
 
@@ -58,15 +59,17 @@ Command fmt_command() {
   Positional feature = feature_positional();
   feature.optional = feature.repeated = true;
   feature.help = "feature files; all of the project when none is given; - for standard input to standard output";
-  return {.name = "fmt",
-          .group = "project",
-          .summary = "lay feature files out in the one way",
-          .description = "Indents, aligns tables and puts annotations where they belong. Comments stay, and the meaning is compared "
-                         "before a file is replaced. Prints the names of the files that it changes; twice is the same as once.",
-          .positionals = {feature},
-          .flags = {{.name = "check", .help = "change nothing; exit 1 when a file would change"}},
-          .examples = {{"runi fmt", "All features of the project."}, {"runi fmt --check", "For continuous integration."}},
-          .run = run};
+  return {
+      .name = "fmt",
+      .group = "project",
+      .summary = "lay feature files out in the one way",
+      .description =
+          "Indents, aligns tables and puts annotations where they belong. Comments stay, and the meaning is compared "
+          "before a file is replaced. Prints the names of the files that it changes; twice is the same as once.",
+      .positionals = {feature},
+      .flags = {{.name = "check", .help = "change nothing; exit 1 when a file would change"}},
+      .examples = {{"runi fmt", "All features of the project."}, {"runi fmt --check", "For continuous integration."}},
+      .run = run};
 }
 
 }  // namespace runink::cli

@@ -24,13 +24,14 @@ Result<int> run(Invocation& invocation) {
 }  // namespace
 
 Command generate_command() {
-  return {.name = "__generate",
-          .group = "the program",
-          .summary = "write man pages or the reference",
-          .positionals = {{.name = "WHAT", .help = "man pages or the Markdown reference", .choices = {"man", "reference"}},
-                          {.name = "PLACE", .help = "folder for man pages, file for the reference"}},
-          .run = run,
-          .hidden = true};
+  return {
+      .name = "__generate",
+      .group = "the program",
+      .summary = "write man pages or the reference",
+      .positionals = {{.name = "WHAT", .help = "man pages or the Markdown reference", .choices = {"man", "reference"}},
+                      {.name = "PLACE", .help = "folder for man pages, file for the reference"}},
+      .run = run,
+      .hidden = true};
 }
 
 }  // namespace runink::cli

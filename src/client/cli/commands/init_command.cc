@@ -14,7 +14,8 @@ namespace {
 Status check_name(const std::string& name) {
   bool good = !name.empty() && name[0] != '.' && name[0] != '-';
   for (char c : name) {
-    good &= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    good &=
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
   }
   if (good) return {};
   return invalid_argument("\"{}\" is not a name for a project: letters, digits, '-', '_' and '.'", escape_control(name))
@@ -39,7 +40,8 @@ Result<int> run(Invocation& invocation) {
     RUNINK_RETURN_IF_ERROR(os::write_file_atomic(path, file.text));
   }
   Console& console = invocation.console();
-  for (const ProjectFile& file : files) console.say(fmt::format("  {:<32} {}", os::join_path(folder, file.path), file.says));
+  for (const ProjectFile& file : files)
+    console.say(fmt::format("  {:<32} {}", os::join_path(folder, file.path), file.says));
   console.out(fmt::format("cd {} && runi run features/orders.dsl\n", escape_control(folder)));
   return kExitDone;
 }
@@ -50,8 +52,10 @@ Command init_command() {
   return {.name = "init",
           .group = "project",
           .summary = "make a new project that works",
-          .description = "Makes the folder NAME with a contract, a feature, sample data with a few bad records in it, and settings, and "
-                         "prints the command to run it. Nothing that is there already is replaced.",
+          .description =
+              "Makes the folder NAME with a contract, a feature, sample data with a few bad records in it, and "
+              "settings, and "
+              "prints the command to run it. Nothing that is there already is replaced.",
           .positionals = {{.name = "NAME", .help = "folder of the project", .completion = Completion::kFolder}},
           .examples = {{"runi init shop", "Make the project shop."}, {"runi init .", "Make this folder one."}},
           .run = run};

@@ -5,7 +5,8 @@
 namespace runink::cli {
 namespace {
 
-constexpr const char* kContract = R"(// One order of the shop. `runi contract check` says whether this file is well written.
+constexpr const char* kContract =
+    R"(// One order of the shop. `runi contract check` says whether this file is well written.
 [[version("0.1.0"), owner("you@example.org"), classification("internal")]]
 contract Order {
   string        id        [[required, unique, pattern("O-[0-9]{4}")]];
@@ -51,7 +52,8 @@ constexpr const char* kFeature = R"(Feature: Orders
 )";
 
 // Eight good orders and four that break a rule each: a missing field, a value out of range, a cut-off line, a check.
-constexpr const char* kData = R"({"id":"O-0001","ordered":"2026-03-01T09:12:00Z","customer":"Ada Quist","state":"paid","items":2,"total":39.80}
+constexpr const char* kData =
+    R"({"id":"O-0001","ordered":"2026-03-01T09:12:00Z","customer":"Ada Quist","state":"paid","items":2,"total":39.80}
 {"id":"O-0002","ordered":"2026-03-01T09:40:10Z","customer":"Ben Okafor","state":"shipped","items":1,"total":12.00}
 {"id":"O-0003","ordered":"2026-03-01T10:02:44Z","customer":"Chiara Neri","state":"new","items":5,"total":104.95}
 {"id":"O-0004","ordered":"2026-03-01T10:15:00Z","state":"paid","items":1,"total":8.50}

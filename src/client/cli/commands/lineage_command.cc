@@ -18,10 +18,15 @@ const std::vector<std::string>& forms() {
 std::vector<Flag> lineage_flags(bool with_events) {
   std::vector<std::string> choices = forms();
   if (!with_events) choices.pop_back();
-  std::vector<Flag> flags = {{.name = "output", .letter = 'o', .type = ValueType::kText, .value_name = "FORM",
-                              .help = with_events ? "form; events are the OpenLineage events as they were written" : "form",
-                              .default_value = "text", .choices = choices},
-                             {.name = "columns", .letter = 'c', .help = "columns too, not only data sets"}};
+  std::vector<Flag> flags = {
+      {.name = "output",
+       .letter = 'o',
+       .type = ValueType::kText,
+       .value_name = "FORM",
+       .help = with_events ? "form; events are the OpenLineage events as they were written" : "form",
+       .default_value = "text",
+       .choices = choices},
+      {.name = "columns", .letter = 'c', .help = "columns too, not only data sets"}};
   for (Flag& flag : out_flags()) flags.push_back(std::move(flag));
   return flags;
 }
@@ -37,7 +42,8 @@ std::string drawn(const ledger::LineageGraph& graph, const std::string& form) {
 Result<std::string> events_of(const PastRuns& past, const std::string& words) {
   local::RunFamily family = RUNINK_TRY(local::load_family(past.ledger, words));
   std::string out = RUNINK_TRY(os::read_file(past.ledger.lineage_file(family.run.id)));
-  for (const ledger::RunRecord& child : family.children) out += RUNINK_TRY(os::read_file(past.ledger.lineage_file(child.id)));
+  for (const ledger::RunRecord& child : family.children)
+    out += RUNINK_TRY(os::read_file(past.ledger.lineage_file(child.id)));
   return out;
 }
 
@@ -49,9 +55,11 @@ Result<int> run_lineage(Invocation& invocation) {
     RUNINK_RETURN_IF_ERROR(write_output(invocation, RUNINK_TRY(events_of(past, words))));
     return kExitDone;
   }
-  ledger::LineageGraph graph = RUNINK_TRY(ledger::load_lineage_of_run(past.ledger, RUNINK_TRY(past.ledger.find_run(words))));
+  ledger::LineageGraph graph =
+      RUNINK_TRY(ledger::load_lineage_of_run(past.ledger, RUNINK_TRY(past.ledger.find_run(words))));
   graph.set_display_root(past.project.root() + "/");
-  RUNINK_RETURN_IF_ERROR(write_output(invocation, drawn(invocation.enabled("columns") ? graph : graph.without_columns(), form)));
+  RUNINK_RETURN_IF_ERROR(
+      write_output(invocation, drawn(invocation.enabled("columns") ? graph : graph.without_columns(), form)));
   return kExitDone;
 }
 
@@ -89,18 +97,28 @@ Result<int> run_query(Invocation& invocation) {
 
 Command query_command() {
   std::vector<Flag> flags = lineage_flags(false);
-  flags.push_back({.name = "direction", .letter = 'd', .type = ValueType::kText, .value_name = "WHICH",
-                   .help = "where it comes from, where it goes to, or both", .default_value = "both", .choices = {"up", "down", "both"}});
-  return {.name = "query",
-          .group = "runs",
-          .summary = "ask where a data set, job or column comes from and goes to",
-          .description = "Over all runs of the project. A column is written as DATASET:COLUMN; a filter, join or sort that decides which rows "
-                         "are there counts as a source of every column.",
-          .positionals = {{.name = "WHAT", .help = "a data set (out/punctuality.csv), a scenario, or a column (out/flights.ndjson:route)", .completion = Completion::kFile}},
-          .flags = flags,
-          .examples = {{"runi lineage query out/punctuality.csv:late -d up", "What is this column made of?"},
-                       {"runi lineage query data/airports.csv -d down", "Who would notice if this file changed?"}},
-          .run = run_query};
+  flags.push_back({.name = "direction",
+                   .letter = 'd',
+                   .type = ValueType::kText,
+                   .value_name = "WHICH",
+                   .help = "where it comes from, where it goes to, or both",
+                   .default_value = "both",
+                   .choices = {"up", "down", "both"}});
+  return {
+      .name = "query",
+      .group = "runs",
+      .summary = "ask where a data set, job or column comes from and goes to",
+      .description =
+          "Over all runs of the project. A column is written as DATASET:COLUMN; a filter, join or sort that decides "
+          "which rows "
+          "are there counts as a source of every column.",
+      .positionals = {{.name = "WHAT",
+                       .help = "a data set (out/punctuality.csv), a scenario, or a column (out/flights.ndjson:route)",
+                       .completion = Completion::kFile}},
+      .flags = flags,
+      .examples = {{"runi lineage query out/punctuality.csv:late -d up", "What is this column made of?"},
+                   {"runi lineage query data/airports.csv -d down", "Who would notice if this file changed?"}},
+      .run = run_query};
 }
 
 }  // namespace
@@ -109,8 +127,10 @@ Command lineage_command() {
   return {.name = "lineage",
           .group = "runs",
           .summary = "show where data of a run came from and went",
-          .description = "Of a run: its jobs with their inputs and outputs, as text, as a drawing (dot, svg), as JSON, or as the OpenLineage "
-                         "2.0.2 events that it wrote.",
+          .description =
+              "Of a run: its jobs with their inputs and outputs, as text, as a drawing (dot, svg), as JSON, or as the "
+              "OpenLineage "
+              "2.0.2 events that it wrote.",
           .positionals = {run_positional(true)},
           .flags = lineage_flags(true),
           .examples = {{"runi lineage", "Of the last run."},

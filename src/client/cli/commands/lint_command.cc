@@ -13,9 +13,12 @@ namespace {
 
 const char* severity_name(Severity severity) {
   switch (severity) {
-    case Severity::kError: return "error";
-    case Severity::kWarning: return "warning";
-    case Severity::kHint: return "hint";
+    case Severity::kError:
+      return "error";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kHint:
+      return "hint";
   }
   return "error";
 }
@@ -35,7 +38,11 @@ Result<Diagnostics> look_at(const local::Project& project, const std::string& pa
 Result<int> run(Invocation& invocation) {
   local::Project project = RUNINK_TRY(local::Project::find("."));
   const bool for_people = invocation.output_form() == OutputForm::kTable;
-  Table table({{"location", "LOCATION"}, {"severity", "SEVERITY"}, {"code", "CODE"}, {"message", "MESSAGE"}, {"help", "HELP", true}});
+  Table table({{"location", "LOCATION"},
+               {"severity", "SEVERITY"},
+               {"code", "CODE"},
+               {"message", "MESSAGE"},
+               {"help", "HELP", true}});
   size_t errors = 0, others = 0;
   for (const std::string& path : RUNINK_TRY(chosen_features(invocation, project.root()))) {
     Diagnostics diagnostics = RUNINK_TRY(look_at(project, path, invocation.enabled("strict")));
@@ -61,8 +68,10 @@ Command lint_command() {
   return {.name = "lint",
           .group = "project",
           .summary = "say what compiles but is probably not meant",
-          .description = "Shows errors, warnings and hints of feature files, each with its place, the reason and what to do. Hints alone "
-                         "do not fail; exit code 1 means errors.",
+          .description =
+              "Shows errors, warnings and hints of feature files, each with its place, the reason and what to do. "
+              "Hints alone "
+              "do not fail; exit code 1 means errors.",
           .positionals = {feature},
           .flags = {{.name = "strict", .help = "a word without effect on this machine is an error"}},
           .lists = true,

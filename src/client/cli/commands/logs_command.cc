@@ -61,7 +61,8 @@ Result<int> follow(Invocation& invocation, const PastRuns& past, const std::stri
 
 Result<int> run(Invocation& invocation) {
   PastRuns past = RUNINK_TRY(open_past_runs(invocation));
-  local::RunFamily family = RUNINK_TRY(local::load_family(past.ledger, invocation.given("RUN") ? invocation.text("RUN") : "last"));
+  local::RunFamily family =
+      RUNINK_TRY(local::load_family(past.ledger, invocation.given("RUN") ? invocation.text("RUN") : "last"));
   const ledger::LogLevel least = level_of(invocation.text("level"));
   if (invocation.enabled("follow")) return follow(invocation, past, family.run.id, least);
   std::vector<ledger::LogLine> lines;
@@ -70,7 +71,8 @@ Result<int> run(Invocation& invocation) {
     if (!os::exists(path)) continue;
     for (ledger::LogLine& line : RUNINK_TRY(ledger::tail_log(path, 0, least))) lines.push_back(std::move(line));
   }
-  std::stable_sort(lines.begin(), lines.end(), [](const auto& a, const auto& b) { return a.time_micros < b.time_micros; });
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const auto& a, const auto& b) { return a.time_micros < b.time_micros; });
   const auto wanted = static_cast<size_t>(std::max<int64_t>(0, invocation.integer("lines")));
   const size_t first = wanted > 0 && lines.size() > wanted ? lines.size() - wanted : 0;
   for (size_t i = first; i < lines.size(); ++i) print_line(invocation.console(), lines[i]);
@@ -86,8 +88,18 @@ Command logs_command() {
           .description = "Lines of the run and of its scenarios in the order of time.",
           .positionals = {run_positional(true)},
           .flags = {{.name = "follow", .letter = 'f', .help = "go on until the run ends"},
-                    {.name = "lines", .letter = 'n', .type = ValueType::kInteger, .value_name = "N", .help = "only the last so many; 0 is all", .default_value = "0"},
-                    {.name = "level", .type = ValueType::kText, .value_name = "LEVEL", .help = "this level and above", .default_value = "info", .choices = {"debug", "info", "warning", "error"}}},
+                    {.name = "lines",
+                     .letter = 'n',
+                     .type = ValueType::kInteger,
+                     .value_name = "N",
+                     .help = "only the last so many; 0 is all",
+                     .default_value = "0"},
+                    {.name = "level",
+                     .type = ValueType::kText,
+                     .value_name = "LEVEL",
+                     .help = "this level and above",
+                     .default_value = "info",
+                     .choices = {"debug", "info", "warning", "error"}}},
           .examples = {{"runi logs", "Of the last run."}, {"runi logs -f", "Follow the run in progress."}},
           .run = run};
 }

@@ -51,12 +51,20 @@ Command plan_command() {
   return {.name = "plan",
           .group = "project",
           .summary = "show what a feature would do, without doing it",
-          .description = "Scenarios in the order in which they run; their stages, where each runs and why; the columns and contracts that go "
-                         "in and out; what is masked, how outputs are published, and which words have no effect on this machine. Where "
-                         "the feature has run before: what changed since, and what that would break.",
+          .description =
+              "Scenarios in the order in which they run; their stages, where each runs and why; the columns and "
+              "contracts that go "
+              "in and out; what is masked, how outputs are published, and which words have no effect on this machine. "
+              "Where "
+              "the feature has run before: what changed since, and what that would break.",
           .positionals = {feature_positional()},
-          .flags = {{.name = "output", .letter = 'o', .type = ValueType::kText, .value_name = "FORM", .help = "form of the plan",
-                     .default_value = "text", .choices = {"text", "json", "dot"}},
+          .flags = {{.name = "output",
+                     .letter = 'o',
+                     .type = ValueType::kText,
+                     .value_name = "FORM",
+                     .help = "form of the plan",
+                     .default_value = "text",
+                     .choices = {"text", "json", "dot"}},
                     {.name = "short", .help = "leave the columns out"},
                     {.name = "strict", .help = "a word without effect on this machine is an error"}},
           .examples = {{"runi plan features/punctuality.dsl", "Read it before the first run."},

@@ -1,7 +1,9 @@
 // runi run FEATURE, runi resume RUN, runi restart RUN: the same work, and the summary at its end.
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "base/text.h"
 #include "client/cli/commands/all.h"
@@ -13,6 +15,7 @@
 #include "client/cli/project.h"
 #include "client/local/project.h"
 #include "client/local/runner.h"
+#include "platform/os/file.h"
 #include "platform/os/signals.h"
 
 namespace runink::cli {
@@ -20,11 +23,19 @@ namespace {
 
 std::vector<Flag> run_flags() {
   std::vector<Flag> flags = compile_flags();
-  flags.push_back({.name = "threads", .letter = 't', .type = ValueType::kInteger, .value_name = "N",
+  flags.push_back({.name = "threads",
+                   .letter = 't',
+                   .type = ValueType::kInteger,
+                   .value_name = "N",
                    .help = "workers; the result does not depend on them (default: runink.toml, else all processors)"});
-  flags.push_back({.name = "memory", .letter = 'm', .type = ValueType::kBytes, .value_name = "SIZE",
+  flags.push_back({.name = "memory",
+                   .letter = 'm',
+                   .type = ValueType::kBytes,
+                   .value_name = "SIZE",
                    .help = "budget of sort, join, group, unique and deduplicate together; beyond it they use disk"});
-  flags.push_back({.name = "now", .type = ValueType::kText, .value_name = "TIME",
+  flags.push_back({.name = "now",
+                   .type = ValueType::kText,
+                   .value_name = "TIME",
                    .help = "what now() gives, as 2026-01-31T12:00:00Z (default: the start of the run)"});
   flags.push_back({.name = "reveal", .help = "write pii fields unmasked; the run's record says so"});
   return flags;
@@ -41,23 +52,29 @@ std::string shown_path(const std::string& path, const std::string& root) {
 // What a person asks first of one scenario.
 void print_summary(Console& console, const ledger::RunRecord& r, const std::string& root) {
   const bool good = r.state == ledger::RunState::kSucceeded;
-  console.say(fmt::format("{} {}  {}", console.err_styled(good ? Style::kGreen : Style::kRed, good ? "done" : ledger::run_state_name(r.state)),
-                          console.err_styled(Style::kBold, escape_control(r.scenario)),
-                          console.err_styled(Style::kDim, human_duration(r.wall_seconds))));
-  std::string counts = fmt::format("  records   {} in, {} valid, {} rejected", human_count(r.records_in), human_count(r.records_valid),
-                                   human_count(r.records_rejected));
+  console.say(fmt::format(
+      "{} {}  {}",
+      console.err_styled(good ? Style::kGreen : Style::kRed, good ? "done" : ledger::run_state_name(r.state)),
+      console.err_styled(Style::kBold, escape_control(r.scenario)),
+      console.err_styled(Style::kDim, human_duration(r.wall_seconds))));
+  std::string counts = fmt::format("  records   {} in, {} valid, {} rejected", human_count(r.records_in),
+                                   human_count(r.records_valid), human_count(r.records_rejected));
   if (r.bytes_in > 0 && r.wall_seconds > 0) {
-    counts += fmt::format("; {} at {}/s", human_bytes(r.bytes_in), human_bytes(static_cast<uint64_t>(static_cast<double>(r.bytes_in) / r.wall_seconds)));
+    counts += fmt::format("; {} at {}/s", human_bytes(r.bytes_in),
+                          human_bytes(static_cast<uint64_t>(static_cast<double>(r.bytes_in) / r.wall_seconds)));
   }
   console.say(counts);
   for (size_t i = 0; i < r.reject_reasons.size() && i < 5; ++i) {
     const auto& reason = r.reject_reasons[i];
-    console.say(fmt::format("  rejected  {} by {}: {}", human_count(reason.records), escape_control(reason.rule), escape_control(reason.message)));
+    console.say(fmt::format("  rejected  {} by {}: {}", human_count(reason.records), escape_control(reason.rule),
+                            escape_control(reason.message)));
   }
-  if (r.reject_reasons.size() > 5) console.say(fmt::format("  rejected  … and {} more rules", r.reject_reasons.size() - 5));
+  if (r.reject_reasons.size() > 5)
+    console.say(fmt::format("  rejected  … and {} more rules", r.reject_reasons.size() - 5));
   for (const auto& op : r.operators) {
     for (const auto& [reason, count] : op.dropped) {
-      console.say(fmt::format("  dropped   {} by \"{}\": {}", human_count(count), escape_control(op.name), escape_control(reason)));
+      console.say(fmt::format("  dropped   {} by \"{}\": {}", human_count(count), escape_control(op.name),
+                              escape_control(reason)));
     }
   }
   if (!r.drift.empty()) {
@@ -65,17 +82,19 @@ void print_summary(Console& console, const ledger::RunRecord& r, const std::stri
     for (const auto& [name, count] : r.drift) {
       if (names.size() < 5) names.push_back(fmt::format("{} ({})", escape_control(name), human_count(count)));
     }
-    console.say(fmt::format("  drift     fields the contract does not name: {}{}", join(names, ", "), r.drift.size() > 5 ? ", …" : ""));
+    console.say(fmt::format("  drift     fields the contract does not name: {}{}", join(names, ", "),
+                            r.drift.size() > 5 ? ", …" : ""));
   }
   for (const auto& s : r.sinks) {
     const std::string what = s.kind == "rejected" ? "letters" : "records";
-    console.say(fmt::format("  {}  {}  {} {}, {}", s.published ? "written " : "withheld", escape_control(shown_path(s.path, root)),
-                            human_count(s.rows), what, human_bytes(s.bytes)));
+    console.say(fmt::format("  {}  {}  {} {}, {}", s.published ? "written " : "withheld",
+                            escape_control(shown_path(s.path, root)), human_count(s.rows), what, human_bytes(s.bytes)));
   }
   for (const auto& checks : {r.quality, r.assertions}) {
     for (const auto& c : checks) {
       if (!c.passed) {
-        console.say(fmt::format("  {}  {}: {}", c.severity == "warn" ? "warning " : "failed  ", escape_control(c.name), escape_control(c.actual)));
+        console.say(fmt::format("  {}  {}: {}", c.severity == "warn" ? "warning " : "failed  ", escape_control(c.name),
+                                escape_control(c.actual)));
       }
     }
   }
@@ -85,25 +104,38 @@ void print_summary(Console& console, const ledger::RunRecord& r, const std::stri
 // The whole, what it left behind, and the next useful command.
 void print_closing(Console& console, const local::Project& project, const local::RunOutcome& outcome) {
   const auto& p = outcome.parent;
-  console.say(fmt::format("run {}  {} records, {} valid, {} rejected in {}, peak memory {}", p.id, human_count(p.records_in),
-                          human_count(p.records_valid), human_count(p.records_rejected), human_duration(p.wall_seconds),
-                          human_bytes(p.peak_memory_bytes)));
-  console.say(fmt::format("lineage       {}", escape_control(shown_path(project.root() + "/.runink/runs/" + p.id + "/lineage.ndjson", project.root()))));
+  console.say(fmt::format("run {}  {} records, {} valid, {} rejected in {}, peak memory {}", p.id,
+                          human_count(p.records_in), human_count(p.records_valid), human_count(p.records_rejected),
+                          human_duration(p.wall_seconds), human_bytes(p.peak_memory_bytes)));
+  console.say(fmt::format(
+      "lineage       {}",
+      escape_control(shown_path(project.root() + "/.runink/runs/" + p.id + "/lineage.ndjson", project.root()))));
   for (const auto& scenario : outcome.scenarios) {
     const auto letters = scenario.labels.find("dead_letters");
     if (letters == scenario.labels.end() || scenario.records_rejected == 0) continue;
-    console.say(fmt::format("dead letters  {} in {}", human_count(scenario.records_rejected), escape_control(shown_path(letters->second, project.root()))));
+    console.say(fmt::format("dead letters  {} in {}", human_count(scenario.records_rejected),
+                            escape_control(shown_path(letters->second, project.root()))));
   }
-  std::string next = p.state == ledger::RunState::kInterrupted ? fmt::format("runi resume {}", p.id.substr(p.id.size() - 8))
-                     : p.state == ledger::RunState::kFailed    ? "runi logs last"
-                     : p.records_rejected > 0                  ? "runi dlq list"
-                                                               : "runi lineage last";
+  std::string next = p.state == ledger::RunState::kInterrupted
+                         ? fmt::format("runi resume {}", p.id.substr(p.id.size() - 8))
+                     : p.state == ledger::RunState::kFailed ? "runi logs last"
+                     : p.records_rejected > 0               ? "runi dlq list"
+                                                            : "runi lineage last";
   console.say(fmt::format("next          {}", console.err_styled(Style::kBold, next)));
+}
+
+// Requested by Ctrl-C from the first use on.
+StopFlag& stop_flag() {
+  static StopFlag stop;
+  static const bool installed = (os::install_stop_signals(&stop), true);
+  (void)installed;
+  return stop;
 }
 
 Result<int> execute(Invocation& invocation, const local::Project& project, local::RunOptions options) {
   Console& console = invocation.console();
-  options.compile = {.strict = invocation.enabled("strict"), .allow_unenforced = invocation.enabled("allow-unenforced")};
+  options.compile = {.strict = invocation.enabled("strict"),
+                     .allow_unenforced = invocation.enabled("allow-unenforced")};
   if (invocation.given("threads")) {
     const int64_t threads = invocation.integer("threads");
     if (threads < 1 || threads > 1024) return invocation.usage_error("--threads is a number from 1 to 1024");
@@ -115,13 +147,12 @@ Result<int> execute(Invocation& invocation, const local::Project& project, local
   }
   if (invocation.given("now")) {
     int64_t now = 0;
-    if (!local::parse_now(invocation.text("now"), &now)) return invocation.usage_error("--now is a time such as 2026-01-31T12:00:00Z");
+    if (!local::parse_now(invocation.text("now"), &now))
+      return invocation.usage_error("--now is a time such as 2026-01-31T12:00:00Z");
     options.now_micros = now;
   }
   options.reveal = invocation.enabled("reveal");
-  static StopFlag stop;
-  os::install_stop_signals(&stop);
-  options.stop = &stop;
+  options.stop = &stop_flag();
   options.command = invocation.command_line();
 
   console.say(fmt::format("running {} on this machine", escape_control(options.feature)));
@@ -133,7 +164,8 @@ Result<int> execute(Invocation& invocation, const local::Project& project, local
       of = scenario;
     }
     progress->set_total(p.bytes_total.load());
-    progress->update(p.bytes_read.load(), fmt::format("{} records, {} rejected", human_count(p.records.load()), human_count(p.rejected.load())));
+    progress->update(p.bytes_read.load(), fmt::format("{} records, {} rejected", human_count(p.records.load()),
+                                                      human_count(p.rejected.load())));
   };
   options.on_note = [&](const std::string& note) { console.say(note); };
   options.on_scenario = [&](const ledger::RunRecord& record, const plan::ScenarioPlan&) {
@@ -160,10 +192,65 @@ Result<int> run(Invocation& invocation) {
   return execute(invocation, project, std::move(options));
 }
 
+// What a run of the feature would read: names, sizes and times of the project's files and of its sources.
+std::string fingerprint(const local::Project& project, const std::string& feature) {
+  std::vector<std::string> paths = {project.root() + "/runink.toml"};
+  auto add = [&](const std::string& pattern) {
+    Result<std::vector<std::string>> found = os::glob(pattern);
+    if (found.ok()) paths.insert(paths.end(), found->begin(), found->end());
+  };
+  for (const char* folder : {"/features", "/contracts", "/steps", "/.runink/steps"}) {
+    add(project.root() + folder + "/*");
+    add(project.root() + folder + "/**/*");
+  }
+  Diagnostics ignored;
+  Result<plan::Plan> plan = project.compile(feature, {.strict = false, .allow_unenforced = true}, &ignored);
+  if (plan.ok()) {
+    for (const auto& scenario : plan->scenarios) {
+      for (const auto& op : scenario.operators) {
+        const auto* source = std::get_if<plan::Source>(&op.parameters);
+        if (source == nullptr || !source->exec.empty() || source->locator == "-") continue;
+        const bool url = source->locator.starts_with("file://");
+        add(url ? source->locator.substr(7) : os::join_path(project.root(), source->locator));
+      }
+    }
+  }
+  std::string out;
+  for (const std::string& path : paths) {
+    Result<os::FileInfo> info = os::file_info(path);
+    if (info.ok() && info->regular())
+      out += fmt::format("{} {} {} {}\n", path, info->size, info->modified_nanos, info->inode);
+  }
+  return out;
+}
+
+constexpr auto kWatchPause = std::chrono::milliseconds(300);
+
+// Runs, waits for a change, runs again. A run that fails is told and does not end the watch.
+Result<int> watch(Invocation& invocation) {
+  const local::Project project = RUNINK_TRY(local::Project::find("."));
+  Console& console = invocation.console();
+  const std::string feature = RUNINK_TRY(path_in_project(project.root(), invocation.text("FEATURE")));
+  while (!stop_flag().requested()) {
+    const std::string before = fingerprint(project, feature);
+    local::RunOptions options;
+    options.feature = feature;
+    options.scenario = invocation.text("scenario");
+    Result<int> ran = execute(invocation, project, std::move(options));
+    if (!ran.ok()) console.print_error(ran.status());
+    if (stop_flag().requested()) break;
+    console.say(console.err_styled(Style::kDim, "waiting for a change; Ctrl-C ends"));
+    while (!stop_flag().requested() && fingerprint(project, feature) == before)
+      std::this_thread::sleep_for(kWatchPause);
+  }
+  return kExitInterrupted;
+}
+
 Result<int> go_on(Invocation& invocation, bool resume) {
   const local::Project project = RUNINK_TRY(local::Project::find("."));
   const ledger::Ledger ledger = RUNINK_TRY(project.open_ledger(nullptr));
-  ledger::RunRecord before = RUNINK_TRY(ledger.load_run(RUNINK_TRY(ledger.find_run(invocation.given("RUN") ? invocation.text("RUN") : "last"))));
+  ledger::RunRecord before = RUNINK_TRY(
+      ledger.load_run(RUNINK_TRY(ledger.find_run(invocation.given("RUN") ? invocation.text("RUN") : "last"))));
   if (!before.parent_id.empty()) before = RUNINK_TRY(ledger.load_run(before.parent_id));
   if (before.state == ledger::RunState::kRunning) {
     return failed_precondition("run {} is still running", before.id).with_hint("runi status shows how far it is");
@@ -185,30 +272,52 @@ Result<int> restart(Invocation& invocation) { return go_on(invocation, false); }
 
 Command run_command() {
   std::vector<Flag> flags = run_flags();
-  flags.insert(flags.begin(), {.name = "scenario", .letter = 's', .type = ValueType::kText, .value_name = "NAME",
-                               .help = "only this scenario and what it depends on", .completion = Completion::kScenario});
+  flags.insert(flags.begin(), {.name = "scenario",
+                               .letter = 's',
+                               .type = ValueType::kText,
+                               .value_name = "NAME",
+                               .help = "only this scenario and what it depends on",
+                               .completion = Completion::kScenario});
   return {.name = "run",
           .group = "project",
           .summary = "run a feature: read, check, transform, write",
           .description =
-              "Runs the feature's scenarios in the order of what they need, each as a run of its own. Records that break the "
-              "contract are set aside as dead letters and do not stop the run; what is written is published at the end, all of it or "
+              "Runs the feature's scenarios in the order of what they need, each as a run of its own. Records that "
+              "break the "
+              "contract are set aside as dead letters and do not stop the run; what is written is published at the "
+              "end, all of it or "
               "nothing, once counts balance and assertions hold.\n"
               "\n"
               "Standard output holds only what a sink \"-\" writes; everything else goes to standard error.",
           .positionals = {feature_positional()},
           .flags = std::move(flags),
           .examples = {{"runi run features/punctuality.dsl", "Run all of it."},
-                       {"runi run features/punctuality.dsl -s \"Clean the feed\" -m 64Mi", "One scenario, with little memory."}},
+                       {"runi run features/punctuality.dsl -s \"Clean the feed\" -m 64Mi",
+                        "One scenario, with little memory."}},
           .run = run};
+}
+
+Command watch_command() {
+  Command command = run_command();
+  command.name = "watch";
+  command.summary = "run a feature again whenever it or its data change";
+  command.description =
+      "Runs the feature, then waits until a file of the project (features, contracts, steps, settings) or a source "
+      "changes, and runs "
+      "it again. A run that fails is told and does not end the watch; Ctrl-C does.";
+  command.examples = {{"runi watch features/punctuality.dsl", "While you write it."}};
+  command.run = watch;
+  return command;
 }
 
 Command resume_command() {
   return {.name = "resume",
           .group = "runs",
           .summary = "go on with a run that was interrupted or failed",
-          .description = "Scenarios that are complete are skipped. Refused where the feature, a contract, runink.toml or an input has changed "
-                         "since: then begin anew with runi restart.",
+          .description =
+              "Scenarios that are complete are skipped. Refused where the feature, a contract, runink.toml or an input "
+              "has changed "
+              "since: then begin anew with runi restart.",
           .positionals = {run_positional(true)},
           .flags = run_flags(),
           .examples = {{"runi resume", "Go on with the newest run."}},

@@ -20,7 +20,8 @@ Result<int> run(Invocation& invocation) {
   filter.parents_only = !invocation.enabled("scenarios");
   filter.limit = static_cast<size_t>(std::max<int64_t>(0, invocation.integer("limit")));
   if (invocation.given("state")) filter.state = ledger::parse_run_state(invocation.text("state"));
-  if (invocation.given("FEATURE")) filter.feature = RUNINK_TRY(path_in_project(past.project.root(), invocation.text("FEATURE")));
+  if (invocation.given("FEATURE"))
+    filter.feature = RUNINK_TRY(path_in_project(past.project.root(), invocation.text("FEATURE")));
   if (invocation.given("since")) {
     filter.since_micros = system_clock().unix_micros() - invocation.duration_micros("since");
   }
@@ -62,14 +63,29 @@ Command runs_command() {
           .group = "runs",
           .summary = "list runs, newest first",
           .description = "Each line is the run of a feature; --scenarios lists the runs of its scenarios too.",
-          .positionals = {{.name = "FEATURE", .help = "only runs of this feature", .completion = Completion::kFeature, .optional = true}},
+          .positionals = {{.name = "FEATURE",
+                           .help = "only runs of this feature",
+                           .completion = Completion::kFeature,
+                           .optional = true}},
           .flags = {{.name = "scenarios", .letter = 's', .help = "also the runs of single scenarios"},
-                    {.name = "state", .type = ValueType::kText, .value_name = "STATE", .help = "only runs in this state",
+                    {.name = "state",
+                     .type = ValueType::kText,
+                     .value_name = "STATE",
+                     .help = "only runs in this state",
                      .choices = {"running", "succeeded", "failed", "interrupted", "aborted", "cancelled"}},
-                    {.name = "since", .type = ValueType::kDuration, .value_name = "TIME", .help = "only runs that began within this time"},
-                    {.name = "limit", .letter = 'n', .type = ValueType::kInteger, .value_name = "N", .help = "at most so many; 0 is all", .default_value = "20"}},
+                    {.name = "since",
+                     .type = ValueType::kDuration,
+                     .value_name = "TIME",
+                     .help = "only runs that began within this time"},
+                    {.name = "limit",
+                     .letter = 'n',
+                     .type = ValueType::kInteger,
+                     .value_name = "N",
+                     .help = "at most so many; 0 is all",
+                     .default_value = "20"}},
           .lists = true,
-          .examples = {{"runi runs", "The last twenty."}, {"runi runs --state failed --since 7d", "What failed this week?"}},
+          .examples = {{"runi runs", "The last twenty."},
+                       {"runi runs --state failed --since 7d", "What failed this week?"}},
           .run = run};
 }
 

@@ -33,11 +33,17 @@ Status unknown_step(const std::vector<KeptStep>& steps, const std::string& words
   for (const KeptStep& step : steps) names.push_back(step.op->name);
   Status status = not_found("no step \"{}\" of this run has a sample", escape_control(words));
   std::vector<std::string> near = nearest(words, names, 1);
-  return std::move(status).with_hint(near.empty() ? "runi show RUN lists the steps that have one" : "did you mean \"" + near[0] + "\"?");
+  return std::move(status).with_hint(near.empty() ? "runi show RUN lists the steps that have one"
+                                                  : "did you mean \"" + near[0] + "\"?");
 }
 
 Result<int> list_steps(Invocation& invocation, const std::vector<KeptStep>& steps) {
-  Table table({{"step", "STEP"}, {"kind", "KIND"}, {"scenario", "SCENARIO"}, {"rows", "GAVE"}, {"location", "WRITTEN AT"}, {"id", "ID", true}});
+  Table table({{"step", "STEP"},
+               {"kind", "KIND"},
+               {"scenario", "SCENARIO"},
+               {"rows", "GAVE"},
+               {"location", "WRITTEN AT"},
+               {"id", "ID", true}});
   for (const KeptStep& step : steps) {
     uint64_t rows = 0;
     for (const ledger::PortCount& port : step.op->ports_out) rows += port.rows;
@@ -59,7 +65,8 @@ Result<int> run(Invocation& invocation) {
   const std::string& scenario = invocation.text("scenario");
   const KeptStep* found = nullptr;
   for (const KeptStep& step : steps) {
-    if ((step.op->name != words && step.op->id != words) || (!scenario.empty() && step.run->scenario != scenario)) continue;
+    if ((step.op->name != words && step.op->id != words) || (!scenario.empty() && step.run->scenario != scenario))
+      continue;
     if (found) {
       return invalid_argument("several scenarios of this run have a step \"{}\"", escape_control(words))
           .with_kind(kKindUsage)
@@ -85,11 +92,19 @@ Command show_command() {
   return {.name = "show",
           .group = "runs",
           .summary = "show a sample of what a step gave",
-          .description = "The first records that each step gave, as NDJSON; all of them where the step has @checkpoint. Without STEP, which steps "
-                         "there are. Personal data is masked.",
+          .description =
+              "The first records that each step gave, as NDJSON; all of them where the step has @checkpoint. Without "
+              "STEP, which steps "
+              "there are. Personal data is masked.",
           .positionals = {run_positional(false), {.name = "STEP", .help = "name of the step", .optional = true}},
-          .flags = {{.name = "scenario", .letter = 's', .type = ValueType::kText, .value_name = "NAME", .help = "of this scenario, where several have such a step", .completion = Completion::kScenario}},
-          .examples = {{"runi show last", "Which steps have a sample?"}, {"runi show last check", "What came out of the check?"}},
+          .flags = {{.name = "scenario",
+                     .letter = 's',
+                     .type = ValueType::kText,
+                     .value_name = "NAME",
+                     .help = "of this scenario, where several have such a step",
+                     .completion = Completion::kScenario}},
+          .examples = {{"runi show last", "Which steps have a sample?"},
+                       {"runi show last check", "What came out of the check?"}},
           .run = run};
 }
 

@@ -19,7 +19,9 @@ Status print_for_programs(Invocation& invocation, const local::RunFamily& family
   return {};
 }
 
-void print_heading(Console& console, std::string_view text) { console.out("\n" + console.out_styled(Style::kBold, text) + "\n"); }
+void print_heading(Console& console, std::string_view text) {
+  console.out("\n" + console.out_styled(Style::kBold, text) + "\n");
+}
 
 Status print_run(Invocation& invocation, const RunRecord& run) {
   std::vector<Field> fields = {{"run", "run", run.id}, {"state", "state", state_cell(run.state)}};
@@ -54,7 +56,11 @@ Status print_operators(Invocation& invocation, const RunRecord& run) {
     timed |= op.seconds > 0;
     spilled |= op.spilled_bytes > 0;
   }
-  Table table({{"step", "STEP"}, {"kind", "KIND"}, {"seconds", "CPU", !timed}, {"spilled", "SPILLED", !spilled}, {"balance", "BALANCE"}});
+  Table table({{"step", "STEP"},
+               {"kind", "KIND"},
+               {"seconds", "CPU", !timed},
+               {"spilled", "SPILLED", !spilled},
+               {"balance", "BALANCE"}});
   for (const ledger::OperatorCount& op : run.operators) {
     Cell balance = Cell(own_balance(op));
     table.add({op.name, op.kind, Cell::seconds(op.seconds), Cell::bytes(op.spilled_bytes),
@@ -68,8 +74,9 @@ Status print_checks(Invocation& invocation, const RunRecord& run) {
   Table table({{"result", "RESULT"}, {"rule", "RULE"}, {"found", "FOUND"}});
   for (const auto* list : {&run.assertions, &run.quality}) {
     for (const ledger::CheckResult& check : *list) {
-      Cell result = check.passed ? Cell("holds").styled(Style::kGreen)
-                                 : check.severity == "warn" ? Cell("warns").styled(Style::kYellow) : Cell("fails").styled(Style::kRed);
+      Cell result = check.passed               ? Cell("holds").styled(Style::kGreen)
+                    : check.severity == "warn" ? Cell("warns").styled(Style::kYellow)
+                                               : Cell("fails").styled(Style::kRed);
       table.add({std::move(result), check.expression.empty() ? check.name : check.expression, check.actual});
     }
   }
@@ -80,10 +87,12 @@ Status print_checks(Invocation& invocation, const RunRecord& run) {
 
 Status print_outputs(Invocation& invocation, const RunRecord& run, const std::string& root) {
   if (run.sinks.empty()) return {};
-  Table table({{"output", "OUTPUT"}, {"kind", "KIND"}, {"rows", "ROWS"}, {"bytes", "BYTES"}, {"published", "PUBLISHED"}});
+  Table table(
+      {{"output", "OUTPUT"}, {"kind", "KIND"}, {"rows", "ROWS"}, {"bytes", "BYTES"}, {"published", "PUBLISHED"}});
   for (const ledger::SinkResult& sink : run.sinks) {
     const bool inside = sink.path.starts_with(root + "/");
-    table.add({inside ? sink.path.substr(root.size() + 1) : sink.path, sink.kind, Cell::count(sink.rows), Cell::bytes(sink.bytes), sink.published});
+    table.add({inside ? sink.path.substr(root.size() + 1) : sink.path, sink.kind, Cell::count(sink.rows),
+               Cell::bytes(sink.bytes), sink.published});
   }
   invocation.console().out("\n");
   return render(table, OutputForm::kTable, invocation.console());
@@ -92,11 +101,12 @@ Status print_outputs(Invocation& invocation, const RunRecord& run, const std::st
 Status print_whole_run(Invocation& invocation, const RunRecord& run, const std::string& root) {
   RUNINK_RETURN_IF_ERROR(print_run(invocation, run));
   for (const ledger::RejectReason& reason : run.reject_reasons) {
-    invocation.console().out(fmt::format("  rejected {:>8}  {}  {}\n", human_count(reason.records), escape_control(reason.rule),
-                                         escape_control(reason.message)));
+    invocation.console().out(fmt::format("  rejected {:>8}  {}  {}\n", human_count(reason.records),
+                                         escape_control(reason.rule), escape_control(reason.message)));
   }
   for (const auto& [field, records] : run.drift) {
-    invocation.console().out(fmt::format("  drift: field {} in {} records is in no contract\n", escape_control(field), human_count(records)));
+    invocation.console().out(fmt::format("  drift: field {} in {} records is in no contract\n", escape_control(field),
+                                         human_count(records)));
   }
   RUNINK_RETURN_IF_ERROR(print_operators(invocation, run));
   RUNINK_RETURN_IF_ERROR(print_checks(invocation, run));
@@ -135,7 +145,8 @@ Result<int> print_overview(Invocation& invocation) {
     filter.parents_only = true;
     for (const RunRecord& run : RUNINK_TRY(ledger.list_runs(filter))) {
       if (runs++ == 0) {
-        last = run.feature + ", " + Cell::time(run.started_micros).for_people() + ", " + std::string(ledger::run_state_name(run.state));
+        last = run.feature + ", " + Cell::time(run.started_micros).for_people() + ", " +
+               std::string(ledger::run_state_name(run.state));
       }
       running += run.state == ledger::RunState::kRunning;
     }
@@ -166,10 +177,18 @@ Command status_command() {
   return {.name = "status",
           .group = "runs",
           .summary = "show one run in full, or the project at a glance",
-          .description = "Of a run: its state, counts with every operator's balance, reasons of rejection, assertions and quality rules, and "
-                         "what it wrote. -o json gives the records of the run and its scenarios whole.",
+          .description =
+              "Of a run: its state, counts with every operator's balance, reasons of rejection, assertions and quality "
+              "rules, and "
+              "what it wrote. -o json gives the records of the run and its scenarios whole.",
           .positionals = {which},
-          .flags = {{.name = "output", .letter = 'o', .type = ValueType::kText, .value_name = "FORM", .help = "form", .default_value = "text", .choices = {"text", "json"}}},
+          .flags = {{.name = "output",
+                     .letter = 'o',
+                     .type = ValueType::kText,
+                     .value_name = "FORM",
+                     .help = "form",
+                     .default_value = "text",
+                     .choices = {"text", "json"}}},
           .examples = {{"runi status", "How is this project doing?"}, {"runi status last", "How did the last run go?"}},
           .run = run};
 }

@@ -39,7 +39,8 @@ bool mentions(const Entry& entry, const std::vector<std::string>& words) {
 }
 
 void show_in_full(Console& console, const Entry& entry) {
-  std::string text = console.out_styled(Style::kBold, entry.name) + "\n" + wrap_text(entry.help, console.out_width(), 2);
+  std::string text =
+      console.out_styled(Style::kBold, entry.name) + "\n" + wrap_text(entry.help, console.out_width(), 2);
   text += "  Ways to say it:\n";
   for (const std::string& way : entry.ways) text += "    " + way + "\n";
   text += "  Example:\n";
@@ -50,8 +51,13 @@ void show_in_full(Console& console, const Entry& entry) {
 
 Result<int> run(Invocation& invocation) {
   const std::vector<std::string>& words = invocation.texts("WORD");
-  Table table({{"name", "NAME"}, {"kind", "KIND", true}, {"sentence", "SENTENCE"}, {"becomes", "BECOMES", true},
-               {"help", "HELP", true}, {"example", "EXAMPLE", true}, {"ways", "WAYS", true}});
+  Table table({{"name", "NAME"},
+               {"kind", "KIND", true},
+               {"sentence", "SENTENCE"},
+               {"becomes", "BECOMES", true},
+               {"help", "HELP", true},
+               {"example", "EXAMPLE", true},
+               {"ways", "WAYS", true}});
   for (const Entry& entry : all_entries()) {
     if (words.size() == 1 && words[0] == entry.name && !invocation.given("output")) {
       show_in_full(invocation.console(), entry);
@@ -71,18 +77,22 @@ Result<int> run(Invocation& invocation) {
 }  // namespace
 
 Command steps_command() {
-  return {.name = "steps",
-          .group = "project",
-          .summary = "list what a step may say",
-          .description = "Every sentence, assertion and annotation that a feature may use. In a sentence {…} is a slot, [a|b] may be left "
-                         "out, (a|b) is one of these. Words narrow the list to what mentions them all; the name of one entry shows it "
-                         "in full, with every way to say it.",
-          .positionals = {{.name = "WORD", .help = "words to look for, or one entry's name", .optional = true, .repeated = true}},
-          .lists = true,
-          .examples = {{"runi steps", "Everything."},
-                       {"runi steps duplicate", "What can be done about duplicates?"},
-                       {"runi steps join.left", "One sentence in full."}},
-          .run = run};
+  return {
+      .name = "steps",
+      .group = "project",
+      .summary = "list what a step may say",
+      .description =
+          "Every sentence, assertion and annotation that a feature may use. In a sentence {…} is a slot, [a|b] may be "
+          "left "
+          "out, (a|b) is one of these. Words narrow the list to what mentions them all; the name of one entry shows it "
+          "in full, with every way to say it.",
+      .positionals =
+          {{.name = "WORD", .help = "words to look for, or one entry's name", .optional = true, .repeated = true}},
+      .lists = true,
+      .examples = {{"runi steps", "Everything."},
+                   {"runi steps duplicate", "What can be done about duplicates?"},
+                   {"runi steps join.left", "One sentence in full."}},
+      .run = run};
 }
 
 }  // namespace runink::cli

@@ -1,0 +1,153 @@
+#include "client/local/replay.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/local/golden_letter.h"
+#include "client/local/project_in_test.h"
+
+namespace runink::local {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string contract(const std::string& range) {
+  return "contract Order { string id [[required]]; int32 items [[required, range(" + range + ")]]; string name [[pii]]; }\n";
+}
+
+class ReplayLetters : public ::testing::Test {
+ protected:
+  void make_project(const std::string& source, const std::string& records, const std::string& more = "", const std::string& sink = "out/orders.csv") {
+    p_.write("contracts/order.contract", contract("1, 100"));
+    p_.write(source, records);
+    p_.write("features/orders.dsl", "Feature: Orders\n  Scenario: Clean\n    @source(\"" + source +
+                                        "\")\n    @contract(\"contracts/order.contract\")\n    Given orders arrive\n"
+                                        "    When records are checked against the contract\n" + more + "    @sink(\"" + sink +
+                                        "\")\n    Then valid records are written\n    @sink(\"out/rejected.ndjson\")\n"
+                                        "     And rejected records go to dead letters\n    Assertions:\n      - at least 2 records are processed\n");
+    p_.run("features/orders.dsl");
+  }
+  std::vector<ReplayResult> replay(ReplayOptions options = {}) {
+    auto results = replay_dead_letters(p_.project(), options);
+    EXPECT_TRUE(results.ok()) << results.status().to_string();
+    return results.ok() ? std::move(*results) : std::vector<ReplayResult>();
+  }
+  TestProject p_;
+};
+
+constexpr const char* kThree = "{\"id\":\"a\",\"items\":1,\"name\":\"Ada\"}\n{\"id\":\"b\",\"items\":500,\"name\":\"Ben\"}\n{\"id\":\"c\",\"items\":5000,\"name\":\"Cleo\"}\n";
+
+TEST_F(ReplayLetters, WhatPassesNowIsAddedOnce) {
+  make_project("data/orders.ndjson", kThree);
+  const std::string before = p_.read("out/orders.csv"), rejected = p_.read("out/rejected.ndjson");
+  EXPECT_EQ(before, "id,items,name\na,1,****\n");
+
+  auto results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_TRUE(results[0].status.ok()) << results[0].status.to_string();
+  EXPECT_EQ(results[0].rejected, 2u);
+  EXPECT_EQ(p_.read("out/orders.csv"), before);
+
+  p_.write("contracts/order.contract", contract("1, 1000"));
+  results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].letters, 2u);
+  EXPECT_EQ(results[0].accepted, 1u);
+  EXPECT_EQ(results[0].rejected, 1u);
+  EXPECT_EQ(p_.read("out/orders.csv"), before + "b,500,****\n");
+  EXPECT_EQ(p_.read("out/rejected.ndjson"), rejected);
+
+  results = replay();
+  ASSERT_EQ(results.size(), 1u);  // the third is pending still
+  EXPECT_EQ(results[0].letters, 1u);
+  EXPECT_EQ(results[0].rejected, 1u);
+  EXPECT_EQ(p_.read("out/orders.csv"), before + "b,500,****\n");
+
+  p_.write("contracts/order.contract", contract("1, 10000"));
+  EXPECT_EQ(replay()[0].accepted, 1u);
+  EXPECT_EQ(p_.read("out/orders.csv"), before + "b,500,****\nc,5000,****\n");
+  EXPECT_TRUE(replay().empty());
+  EXPECT_EQ(p_.read("out/orders.csv"), before + "b,500,****\nc,5000,****\n");
+}
+
+TEST_F(ReplayLetters, CsvLettersAreReadUnderTheirHeader) {
+  make_project("data/orders.csv", "name,items,id\nAda,1,a\n\"Ben\nB.\",500,b\n");
+  p_.write("contracts/order.contract", contract("1, 1000"));
+  const auto results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_TRUE(results[0].status.ok()) << results[0].status.to_string();
+  EXPECT_EQ(results[0].accepted, 1u);
+  EXPECT_EQ(p_.read("out/orders.csv"), "id,items,name\na,1,****\nb,500,****\n");
+}
+
+TEST_F(ReplayLetters, WhatAFilterDropsIsDoneWith) {
+  make_project("data/orders.ndjson", kThree, "     And records where items > 1000 are dropped as \"too many\"\n");
+  p_.write("contracts/order.contract", contract("1, 10000"));
+  const auto results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].accepted, 1u);
+  EXPECT_EQ(results[0].dropped, 1u);
+  EXPECT_TRUE(replay().empty());
+}
+
+TEST_F(ReplayLetters, OnlyTheLettersChosen) {
+  make_project("data/orders.ndjson", std::string(kThree) + "{\"items\":4}\n");
+  p_.write("contracts/order.contract", contract("1, 10000"));
+  ReplayOptions options;
+  options.filter.rule = "id.required";
+  EXPECT_EQ(replay(options)[0].rejected, 1u);
+  options.filter.rule = "items.range";
+  EXPECT_EQ(replay(options)[0].accepted, 2u);
+}
+
+TEST_F(ReplayLetters, LeavesARunAndItsLineage) {
+  make_project("data/orders.ndjson", kThree);
+  p_.write("contracts/order.contract", contract("1, 10000"));
+  const auto results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  auto ledger = ledger::Ledger::open_existing(p_.root());
+  ASSERT_TRUE(ledger.ok());
+  auto run = ledger->load_run(results[0].run_id);
+  ASSERT_TRUE(run.ok());
+  EXPECT_EQ(run->state, ledger::RunState::kSucceeded);
+  EXPECT_EQ(run->labels["replay"], "data/orders.ndjson");
+  EXPECT_EQ(run->records_valid, 2u);
+  EXPECT_THAT(p_.read(".runink/runs/" + results[0].run_id + "/lineage.ndjson"), HasSubstr("\"COMPLETE\""));
+}
+
+TEST_F(ReplayLetters, WhatDependsOnAllRecordsIsRefused) {
+  make_project("data/orders.ndjson", kThree, "     And records are grouped by id, computing:\n       | n | count() |\n");
+  p_.write("contracts/order.contract", contract("1, 10000"));
+  const auto results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_THAT(results[0].status.to_string(), HasSubstr("depends on all records"));
+  EXPECT_EQ(replay().size(), 1u);
+}
+
+TEST_F(ReplayLetters, ALetterBecomesAGoldenCase) {
+  make_project("data/orders.csv", "name,items,id\nAda,1,a\n\"Ben\nB.\",500,b\n");
+  std::string id;
+  ASSERT_TRUE(ledger::DeadLetterStore(p_.root() + "/.runink").for_each({}, [&](const ledger::DeadLetter& letter) {
+    id = letter.id;
+    return true;
+  }).ok());
+  auto letter = ledger::DeadLetterStore(p_.root() + "/.runink").find(id);
+  ASSERT_TRUE(letter.ok());
+  auto made = golden_case_of_letter(p_.project(), *letter, "", {});
+  ASSERT_TRUE(made.ok()) << made.status().to_string();
+  EXPECT_EQ(made->folder, "golden/orders/clean/" + id.substr(0, 8));
+  EXPECT_TRUE(made->rejected);
+  EXPECT_EQ(p_.read(made->folder + "/input/orders.csv"), "name,items,id\n\"Ben\nB.\",500,b\n");
+  EXPECT_THAT(p_.read(made->folder + "/rejected.ndjson"), HasSubstr("items.range"));
+  EXPECT_EQ(p_.read(made->folder + "/expected/orders.csv"), "id,items,name\n");
+  auto tested = run_golden_cases(p_.project(), {"features/orders.dsl"}, {}, {});
+  ASSERT_TRUE(tested.ok());
+  EXPECT_EQ(tested->passed, 1u);
+  EXPECT_EQ(golden_case_of_letter(p_.project(), *letter, "", {}).status().code(), Code::kAlreadyExists);
+
+  p_.write("contracts/order.contract", contract("1, 1000"));
+  EXPECT_EQ(run_golden_cases(p_.project(), {"features/orders.dsl"}, {}, {})->failed, 1u);
+}
+
+}  // namespace
+}  // namespace runink::local
