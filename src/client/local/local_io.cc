@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "client/local/arrow_batches.h"
 #include "client/local/step_process.h"
 #include "data/columnar/spill.h"
 #include "data/connectors/record_reader.h"
@@ -72,32 +73,7 @@ class ChunkReader final : public engine::MorselReader {
   Result<engine::ReadReport> read(const engine::Morsel& morsel,
                                   const std::function<Status(columnar::Batch&&)>& emit) override {
     auto parsed = RUNINK_TRY(reader_->parse(morsel.chunk, emit));
-    engine::ReadReport report;
-    report.records = parsed.records;
-    report.drift = std::move(parsed.drift);
-    for (const auto& bad : parsed.undecodable) {
-      engine::UndecodableRow row;
-      row.offset = bad.offset;
-      row.length = bad.length;
-      row.line = bad.line;
-      const auto& schema = *reader_->output_schema();
-      const bool has_field = bad.field >= 0 && static_cast<size_t>(bad.field) < schema.size();
-      if (has_field) row.field = schema.field(static_cast<size_t>(bad.field)).name;
-      // The contract's name for the rule, where it has one: "delay.type", "record".
-      if (contract_) {
-        const int rule = has_field ? contract_->type_rule(bad.field) : contract::Contract::kRecordRule;
-        row.rule = contract_->rules[static_cast<size_t>(rule)].name;
-      } else {
-        row.rule = has_field ? row.field + ".type" : "record";
-      }
-      const bool hide = has_field && static_cast<size_t>(bad.field) < op_.columns.size() &&
-                        !op_.columns[static_cast<size_t>(bad.field)].pii.empty();
-      // A record whose field cannot be told may hold any of them.
-      const bool any_pii = !has_field && std::any_of(op_.columns.begin(), op_.columns.end(), [](const auto& c) { return !c.pii.empty(); });
-      row.message = connectors::describe(bad, schema, morsel.chunk->bytes.substr(bad.offset, bad.length), hide || any_pii);
-      report.undecodable.push_back(std::move(row));
-    }
-    return report;
+    return read_report(std::move(parsed), *morsel.chunk, *reader_->output_schema(), op_, contract_);
   }
 
  private:
@@ -177,6 +153,9 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_source(const plan::Op
       field.default_value = rule.default_value;
     }
     reader.fields.push_back(std::move(field));
+  }
+  if (locator.format == connectors::DataFormat::kArrow) {
+    return open_arrow_batches(locator, reader, files_, options_.stop, op, source.contract);
   }
   auto chunks = RUNINK_TRY(connectors::open_chunk_source(locator, chunk_options, files_));
   return std::unique_ptr<engine::BatchSource>(std::make_unique<ChunkBatchSource>(std::move(chunks), std::move(reader), op, source.contract));

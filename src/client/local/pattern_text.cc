@@ -40,8 +40,10 @@ std::vector<Range> normal(std::vector<Range> ranges) {
   std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.lo < b.lo; });
   std::vector<Range> out;
   for (const Range r : ranges) {
-    if (!out.empty() && r.lo <= out.back().hi + 1) out.back().hi = std::max(out.back().hi, r.hi);
-    else out.push_back(r);
+    if (!out.empty() && r.lo <= out.back().hi + 1)
+      out.back().hi = std::max(out.back().hi, r.hi);
+    else
+      out.push_back(r);
   }
   return out;
 }
@@ -49,7 +51,8 @@ std::vector<Range> normal(std::vector<Range> ranges) {
 // What a negated class draws from: printable ASCII; where that is all excluded, letters beyond it.
 std::vector<Range> complement(std::vector<Range> excluded) {
   excluded = normal(std::move(excluded));
-  for (const std::vector<Range>& from : {kPrintable, std::vector<Range>{{0xa1, 0x17f}}, std::vector<Range>{{0x391, 0x3a1}}}) {
+  for (const std::vector<Range>& from :
+       {kPrintable, std::vector<Range>{{0xa1, 0x17f}}, std::vector<Range>{{0x391, 0x3a1}}}) {
     std::vector<Range> out;
     for (const Range r : from) {
       uint32_t at = r.lo;
@@ -127,7 +130,8 @@ class Parser {
         return piece;
       }
       take("?");  // lazy: the same texts
-      if (min > kMaxRepeat || (max != UINT32_MAX && (max > kMaxRepeat || max < min))) return fail("a repetition out of range");
+      if (min > kMaxRepeat || (max != UINT32_MAX && (max > kMaxRepeat || max < min)))
+        return fail("a repetition out of range");
       auto out = std::make_shared<Node>();
       out->kind = Node::Kind::kRepeat;
       out->min = min;
@@ -143,7 +147,8 @@ class Parser {
     const auto number = [&](uint32_t* out) {
       const size_t from = at_;
       *out = 0;
-      while (more() && text_[at_] >= '0' && text_[at_] <= '9' && *out < 100'000) *out = *out * 10 + static_cast<uint32_t>(text_[at_++] - '0');
+      while (more() && text_[at_] >= '0' && text_[at_] <= '9' && *out < 100'000)
+        *out = *out * 10 + static_cast<uint32_t>(text_[at_++] - '0');
       return at_ > from;
     };
     if (take("{") && number(min)) {
@@ -200,22 +205,44 @@ class Parser {
     const char c = text_[at_++];
     std::vector<Range> out;
     switch (c) {
-      case 'd': return std::vector<Range>{{'0', '9'}};
-      case 'D': return complement({{'0', '9'}});
-      case 'w': add_word(&out); return out;
-      case 'W': add_word(&out); return complement(std::move(out));
-      case 's': return std::vector<Range>{{' ', ' '}};
-      case 'S': return complement({{' ', ' '}});
-      case 'n': return std::vector<Range>{{'\n', '\n'}};
-      case 't': return std::vector<Range>{{'\t', '\t'}};
-      case 'r': return std::vector<Range>{{'\r', '\r'}};
-      case 'f': return std::vector<Range>{{'\f', '\f'}};
-      case 'v': return std::vector<Range>{{'\v', '\v'}};
-      case 'a': return std::vector<Range>{{'\a', '\a'}};
-      case 'A': case 'z': case 'b': case 'B': return out;
-      case 'x': return hexadecimal();
-      case 'p': case 'P': return property(c == 'P');
-      default: break;
+      case 'd':
+        return std::vector<Range>{{'0', '9'}};
+      case 'D':
+        return complement({{'0', '9'}});
+      case 'w':
+        add_word(&out);
+        return out;
+      case 'W':
+        add_word(&out);
+        return complement(std::move(out));
+      case 's':
+        return std::vector<Range>{{' ', ' '}};
+      case 'S':
+        return complement({{' ', ' '}});
+      case 'n':
+        return std::vector<Range>{{'\n', '\n'}};
+      case 't':
+        return std::vector<Range>{{'\t', '\t'}};
+      case 'r':
+        return std::vector<Range>{{'\r', '\r'}};
+      case 'f':
+        return std::vector<Range>{{'\f', '\f'}};
+      case 'v':
+        return std::vector<Range>{{'\v', '\v'}};
+      case 'a':
+        return std::vector<Range>{{'\a', '\a'}};
+      case 'A':
+      case 'z':
+      case 'b':
+      case 'B':
+        return out;
+      case 'x':
+        return hexadecimal();
+      case 'p':
+      case 'P':
+        return property(c == 'P');
+      default:
+        break;
     }
     if (std::isalnum(static_cast<unsigned char>(c))) return fail("an unknown escape");
     const auto byte = static_cast<uint32_t>(static_cast<unsigned char>(c));
@@ -247,17 +274,28 @@ class Parser {
       name.erase(0, 1);
     }
     std::vector<Range> out;
-    if (name == "L" || name == "Latin") out = {{'A', 'Z'}, {'a', 'z'}};
-    else if (name == "Lu") out = {{'A', 'Z'}};
-    else if (name == "Ll") out = {{'a', 'z'}};
-    else if (name == "N" || name == "Nd") out = {{'0', '9'}};
-    else if (name == "P" || name == "Po") out = {{'!', '#'}, {'%', '\''}, {'*', '*'}, {',', ','}, {'.', '/'}, {':', ';'}, {'?', '@'}};
-    else if (name == "Z" || name == "Zs") out = {{' ', ' '}};
-    else if (name == "S" || name == "Sm") out = {{'+', '+'}, {'<', '>'}};
-    else if (name == "Greek") out = {{0x391, 0x3a1}, {0x3b1, 0x3c9}};
-    else if (name == "Cyrillic") out = {{0x410, 0x44f}};
-    else if (name == "Han") out = {{0x4e00, 0x4fff}};
-    else return fail("a property that is not known here");
+    if (name == "L" || name == "Latin")
+      out = {{'A', 'Z'}, {'a', 'z'}};
+    else if (name == "Lu")
+      out = {{'A', 'Z'}};
+    else if (name == "Ll")
+      out = {{'a', 'z'}};
+    else if (name == "N" || name == "Nd")
+      out = {{'0', '9'}};
+    else if (name == "P" || name == "Po")
+      out = {{'!', '#'}, {'%', '\''}, {'*', '*'}, {',', ','}, {'.', '/'}, {':', ';'}, {'?', '@'}};
+    else if (name == "Z" || name == "Zs")
+      out = {{' ', ' '}};
+    else if (name == "S" || name == "Sm")
+      out = {{'+', '+'}, {'<', '>'}};
+    else if (name == "Greek")
+      out = {{0x391, 0x3a1}, {0x3b1, 0x3c9}};
+    else if (name == "Cyrillic")
+      out = {{0x410, 0x44f}};
+    else if (name == "Han")
+      out = {{0x4e00, 0x4fff}};
+    else
+      return fail("a property that is not known here");
     return negated ? complement(std::move(out)) : out;
   }
   Result<NodePtr> escape() {
@@ -323,17 +361,28 @@ class Parser {
     while (more() && text_[at_] != ':') name += text_[at_++];
     if (!take(":]")) return fail("an unfinished class name");
     std::vector<Range> r;
-    if (name == "alpha") r = {{'A', 'Z'}, {'a', 'z'}};
-    else if (name == "alnum") r = {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}};
-    else if (name == "digit") r = {{'0', '9'}};
-    else if (name == "upper") r = {{'A', 'Z'}};
-    else if (name == "lower") r = {{'a', 'z'}};
-    else if (name == "space" || name == "blank") r = {{' ', ' '}};
-    else if (name == "xdigit") r = {{'0', '9'}, {'A', 'F'}, {'a', 'f'}};
-    else if (name == "word") add_word(&r);
-    else if (name == "punct") r = {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}};
-    else if (name == "print" || name == "graph" || name == "ascii") r = {{'!', '~'}};
-    else return fail("an unknown class name");
+    if (name == "alpha")
+      r = {{'A', 'Z'}, {'a', 'z'}};
+    else if (name == "alnum")
+      r = {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}};
+    else if (name == "digit")
+      r = {{'0', '9'}};
+    else if (name == "upper")
+      r = {{'A', 'Z'}};
+    else if (name == "lower")
+      r = {{'a', 'z'}};
+    else if (name == "space" || name == "blank")
+      r = {{' ', ' '}};
+    else if (name == "xdigit")
+      r = {{'0', '9'}, {'A', 'F'}, {'a', 'f'}};
+    else if (name == "word")
+      add_word(&r);
+    else if (name == "punct")
+      r = {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}};
+    else if (name == "print" || name == "graph" || name == "ascii")
+      r = {{'!', '~'}};
+    else
+      return fail("an unknown class name");
     if (negated) r = complement(std::move(r));
     out->insert(out->end(), r.begin(), r.end());
     return {};
@@ -352,11 +401,25 @@ uint32_t character_at(const Node& node, uint64_t index) {
   return node.ranges[0].lo;
 }
 
+void append_character(uint32_t c, std::string& out) {
+  if (c < 0x80)
+    out += static_cast<char>(c);
+  else
+    append_utf8(out, c);
+}
+
+// Whether all texts have the same shape.
+bool is_fixed(const Node& node) {
+  if (node.kind == Node::Kind::kChoice) return false;
+  if (node.kind == Node::Kind::kRepeat && node.min != node.max) return false;
+  return std::all_of(node.children.begin(), node.children.end(), [](const auto& child) { return is_fixed(*child); });
+}
+
 void make(const Node& node, SynthRandom& random, std::string& out, size_t limit) {
   if (out.size() > limit) return;
   switch (node.kind) {
     case Node::Kind::kClass:
-      append_utf8(out, character_at(node, node.characters == 1 ? 0 : random.below(node.characters)));
+      append_character(character_at(node, node.characters == 1 ? 0 : random.below(node.characters)), out);
       return;
     case Node::Kind::kSequence:
       for (const auto& child : node.children) make(*child, random, out, limit);
@@ -382,7 +445,9 @@ uint64_t times_saturated(uint64_t a, uint64_t b) {
 void flatten(const Node& node, uint32_t extra, std::vector<const Node*>* out) {
   if (out->size() > kMaxText) return;
   switch (node.kind) {
-    case Node::Kind::kClass: out->push_back(&node); return;
+    case Node::Kind::kClass:
+      out->push_back(&node);
+      return;
     case Node::Kind::kSequence:
       for (const auto& child : node.children) flatten(*child, extra, out);
       return;
@@ -412,6 +477,9 @@ void flatten(const Node& node, uint32_t extra, std::vector<const Node*>* out) {
 
 }  // namespace
 
+PatternText::PatternText(std::shared_ptr<const Node> root) : root_(std::move(root)) {
+  if (is_fixed(*root_)) flatten(*root_, 0, &fixed_);
+}
 PatternText::~PatternText() = default;
 PatternText::PatternText(PatternText&&) noexcept = default;
 
@@ -419,29 +487,70 @@ Result<PatternText> PatternText::parse(std::string_view pattern) {
   return PatternText(RUNINK_TRY(Parser(pattern).run()));
 }
 
-void PatternText::append(SynthRandom& random, std::string& out) const { make(*root_, random, out, out.size() + kMaxText); }
+void PatternText::append(SynthRandom& random, std::string& out) const {
+  if (fixed_.empty()) return make(*root_, random, out, out.size() + kMaxText);
+  for (const Node* c : fixed_)
+    append_character(character_at(*c, c->characters == 1 ? 0 : random.below(c->characters)), out);
+}
 
-PatternText::Form PatternText::form(uint64_t at_least) const {
-  Form form;
-  form.root_ = root_;
-  for (const uint32_t extra : {0u, 1u, 2u, 4u, 8u, 16u}) {
-    form.classes_.clear();
+PatternText::Form PatternText::form(uint64_t at_least, uint64_t length_min, uint64_t length_max) const {
+  constexpr uint32_t kMostExtra = 64;
+  Form best;
+  best.root_ = root_;
+  best.capacity_ = 0;
+  uint32_t extra = 0;
+  for (size_t before = SIZE_MAX;;) {
+    Form form;
     flatten(*root_, extra, &form.classes_);
-    form.capacity_ = 1;
+    const size_t length = form.classes_.size();
     for (const Node* c : form.classes_) form.capacity_ = times_saturated(form.capacity_, c->characters);
-    if (form.capacity_ >= at_least) break;
+    const bool allowed = length >= length_min && length <= length_max;
+    if (best.capacity_ == 0 || (allowed && form.capacity_ > best.capacity_)) {
+      best.classes_ = std::move(form.classes_);
+      best.capacity_ = allowed ? form.capacity_ : 0;
+    }
+    if (length == before || length > length_max || length >= kMaxText ||
+        (best.capacity_ >= at_least && best.capacity_ > 0))
+      break;
+    before = length;
+    // Up to the least length in one go where that is far.
+    extra = length + kMostExtra < length_min
+                ? extra + static_cast<uint32_t>(std::min<uint64_t>(length_min - length, kMaxText)) / 4 + 1
+                : extra + 1;
+    if (extra > kMostExtra && length >= length_min) break;
   }
-  return form;
+  best.capacity_ = std::max<uint64_t>(best.capacity_, 1);
+  return best;
 }
 
 void PatternText::Form::append_at(uint64_t index, std::string& out) const {
   // The last character changes fastest, as numbers do.
-  std::vector<uint32_t> characters(classes_.size());
+  char ascii[64];
+  size_t begin = sizeof(ascii);
+  std::string beyond;  // what does not fit there, or is not ASCII, is made of parts, last first
   for (size_t i = classes_.size(); i-- > 0;) {
-    characters[i] = character_at(*classes_[i], index % classes_[i]->characters);
-    index /= classes_[i]->characters;
+    const uint64_t size = classes_[i]->characters;
+    uint64_t place = 0;
+    if (size > 1 && index <= UINT32_MAX && size <= UINT32_MAX) {
+      place = static_cast<uint32_t>(index) % static_cast<uint32_t>(size);
+      index = static_cast<uint32_t>(index) / static_cast<uint32_t>(size);
+    } else if (size > 1) {
+      place = index % size;
+      index /= size;
+    }
+    const uint32_t c = character_at(*classes_[i], place);
+    if (c < 0x80 && begin > 0) {
+      ascii[--begin] = static_cast<char>(c);
+      continue;
+    }
+    std::string one;
+    append_character(c, one);
+    beyond.insert(0, std::string(ascii + begin, sizeof(ascii) - begin));
+    beyond.insert(0, one);
+    begin = sizeof(ascii);
   }
-  for (const uint32_t c : characters) append_utf8(out, c);
+  out.append(ascii + begin, sizeof(ascii) - begin);
+  out += beyond;
 }
 
 }  // namespace runink::local

@@ -41,13 +41,14 @@ class PatternText {
     std::vector<const Node*> classes_;
     uint64_t capacity_ = 1;
   };
-  // The shortest form with at least so many texts, else the one with the most.
-  Form form(uint64_t at_least) const;
-
+  // The shortest form with at least so many texts of an allowed length (code points), else the one with the most; where
+  // no length is allowed, one of another length.
+  Form form(uint64_t at_least, uint64_t length_min = 0, uint64_t length_max = UINT64_MAX) const;
 
  private:
-  explicit PatternText(std::shared_ptr<const Node> root) : root_(std::move(root)) {}
+  explicit PatternText(std::shared_ptr<const Node> root);
   std::shared_ptr<const Node> root_;
+  std::vector<const Node*> fixed_;  // the only form there is; empty where there are several
 };
 
 }  // namespace runink::local

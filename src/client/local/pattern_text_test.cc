@@ -17,9 +17,32 @@ bool matches(const std::string& pattern, const std::string& text) {
 }
 
 const char* const kPatterns[] = {
-    "[A-Z0-9]{3}", "O-[0-9]{4}", "[a-z0-9][a-z0-9+.-]+", "(cat|dog|bird)s?", "a*b+c?", "\\d{4}-\\d{2}-\\d{2}", "[^a-z]{2,5}", "\\w+@\\w+\\.(com|org)",
-    "(?i)hello", "(?:x|y){2,3}z", "(?P<year>[12][0-9]{3})", "\\x41\\x{1F600}", "[[:upper:]][[:lower:]]*", "\\p{Lu}\\p{Ll}+", "\\Qa.b*\\E!",
-    "^anchored$", ".", "[\\]\\[^-]+", "[a\\-z]{3}", "é[à-ü]+", "x{0}", "(a|)", "\\S\\s\\S", "[\\d\\s]{4}", "{literal}", "\\D\\W",
+    "[A-Z0-9]{3}",
+    "O-[0-9]{4}",
+    "[a-z0-9][a-z0-9+.-]+",
+    "(cat|dog|bird)s?",
+    "a*b+c?",
+    "\\d{4}-\\d{2}-\\d{2}",
+    "[^a-z]{2,5}",
+    "\\w+@\\w+\\.(com|org)",
+    "(?i)hello",
+    "(?:x|y){2,3}z",
+    "(?P<year>[12][0-9]{3})",
+    "\\x41\\x{1F600}",
+    "[[:upper:]][[:lower:]]*",
+    "\\p{Lu}\\p{Ll}+",
+    "\\Qa.b*\\E!",
+    "^anchored$",
+    ".",
+    "[\\]\\[^-]+",
+    "[a\\-z]{3}",
+    "é[à-ü]+",
+    "x{0}",
+    "(a|)",
+    "\\S\\s\\S",
+    "[\\d\\s]{4}",
+    "{literal}",
+    "\\D\\W",
 };
 
 TEST(PatternText, TextsMatchTheirPattern) {
@@ -59,7 +82,8 @@ TEST(PatternText, KnowsHowManyThereAre) {
 }
 
 TEST(PatternText, WhatIsNoPatternIsAnError) {
-  for (const std::string pattern : {"(", ")", "[a", "*a", "a{2,1}", "a{5000}", "\\", "[z-a]", "(?<x", "\\p{Nonsense}", "[[:nope:]]", "(?=a)"}) {
+  for (const std::string pattern :
+       {"(", ")", "[a", "*a", "a{2,1}", "a{5000}", "\\", "[z-a]", "(?<x", "\\p{Nonsense}", "[[:nope:]]", "(?=a)"}) {
     EXPECT_FALSE(PatternText::parse(pattern).ok()) << pattern;
   }
   EXPECT_FALSE(PatternText::parse(std::string(100'000, '(')).ok());

@@ -1,4 +1,4 @@
-// Records broken on purpose: the text of a good record with one value changed so that it breaks one rule.
+// What breaks one rule: typed values, and for what no typed value can say (a wrong type, a record that is none) texts.
 #pragma once
 
 #include <optional>
@@ -8,28 +8,37 @@
 
 #include "base/status.h"
 #include "client/local/synth.h"
-#include "client/local/synth_values.h"
 
 namespace runink::local {
 
-class RecordBreaker {
- public:
-  static Result<std::unique_ptr<RecordBreaker>> make(contract::ContractPtr contract, const SynthOptions& options);
+// Values of the rule's column that break this rule; those that break no other rule of the field first. Null is one for
+// `required`. Empty for checks and rules across rows, for types and records, and where no value breaks it.
+std::vector<columnar::Value> breaking_values(const contract::Contract& contract, int rule, int64_t now_micros);
 
-  // Whether a change of text breaks this rule (by its index in the contract) in this format. Not for checks and rules across rows.
-  bool breaks(int rule) const { return !replacements_[static_cast<size_t>(rule)].empty() || rule == contract::Contract::kRecordRule; }
+// The next value above (direction 1) or below (-1): by one of the last digit, by a second, by a day where the field's
+// text says no more; a float far away. None where the type ends there, and for types without order.
+std::optional<columnar::Value> neighbour(const contract::ContractField& field, const columnar::Value& value,
+                                         int direction);
+
+// Changes the text of good records.
+class TextBreaker {
+ public:
+  TextBreaker(contract::ContractPtr contract, connectors::DataFormat format, const connectors::CsvDialect& csv);
+
+  // Whether text of this format can break the rule: of a type, or "record".
+  bool breaks(int rule) const;
   // `record`: a good one as a writer wrote it, with its line break. Empty where this record has no place to change (a
   // nested value that is null).
   std::string broken(int rule, std::string_view record) const;
 
  private:
-  RecordBreaker(contract::ContractPtr contract, const SynthOptions& options) : contract_(std::move(contract)), options_(options) {}
-  Status prepare();
   std::string broken_record(std::string_view record) const;
   std::string cell(std::string_view text) const;
+  bool json() const { return format_ == connectors::DataFormat::kNdjson; }
 
   contract::ContractPtr contract_;
-  const SynthOptions& options_;
+  connectors::DataFormat format_;
+  connectors::CsvDialect csv_;
   std::vector<std::string> replacements_;  // per rule: JSON text, or the bytes of a CSV cell; empty: none
 };
 

@@ -476,5 +476,23 @@ TEST(Ipc, a_failing_sink_or_source_is_told_with_its_reason) {
   EXPECT_EQ(reader.next().status().message(), "the pipe broke");
 }
 
+// What stands below a null is unspecified in memory: it may be a value that was masked away.
+TEST(Ipc, nothing_is_written_below_nulls) {
+  const DataType list = DataType::list(TypeId::kString);
+  std::vector<Field> fields = {{"t", TypeId::kString}, {"n", TypeId::kInt64}, {"l", list}};
+  Batch batch = make_batch(fields, {{"open", 1, std::vector<Value>{"open"}}, {"hidden", 0x64656b6361726321, std::vector<Value>{"hidden"}}, {"too", 3, Value()}});
+  for (Column& column : batch.columns) {
+    column.validity = make_buffer(1);
+    column.validity->data()[0] = 0xf5;  // the second row is null; bits beyond the rows are no matter
+  }
+  const std::string bytes = ipc_encode(batch.schema, {batch}).value();
+  EXPECT_NE(bytes.find("open"), std::string::npos);
+  EXPECT_EQ(bytes.find("hidden"), std::string::npos);
+  EXPECT_EQ(bytes.find("!crac"), std::string::npos);
+  for (Column& column : batch.columns) column.validity->data()[0] = 0x05;
+  batch.columns[1].mutable_data<int64_t>()[1] = 7;
+  EXPECT_EQ(ipc_encode(batch.schema, {batch}).value(), bytes);
+}
+
 }  // namespace
 }  // namespace runink::columnar

@@ -38,6 +38,38 @@ std::string labels_json(const DataType& type) {
   return out + "]";
 }
 
+// The column with nothing left below its nulls: what stands there is unspecified in memory, and may be a value that was
+// masked away. Others read the bytes, and the same rows give the same bytes.
+Column without_hidden(const Column& column) {
+  if (column.null_count() == 0) return column;
+  Column out = column;
+  if (column.length % 8 != 0) {
+    out.validity = make_buffer(bitmap_bytes(column.length));
+    std::memcpy(out.validity->data(), column.validity->data(), out.validity->size());
+    out.validity->data()[out.validity->size() - 1] &= static_cast<uint8_t>((1u << (column.length % 8)) - 1);
+  }
+  if (const auto width = static_cast<size_t>(column.type.width()); width > 0) {
+    out.values = make_buffer(static_cast<size_t>(column.length) * width);
+    std::memcpy(out.values->data(), column.values->data(), out.values->size());
+    for (int64_t row = 0; row < column.length; ++row) {
+      if (column.is_null(row)) std::memset(out.values->data() + static_cast<size_t>(row) * width, 0, width);
+    }
+    return out;
+  }
+  if (column.offsets != nullptr) {
+    const int32_t* offsets = column.offset_data();
+    bool hidden = false;
+    for (int64_t row = 0; row < column.length && !hidden; ++row) hidden = offsets[row + 1] > offsets[row] && column.is_null(row);
+    if (!hidden) return out;
+  }
+  ColumnBuilder builder(column.type, column.length);
+  for (int64_t row = 0; row < column.length; ++row) {
+    if (column.is_null(row)) builder.append_null();
+    else builder.append_from(column, row);
+  }
+  return builder.finish();
+}
+
 class SchemaEncoder {
  public:
   explicit SchemaEncoder(FlatBufferBuilder* builder) : b_(*builder) {}
@@ -157,10 +189,15 @@ struct IpcWriter::Impl {
     return {};
   }
 
-  Status add_column(const Column& column) {
+  Status add_column(const Column& given) {
+    if (given.type.id() == TypeId::kNull) {
+      nodes.emplace_back(given.length, given.null_count());
+      return {};
+    }
+    const Column column = without_hidden(given);
+    scratch.insert(scratch.end(), {column.values, column.offsets, column.validity});
     const auto length = static_cast<size_t>(column.length);
     nodes.emplace_back(column.length, column.null_count());
-    if (column.type.id() == TypeId::kNull) return {};
     RUNINK_RETURN_IF_ERROR(
         add_buffer(column.validity ? column.validity->view().substr(0, bitmap_bytes(column.length)) : std::string_view()));
     if (column.offsets) {

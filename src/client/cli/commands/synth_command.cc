@@ -1,6 +1,8 @@
 // runi synth CONTRACT|FEATURE: synthetic records.
 #include <fmt/format.h>
 
+#include <deque>
+
 #include "base/text.h"
 #include "client/cli/commands/all.h"
 #include "client/cli/exit_code.h"
@@ -9,6 +11,7 @@
 #include "client/cli/project.h"
 #include "client/local/runner.h"
 #include "client/local/synth.h"
+#include "client/local/synth_feature.h"
 #include "client/local/synth_output.h"
 #include "platform/os/file.h"
 #include "platform/os/signals.h"
@@ -31,6 +34,13 @@ Result<local::SynthOptions> read_options(Invocation& invocation) {
   options.seed = static_cast<uint64_t>(invocation.integer("seed"));
   options.invalid = invocation.number("invalid");
   if (options.invalid < 0 || options.invalid > 1) return invocation.usage_error("--invalid is a share from 0% to 100%");
+  if (invocation.given("labels") && options.invalid == 0) {
+    return invocation.usage_error("--labels says which records are wrong, and none is without --invalid");
+  }
+  if (invocation.text("labels") == "-" && (!invocation.given("out") || invocation.text("out") == "-")) {
+    return invocation.usage_error(
+        "records and labels cannot both go to standard output: give one of --out and --labels a file");
+  }
   if (invocation.given("now") && !local::parse_now(invocation.text("now"), &options.now_micros)) {
     return invocation.usage_error("--now is a time such as 2026-01-31T12:00:00Z");
   }
@@ -40,48 +50,93 @@ Result<local::SynthOptions> read_options(Invocation& invocation) {
   return options;
 }
 
-// One file of records, with its labels.
-Result<local::SynthReport> make_file(Invocation& invocation, const contract::ContractPtr& contract,
-                                     const local::SynthOptions& options, const std::string& path,
-                                     const local::SynthForm& form, local::SynthOutput* labels) {
-  Console& console = invocation.console();
-  local::SynthOutput out = RUNINK_TRY(
-      local::SynthOutput::open(path, form.compression, invocation.enabled("force"), to_console(console)));
-  Progress progress(console, "synth " + contract->name, Progress::Unit::kRecords, options.records);
-  local::SynthWrite label;
-  if (labels != nullptr) label = [&](std::string_view line) { return labels->write(line); };
-  local::SynthReport report = RUNINK_TRY(local::synthesise(
-      contract, options, [&](std::string_view bytes) { return out.write(bytes); }, label,
-      [&](uint64_t done) { progress.update(done); }));
-  progress.finish();
-  RUNINK_RETURN_IF_ERROR(out.finish());
-  console.say(
-      fmt::format("{} records of {}, {} broken on purpose{}", human_count(report.records), contract->name,
-                  human_count(report.broken),
-                  path == "-" ? "" : fmt::format("; {} in {}", human_bytes(out.written()), escape_control(path))));
-  for (const auto& [rule, count] : report.by_rule)
-    console.say(fmt::format("  broken    {} by {}", human_count(count), escape_control(rule)));
-  if (!report.never_broken.empty()) {
-    console.say(fmt::format("  unbroken  {}: not with so few records, or not in this format",
-                            escape_control(join(report.never_broken, ", "))));
+// A file that is to be made.
+struct Target {
+  contract::ContractPtr contract;
+  std::string path;  // "-": standard output
+  local::SynthForm form;
+};
+
+class Maker {
+ public:
+  explicit Maker(Invocation& invocation) : invocation_(invocation), console_(invocation.console()) {}
+
+  Status open_labels() {
+    if (!invocation_.given("labels")) return {};
+    const std::string& path = invocation_.text("labels");
+    labels_ = RUNINK_TRY(local::SynthOutput::open(path, local::SynthForm().compression, invocation_.enabled("force"),
+                                                  to_console(console_)));
+    return {};
   }
-  return report;
+
+  // The file appears with all others, by publish().
+  Result<local::SynthReport> make(const Target& target, const local::SynthOptions& options) {
+    outputs_.push_back(RUNINK_TRY(local::SynthOutput::open(target.path, target.form.compression,
+                                                           invocation_.enabled("force"), to_console(console_))));
+    local::SynthOutput& out = outputs_.back();
+    Progress progress(console_, "synth " + target.contract->name, Progress::Unit::kRecords, options.records);
+    local::SynthWrite label;
+    if (labels_) label = [&](std::string_view line) { return labels_->write(line); };
+    local::SynthReport report = RUNINK_TRY(local::synthesise(
+        target.contract, options, [&](std::string_view bytes) { return out.write(bytes); }, label,
+        [&](uint64_t done) { progress.update(done); }));
+    progress.finish();
+    tell(target, report, out.written());
+    return report;
+  }
+
+  Status publish() {
+    for (auto& out : outputs_) RUNINK_RETURN_IF_ERROR(out.finish());
+    return labels_ ? labels_->finish() : Status();
+  }
+
+ private:
+  void tell(const Target& target, const local::SynthReport& report, uint64_t bytes) {
+    console_.say(fmt::format(
+        "{} records of {}, {} broken on purpose{}", human_count(report.records), escape_control(target.contract->name),
+        human_count(report.broken),
+        target.path == "-" ? "" : fmt::format("; {} in {}", human_bytes(bytes), escape_control(target.path))));
+    for (const auto& [rule, count] : report.by_rule)
+      console_.say(fmt::format("  broken    {} by {}", human_count(count), escape_control(rule)));
+    for (const auto& [rule, why] : report.unbroken)
+      console_.say(fmt::format("  unbroken  {}: {}", escape_control(rule), escape_control(why)));
+    for (const auto& note : report.notes) console_.say("note: " + escape_control(note));
+  }
+
+  Invocation& invocation_;
+  Console& console_;
+  std::optional<local::SynthOutput> labels_;
+  std::deque<local::SynthOutput> outputs_;
+};
+
+Status of_contract(Invocation& invocation, local::SynthOptions options) {
+  Target target;
+  target.contract = RUNINK_TRY(load_contract_words(invocation, invocation.text("WHAT")));
+  target.path = invocation.given("out") ? invocation.text("out") : "-";
+  target.form = RUNINK_TRY(local::synth_form(target.path, invocation.given("format") ? invocation.text("format") : ""));
+  options.format = target.form.format;
+  options.csv = target.form.csv;
+  Maker maker(invocation);
+  RUNINK_RETURN_IF_ERROR(maker.open_labels());
+  RUNINK_RETURN_IF_ERROR(status_of(maker.make(target, options)));
+  return maker.publish();
 }
 
-Result<int> of_contract(Invocation& invocation, local::SynthOptions options, local::SynthOutput* labels) {
-  const contract::ContractPtr contract = RUNINK_TRY(load_contract_words(invocation, invocation.text("WHAT")));
-  const std::string path = invocation.given("out") ? invocation.text("out") : "-";
-  const local::SynthForm form =
-      RUNINK_TRY(local::synth_form(path, invocation.given("format") ? invocation.text("format") : ""));
-  options.format = form.format;
-  options.csv = form.csv;
-  RUNINK_RETURN_IF_ERROR(status_of(make_file(invocation, contract, options, path, form, labels)));
-  return kExitDone;
+// Of which columns of file `index` the others want keys.
+std::vector<std::vector<int>> wanted_keys(const local::SynthPlan& files, size_t index) {
+  std::vector<std::vector<int>> out;
+  for (const auto& file : files.files) {
+    for (const auto& key : file.keys) {
+      if (key.file == index) out.push_back(key.other_columns);
+    }
+  }
+  return out;
 }
 
-Result<int> of_feature(Invocation& invocation, const local::SynthOptions& options, local::SynthOutput* labels) {
-  if (invocation.given("format"))
+Status of_feature(Invocation& invocation, const local::SynthOptions& options) {
+  if (invocation.given("format")) {
     return invocation.usage_error("the sources of a feature say their format themselves; --format is for a contract");
+  }
   const local::Project project = RUNINK_TRY(local::Project::find("."));
   Diagnostics diagnostics;
   const plan::Plan plan = RUNINK_TRY(
@@ -90,39 +145,52 @@ Result<int> of_feature(Invocation& invocation, const local::SynthOptions& option
   for (const auto& left_out : files.left_out)
     invocation.console().warn("nothing is made for " + escape_control(left_out));
   if (files.files.empty())
-    return failed_precondition("no source of {} is a file with a contract", invocation.text("WHAT"));
+    return failed_precondition("no source of {} is a file with a contract", escape_control(invocation.text("WHAT")));
+
+  // All are refused before one is made.
+  std::vector<Target> targets;
+  for (const auto& file : files.files) {
+    const std::string path = invocation.given("out") ? os::join_path(invocation.text("out"), file.name) : file.path;
+    if (!invocation.enabled("force") && os::exists(path)) {
+      return already_exists("{} is there already", escape_control(path))
+          .with_hint("--force replaces it; --out FOLDER leaves it");
+    }
+    targets.push_back({file.contract, path, {file.format, file.compression, file.csv}});
+  }
+  Maker maker(invocation);
+  RUNINK_RETURN_IF_ERROR(maker.open_labels());
   std::vector<local::SynthReport> reports;
   for (size_t i = 0; i < files.files.size(); ++i) {
-    const auto& file = files.files[i];
+    const local::SynthFile& file = files.files[i];
     local::SynthOptions own = options;
     own.format = file.format;
     own.csv = file.csv;
+    own.label_file = file.name;
     own.seed = options.seed + i;
-    for (const auto& key : file.keys) own.draw[key.column] = reports[key.file].kept[key.other_column];
-    for (const auto& later : files.files) {
-      for (const auto& key : later.keys) {
-        if (key.file == i) own.keep.push_back(key.other_column);
+    if (file.joined_with) {
+      own.records = local::records_to_look_up(options.records);
+      own.fewer_will_do = true;
+    }
+    own.draw = file.given;
+    for (const auto& key : file.keys) {
+      // The kept sets of a file stand in the order of wanted_keys().
+      for (const auto& kept : reports[key.file].kept) {
+        if (kept.columns != key.other_columns) continue;
+        own.draw.push_back({key.columns, kept.rows});
+        break;
       }
     }
-    const std::string path =
-        invocation.given("out") ? invocation.text("out") + "/" + os::file_name_of(file.path) : file.path;
-    reports.push_back(RUNINK_TRY(make_file(invocation, file.contract, own, path, {file.format, file.compression, file.csv}, labels)));
+    own.keep = wanted_keys(files, i);
+    reports.push_back(RUNINK_TRY(maker.make(targets[i], own)));
   }
-  return kExitDone;
+  return maker.publish();
 }
 
 Result<int> run(Invocation& invocation) {
   const local::SynthOptions options = RUNINK_TRY(read_options(invocation));
-  std::optional<local::SynthOutput> labels;
-  if (invocation.given("labels")) {
-    labels = RUNINK_TRY(local::SynthOutput::open(invocation.text("labels"), local::SynthForm().compression,
-                                                 invocation.enabled("force"), to_console(invocation.console())));
-  }
   const bool feature = invocation.text("WHAT").ends_with(".dsl");
-  const int code = RUNINK_TRY(feature ? of_feature(invocation, options, labels ? &*labels : nullptr)
-                                      : of_contract(invocation, options, labels ? &*labels : nullptr));
-  if (labels) RUNINK_RETURN_IF_ERROR(labels->finish());
-  return code;
+  RUNINK_RETURN_IF_ERROR(feature ? of_feature(invocation, options) : of_contract(invocation, options));
+  return kExitDone;
 }
 
 }  // namespace
@@ -134,15 +202,16 @@ Command synth_command() {
       .summary = "make synthetic records from a contract or a feature",
       .description =
           "Every record keeps the contract: types, ranges, patterns, unique fields, checks. Names, cities, e-mail "
-          "addresses and the "
-          "like follow from what fields are called. The same seed gives the same bytes.\n"
+          "addresses and the like follow from what fields are called. The same seed gives the same bytes.\n"
           "\n"
           "With --invalid a share of the records breaks one rule each, all rules of the contract in turn; --labels "
-          "says which "
-          "record breaks which, so that it can be seen that each rule fires.\n"
+          "says which line breaks which rule of which field, so that it can be seen that each rule fires.\n"
           "\n"
-          "Of a feature, the file of each source that has a contract is made; keys of a join are drawn from the file "
-          "joined with.",
+          "Of a feature, the file of each source that has a contract is made, under its path in the project or, with "
+          "--out, "
+          "under the same path in another folder. Keys of a join are drawn from the file joined with, which gets a "
+          "tenth of "
+          "the records (at most 10,000).",
       .positionals = {{.name = "WHAT",
                        .help = "a contract (contracts/x.contract, Name@1.2.0) or a feature (features/x.dsl)",
                        .completion = Completion::kFile}},
@@ -165,7 +234,7 @@ Command synth_command() {
                 {.name = "labels",
                  .type = ValueType::kText,
                  .value_name = "FILE",
-                 .help = "write which record breaks which rule, as NDJSON",
+                 .help = "write which line breaks which rule, as NDJSON",
                  .completion = Completion::kFile},
                 {.name = "format",
                  .type = ValueType::kText,

@@ -1,0 +1,120 @@
+#include "client/local/arrow_batches.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "data/columnar/kernels.h"
+
+namespace runink::local {
+namespace {
+
+// Reports of morsels that were handed out and not yet read, by chunk. Source and readers share it.
+class Reports {
+ public:
+  void put(const columnar::InputChunk* chunk, engine::ReadReport report) {
+    std::lock_guard lock(mutex_);
+    reports_[chunk] = std::move(report);
+  }
+  engine::ReadReport take(const columnar::InputChunk* chunk) {
+    std::lock_guard lock(mutex_);
+    const auto found = reports_.find(chunk);
+    engine::ReadReport report = std::move(found->second);
+    reports_.erase(found);
+    return report;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<const columnar::InputChunk*, engine::ReadReport> reports_;
+};
+
+class ArrowReader final : public engine::MorselReader {
+ public:
+  explicit ArrowReader(std::shared_ptr<Reports> reports) : reports_(std::move(reports)) {}
+  Result<engine::ReadReport> read(const engine::Morsel& morsel,
+                                  const std::function<Status(columnar::Batch&&)>& emit) override {
+    // Messages of other programs may hold any number of rows.
+    for (const columnar::Batch& batch : morsel.batches) {
+      for (int64_t first = 0; first < batch.rows; first += columnar::kBatchRows) {
+        const int64_t rows = std::min(columnar::kBatchRows, batch.rows - first);
+        RUNINK_RETURN_IF_ERROR(emit(rows == batch.rows ? columnar::Batch(batch) : columnar::slice(batch, first, rows)));
+      }
+    }
+    return reports_->take(morsel.chunk.get());
+  }
+
+ private:
+  std::shared_ptr<Reports> reports_;
+};
+
+class ArrowBatches final : public engine::BatchSource {
+ public:
+  ArrowBatches(std::unique_ptr<connectors::ArrowSource> source, columnar::SchemaPtr schema, const plan::Operator& op,
+               contract::ContractPtr contract)
+      : source_(std::move(source)), schema_(std::move(schema)), op_(op), contract_(std::move(contract)) {}
+  Result<std::optional<engine::Morsel>> next() override {
+    std::optional<connectors::ArrowPiece> piece = RUNINK_TRY(source_->next());
+    if (!piece) return std::optional<engine::Morsel>();
+    reports_->put(piece->chunk.get(), read_report(std::move(piece->report), *piece->chunk, *schema_, op_, contract_));
+    engine::Morsel morsel{piece->chunk, {}};
+    if (piece->batch) morsel.batches.push_back(std::move(*piece->batch));
+    return std::optional<engine::Morsel>(std::move(morsel));
+  }
+  Result<std::unique_ptr<engine::MorselReader>> make_reader() override {
+    return std::unique_ptr<engine::MorselReader>(std::make_unique<ArrowReader>(reports_));
+  }
+  uint64_t bytes_read() const override { return source_->raw_bytes(); }
+  uint64_t bytes_total() const override { return source_->raw_size(); }
+
+ private:
+  std::unique_ptr<connectors::ArrowSource> source_;
+  columnar::SchemaPtr schema_;
+  const plan::Operator& op_;
+  contract::ContractPtr contract_;
+  std::shared_ptr<Reports> reports_ = std::make_shared<Reports>();
+};
+
+}  // namespace
+
+engine::ReadReport read_report(connectors::ChunkReport parsed, const columnar::InputChunk& chunk,
+                               const columnar::Schema& schema, const plan::Operator& op,
+                               const contract::ContractPtr& contract) {
+  engine::ReadReport report;
+  report.records = parsed.records;
+  report.drift = std::move(parsed.drift);
+  for (const auto& bad : parsed.undecodable) {
+    engine::UndecodableRow row;
+    row.offset = bad.offset;
+    row.length = bad.length;
+    row.line = bad.line;
+    const bool has_field = bad.field >= 0 && static_cast<size_t>(bad.field) < schema.size();
+    if (has_field) row.field = schema.field(static_cast<size_t>(bad.field)).name;
+    if (contract) {
+      const int rule = has_field ? contract->type_rule(bad.field) : contract::Contract::kRecordRule;
+      row.rule = contract->rules[static_cast<size_t>(rule)].name;
+    } else {
+      row.rule = has_field ? row.field + ".type" : "record";
+    }
+    const bool hide = has_field && static_cast<size_t>(bad.field) < op.columns.size() &&
+                      !op.columns[static_cast<size_t>(bad.field)].pii.empty();
+    // A record whose field cannot be told may hold any of them.
+    const bool any_pii =
+        !has_field && std::any_of(op.columns.begin(), op.columns.end(), [](const auto& c) { return !c.pii.empty(); });
+    row.message = connectors::describe(bad, schema, chunk.bytes.substr(bad.offset, bad.length), hide || any_pii);
+    report.undecodable.push_back(std::move(row));
+  }
+  return report;
+}
+
+Result<std::unique_ptr<engine::BatchSource>> open_arrow_batches(const connectors::Locator& locator,
+                                                                const connectors::ReaderOptions& options,
+                                                                const std::shared_ptr<connectors::SourceFiles>& files,
+                                                                const StopFlag* stop, const plan::Operator& op,
+                                                                contract::ContractPtr contract) {
+  auto source = RUNINK_TRY(connectors::open_arrow_source(locator, options, files, stop));
+  return std::unique_ptr<engine::BatchSource>(
+      std::make_unique<ArrowBatches>(std::move(source), options.schema, op, std::move(contract)));
+}
+
+}  // namespace runink::local
