@@ -75,7 +75,10 @@ Console Console::of_process() {
   return console;
 }
 
-void Console::out(std::string_view text) { std::fwrite(text.data(), 1, text.size(), out_); }
+void Console::out(std::string_view text) {
+  errno = 0;
+  if (std::fwrite(text.data(), 1, text.size(), out_) < text.size() && out_error_ == 0) out_error_ = errno;
+}
 
 void Console::err(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), err_);
@@ -121,7 +124,9 @@ void Console::set_colour(std::string_view mode) {
 Status Console::flush() {
   errno = 0;
   if (std::fflush(out_) != 0 || std::ferror(out_)) {
-    int error = errno ? errno : EIO;
+    const int now = errno ? errno : EIO;
+    const int error = out_error_ != 0 ? out_error_ : now;  // the first: what fails later may have another reason
+    out_error_ = 0;
     std::clearerr(out_);
     Status status = from_errno(error, "write to standard output");
     return error == EPIPE ? std::move(status).with_kind("output.closed") : status;

@@ -60,6 +60,7 @@ class Console {
   bool out_colour_ = false, err_colour_ = false;
   int out_width_ = 80, err_width_ = 80;
   bool quiet_ = false;
+  int out_error_ = 0;  // errno of the first write that out() could not do
 };
 
 }  // namespace runink::cli

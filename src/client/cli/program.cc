@@ -33,13 +33,14 @@ Status enter_folder(const std::string& folder) {
 
 int finish(Console& console, Result<int> result) {
   if (!result.ok()) console.flush().ok();  // what was printed stays before the error that followed it
+  // A reader that has seen enough (`runi runs | head -1`) is nothing to complain about.
+  if (!result.ok() && result.status().kind() == "output.closed") return kExitFailed;
   if (!result.ok()) {
     console.print_error(result.status());
     return exit_code(result.status());
   }
   Status flushed = console.flush();
   if (flushed.ok()) return *result;
-  // A reader that has seen enough (`runi runs | head -1`) is nothing to complain about.
   if (flushed.kind() != "output.closed") console.print_error(flushed);
   return *result == kExitDone ? kExitFailed : *result;
 }

@@ -322,6 +322,7 @@ Status Synthesis::prepare() {
   writer.csv = options_.csv;
   writer_ = RUNINK_TRY(connectors::make_record_writer(writer));
   if (options_.invalid > 0) list_rules();
+  if (!breakable_.empty()) turn_ = (options_.seed - 1) % breakable_.size();
   const auto reads_now = [](const auto& rule) { return has_word(rule.text, "now()"); };
   if (std::any_of(contract_->checks.begin(), contract_->checks.end(), reads_now) ||
       std::any_of(contract_->qualities.begin(), contract_->qualities.end(), reads_now)) {
@@ -369,7 +370,7 @@ Result<SynthReport> Synthesis::run(const std::function<void(uint64_t)>& progress
   for (const int rule : breakable_) {
     const std::string& name = contract_->rules[static_cast<size_t>(rule)].name;
     if (!report_.by_rule.contains(name))
-      report_.unbroken[name] = turn_ < breakable_.size() ? "too few broken records for all rules" : kNoneFound;
+      report_.unbroken[name] = report_.broken < breakable_.size() ? "too few broken records for all rules" : kNoneFound;
   }
   RUNINK_RETURN_IF_ERROR(qualities_.finish(&report_.notes));
   return std::move(report_);

@@ -93,11 +93,12 @@ int128 whole128(const columnar::Value& value) {
   return std::get<int64_t>(value.data);
 }
 
-// Wide ranges are limits, not what is likely: most values are near zero, or near the least one.
-void lean(Numbers* numbers, double widest_scale) {
+// Wide ranges are limits, not what is likely: most values are near zero, or near the least one; the nearer where both
+// limits were given.
+void lean(Numbers* numbers, bool limits, double widest_scale) {
   numbers->centre = numbers->lo < 0 && numbers->hi > 0 ? 0 : numbers->lo;
   const auto width = static_cast<double>(numbers->width());
-  if (width > 500) numbers->scale = std::max(std::min(width / 100, widest_scale), 20.0);
+  if (width > 500) numbers->scale = std::max(std::min(width / (limits ? 250 : 100), widest_scale), 20.0);
 }
 
 class IntMaker final : public MakerOf<IntMaker> {
@@ -184,7 +185,7 @@ ValueMakerPtr int_maker(const ContractField& field, const MakerOptions& options)
   range.hi = field.max ? whole128(*field.max) : std::min(type.hi, range.lo < likely.hi ? likely.hi : range.lo + 10'000);
   if (!field.max && range.count() < options.different) range.hi = type.hi;
   if (!field.min && range.count() < options.different) range.lo = type.lo;
-  lean(&range, 100'000);
+  lean(&range, field.min && field.max, 100'000);
   return std::make_unique<IntMaker>(range, !field.type.is_signed_integer());
 }
 
@@ -198,7 +199,7 @@ ValueMakerPtr decimal_maker(const ContractField& field, const MakerOptions& opti
   range.hi = field.max ? whole128(*field.max) : range.lo > most - usual_width ? most : range.lo + usual_width;
   if (!field.max && range.count() < options.different) range.hi = most;
   if (!field.min && range.count() < options.different) range.lo = -most;
-  lean(&range, static_cast<double>(unit) * 100);
+  lean(&range, field.min && field.max, static_cast<double>(unit) * 100);
   return std::make_unique<DecimalMaker>(range);
 }
 

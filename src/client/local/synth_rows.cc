@@ -19,6 +19,7 @@ using columnar::Value;
 
 constexpr double kNullShare = 0.05;
 constexpr uint64_t kTries = 300;            // for a row that keeps the contract
+constexpr uint64_t kRepairTries = 8;        // of those, as it was, with other values in columns of checks
 constexpr uint64_t kLikelyTries = 6;        // of those, as makers make them
 constexpr int64_t kBreakingRows = 64;       // tried at once for a row that breaks a rule
 constexpr uint64_t kBreakingTries = 40;     // batches of those, for a check
@@ -319,8 +320,12 @@ Result<Batch> SynthRows::draw(const std::vector<uint64_t>& numbers, uint64_t att
     SynthRandom random(options_.seed, makers_.size() + 1 + d, numbers.front(), stream);
     const auto count = static_cast<uint64_t>(drawn.values[0].length);
     std::vector<int32_t> chosen;
-    for (const uint64_t number : numbers)
-      chosen.push_back(static_cast<int32_t>(drawn.in_turn ? number % count : random.below(count)));
+    for (const uint64_t number : numbers) {
+      // Some keys are common and most are rare, as in life.
+      const double at = random.unit();
+      chosen.push_back(static_cast<int32_t>(
+          drawn.in_turn ? number % count : static_cast<uint64_t>(at * at * at * static_cast<double>(count))));
+    }
     for (size_t i = 0; i < drawn.columns.size(); ++i) {
       batch.columns[static_cast<size_t>(drawn.columns[i])] = columnar::gather(drawn.values[i], chosen);
     }
@@ -337,6 +342,18 @@ Status SynthRows::check(const Batch& batch) {
   return checker_->check(batch, {options_.now_micros, kKey}, scratch_, result_);
 }
 
+// Some rows again, with other values in columns of checks: redrawn as a whole, they would hardly ever be of the rare
+// kind that a check has conditions for.
+Result<Batch> SynthRows::repaired(const Batch& rows, const std::vector<size_t>& which, uint64_t first,
+                                  uint64_t attempt) {
+  std::vector<int32_t> indices(which.begin(), which.end());
+  Batch out = columnar::gather(rows, indices);
+  SynthRandom random(options_.seed, 0, first, attempt * 2);
+  mix_in(&out, random);
+  RUNINK_RETURN_IF_ERROR(equate(&out, -1, -1));
+  return out;
+}
+
 Result<SynthRows::Rows> SynthRows::valid(uint64_t first, int64_t count) {
   Rows out;
   for (int64_t i = 0; i < count; ++i) out.numbers.push_back(first + static_cast<uint64_t>(i));
@@ -345,6 +362,7 @@ Result<SynthRows::Rows> SynthRows::valid(uint64_t first, int64_t count) {
   if (result_.failed_rows == 0) return out;
 
   // Rows found so far: which batch, which row of it; for every number in order.
+  const Batch likely = out.batch;
   std::vector<Batch> batches = {std::move(out.batch)};
   struct Place {
     int32_t batch = -1, row = 0;
@@ -365,7 +383,12 @@ Result<SynthRows::Rows> SynthRows::valid(uint64_t first, int64_t count) {
     if (pending.empty() || ++attempt == kTries) break;
     std::vector<uint64_t> numbers;
     for (const size_t i : pending) numbers.push_back(out.numbers[i]);
-    batches.push_back(RUNINK_TRY(draw(numbers, attempt, attempt < kLikelyTries ? Mode::kLikely : Mode::kSearching)));
+    if (attempt <= kRepairTries) {
+      batches.push_back(RUNINK_TRY(repaired(likely, pending, numbers.front(), attempt)));
+    } else {
+      const Mode mode = attempt < kRepairTries + kLikelyTries ? Mode::kLikely : Mode::kSearching;
+      batches.push_back(RUNINK_TRY(draw(numbers, attempt, mode)));
+    }
     RUNINK_RETURN_IF_ERROR(check(batches.back()));
   }
   if (!pending.empty()) {

@@ -79,6 +79,8 @@ class SynthRows {
   void add_special(int column, const std::string& text);
   Result<columnar::Batch> draw(const std::vector<uint64_t>& numbers, uint64_t attempt, Mode mode,
                                int unequal_check = -1);
+  Result<columnar::Batch> repaired(const columnar::Batch& rows, const std::vector<size_t>& which, uint64_t first,
+                                   uint64_t attempt);
   columnar::Column draw_column(size_t column, const std::vector<uint64_t>& numbers, uint64_t stream);
   void mix_in(columnar::Batch* batch, SynthRandom& random);
   Status equate(columnar::Batch* batch, int unequal_check, int keep_column);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <deque>
+#include <map>
 
 #include "base/text.h"
 #include "client/cli/commands/all.h"
@@ -98,8 +99,11 @@ class Maker {
         target.path == "-" ? "" : fmt::format("; {} in {}", human_bytes(bytes), escape_control(target.path))));
     for (const auto& [rule, count] : report.by_rule)
       console_.say(fmt::format("  broken    {} by {}", human_count(count), escape_control(rule)));
-    for (const auto& [rule, why] : report.unbroken)
-      console_.say(fmt::format("  unbroken  {}: {}", escape_control(rule), escape_control(why)));
+    std::map<std::string, std::vector<std::string>> unbroken;  // by reason
+    for (const auto& [rule, why] : report.unbroken) unbroken[why].push_back(rule);
+    for (const auto& [why, rules] : unbroken) {
+      console_.say(fmt::format("  unbroken  {}: {}", escape_control(join(rules, ", ")), escape_control(why)));
+    }
     for (const auto& note : report.notes) console_.say("note: " + escape_control(note));
   }
 
