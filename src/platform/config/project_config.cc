@@ -14,8 +14,6 @@ namespace runink::config {
 namespace {
 
 constexpr uint64_t kMaxConfigBytes = 1u << 20;
-constexpr uint64_t kLeastMemoryBudget = 16u << 20;
-constexpr int kMostThreads = 1024;
 
 // Takes the keys of one table that are asked for; those that nobody asked for are unknown.
 class Reader {
@@ -163,10 +161,10 @@ ProjectConfig parse_project_config(const SourceText& text, const std::string& ro
   if (const toml::table* engine = reader.table(top, "engine")) {
     reader.bytes(*engine, "memory_budget", &config.memory_budget_bytes);
     if (config.memory_budget_bytes < kLeastMemoryBudget) {
-      reader.error(*engine->get("memory_budget"), "config.range", "\"memory_budget\" must be at least 16Mi");
+      reader.error(*engine->get("memory_budget"), "config.range", "\"memory_budget\" must be at least 1Mi");
       config.memory_budget_bytes = ProjectConfig().memory_budget_bytes;
     }
-    reader.integer(*engine, "threads", 0, kMostThreads, &config.threads);
+    reader.integer(*engine, "threads", 1, kMostThreads, &config.threads);
     reader.refuse_unknown(*engine, "engine");
   }
   if (const toml::table* keep = reader.table(top, "keep")) {

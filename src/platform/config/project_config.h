@@ -2,12 +2,12 @@
 //
 //   name = "flights"                 # default: the folder's name
 //   herd = "default"
-//   context = ""                     # "" is this machine; else the name of a cluster known to `runi context`
+//   context = "local"                # where runs take place: "local" (or "") is this machine
 //   namespace = "runink://flights"   # of jobs and datasets in lineage; default "runink://" + herd
 //
 //   [engine]
-//   memory_budget = "256Mi"          # for sort, join, group, unique, deduplicate together; at least 16Mi
-//   threads = 0                      # 0: as many as this process may use
+//   memory_budget = "256Mi"          # for sort, join, group, unique, deduplicate together; at least 1Mi
+//   threads = 4                      # default: as many as this process may use
 //
 //   [keep]                           # what `runi gc` keeps; see docs/internals/ledger.md
 //   runs = "30d"                     # how long
@@ -18,7 +18,8 @@
 //   [roles]                          # access roles that this project's user holds on this machine
 //   held = ["compliance"]
 //
-// An unknown key is an error that names the nearest known one, with file, line and column.
+// An unknown key is an error that names the nearest known one, with file, line and column. docs/guide/settings.md tells users
+// of all keys; a test compares it with the parser.
 #pragma once
 
 #include <cstdint>
@@ -36,11 +37,11 @@ struct ProjectConfig {
 
   std::string name;
   std::string herd = "default";
-  std::string context;      // "": this machine
+  std::string context;      // "" and "local": this machine
   std::string lineage_namespace;  // never empty after loading
 
   uint64_t memory_budget_bytes = 256u << 20;
-  int threads = 0;  // 0: os::usable_cpu_count()
+  int threads = 0;  // 0, when not set: os::usable_cpu_count()
 
   int64_t keep_runs_micros = int64_t{30} * 24 * 3600 * 1'000'000;
   uint64_t keep_runs_bytes = uint64_t{1} << 30;
@@ -51,6 +52,9 @@ struct ProjectConfig {
 };
 
 inline constexpr const char* kProjectFile = "runink.toml";
+// What settings and flags of the command line allow.
+inline constexpr uint64_t kLeastMemoryBudget = 1u << 20;
+inline constexpr int kMostThreads = 1024;
 
 // The text of a runink.toml. `root` becomes ProjectConfig::root and gives the default name. Problems go to
 // `diagnostics`; where it has errors the value returned holds defaults for the keys in question.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "platform/os/file.h"
 #include "platform/os/temp.h"
 
@@ -74,9 +75,10 @@ TEST(ProjectConfigTest, WrongValuesAreErrorsAtTheirPlace) {
       {"name = 3", "runink.toml:1:8"},
       {"herd = \"Ops Team\"", "runink.toml:1:8"},
       {"engine = 1", "runink.toml:1:10"},
-      {"[engine]\nmemory_budget = \"1Mi\"", "runink.toml:2:17"},
+      {"[engine]\nmemory_budget = \"1023Ki\"", "runink.toml:2:17"},
       {"[engine]\nmemory_budget = -1", "runink.toml:2:17"},
       {"[engine]\nthreads = 2000", "runink.toml:2:11"},
+      {"[engine]\nthreads = 0", "runink.toml:2:11"},
       {"[keep]\nruns = \"soon\"", "runink.toml:2:8"},
       {"[roles]\nheld = [1]", "runink.toml:2:9"},
       {"name = ", "runink.toml:1:8"},
@@ -88,6 +90,77 @@ TEST(ProjectConfigTest, WrongValuesAreErrorsAtTheirPlace) {
     ASSERT_EQ(d.error_count(), 1u) << toml << "\n" << d.render();
     EXPECT_EQ(d.list()[0].location.to_string(), place) << toml << "\n" << d.render();
   }
+}
+
+// ---- docs/guide/settings.md ----------------------------------------------------------------------------------------------
+
+struct Documented {
+  std::string key, value;  // "engine.threads"; "" where the default depends on the machine
+};
+
+std::vector<Documented> documented_settings() {
+  std::vector<Documented> out;
+  const auto text = os::read_file("../../../docs/guide/settings.md");
+  EXPECT_TRUE(text.ok()) << text.status().to_string();
+  for (const std::string_view line : split(text.ok() ? *text : "", '\n')) {
+    if (!line.starts_with("| `")) continue;
+    const std::vector<std::string_view> cells = split(line, '|');
+    const std::string_view key = trim(cells.at(1)), value = trim(cells.at(2));
+    out.push_back({std::string(key.substr(1, key.size() - 2)),
+                   value.starts_with('`') ? std::string(value.substr(1, value.size() - 2)) : ""});
+  }
+  return out;
+}
+
+std::string as_toml(const Documented& setting) {
+  const size_t dot = setting.key.find('.');
+  return dot == std::string::npos ? setting.key + " = " + setting.value + "\n"
+                                  : "[" + setting.key.substr(0, dot) + "]\n" + setting.key.substr(dot + 1) + " = " + setting.value + "\n";
+}
+
+TEST(ProjectConfigTest, TheGuideTellsEveryKey) {
+  // What the parser itself says it knows, for a key that resembles none.
+  std::vector<std::string> known;
+  for (const std::string section : {"", "engine", "keep", "roles"}) {
+    Diagnostics d;
+    (void)parse((section.empty() ? "" : "[" + section + "]\n") + "zzzzzzzzzzzzzzzzzzzzzzzzz = 1\n", &d);
+    ASSERT_EQ(d.error_count(), 1u);
+    std::string_view names = d.list()[0].help.at(0);
+    ASSERT_TRUE(names.starts_with("known here: ")) << names;
+    names.remove_prefix(12);
+    for (std::string_view name : split(names, ',')) {
+      name = trim(name);
+      if (name == "engine" || name == "keep" || name == "roles") continue;
+      known.push_back(section.empty() ? std::string(name) : section + "." + std::string(name));
+    }
+  }
+  std::vector<std::string> told;
+  for (const auto& setting : documented_settings()) told.push_back(setting.key);
+  EXPECT_THAT(told, ::testing::UnorderedElementsAreArray(known));
+}
+
+TEST(ProjectConfigTest, TheGuideTellsTheDefaults) {
+  Diagnostics none;
+  const ProjectConfig defaults = parse("", &none);
+  size_t compared = 0;
+  for (const auto& setting : documented_settings()) {
+    if (setting.value.empty()) continue;
+    Diagnostics d;
+    ProjectConfig set = parse(as_toml(setting), &d);
+    EXPECT_TRUE(d.empty()) << as_toml(setting) << d.render();
+    if (setting.key == "context") set.context = set.context == "local" ? "" : set.context;
+    EXPECT_EQ(set.herd, defaults.herd);
+    EXPECT_EQ(set.context, defaults.context) << setting.key;
+    EXPECT_EQ(set.lineage_namespace, defaults.lineage_namespace) << setting.key;
+    EXPECT_EQ(set.memory_budget_bytes, defaults.memory_budget_bytes) << setting.key;
+    EXPECT_EQ(set.keep_runs_micros, defaults.keep_runs_micros) << setting.key;
+    EXPECT_EQ(set.keep_runs_bytes, defaults.keep_runs_bytes) << setting.key;
+    EXPECT_EQ(set.keep_dead_letters_micros, defaults.keep_dead_letters_micros) << setting.key;
+    EXPECT_EQ(set.keep_dead_letters_bytes, defaults.keep_dead_letters_bytes) << setting.key;
+    EXPECT_EQ(set.held_roles, defaults.held_roles) << setting.key;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 9u);
 }
 
 TEST(ProjectConfigTest, FindsTheRootUpwardsAndLoads) {

@@ -13,12 +13,11 @@ namespace runink::os {
 
 namespace {
 
-// Who holds it, for the message only; the lock itself is the kernel's.
-Status write_owner(const Fd& fd, const std::string& purpose) {
+// Who holds it, for the message only; the lock itself is the kernel's, and is held on a full disk too.
+void write_owner(const Fd& fd, const std::string& purpose) {
   const std::string text = fmt::format("process {} since {}: {}\n", ::getpid(),
                                        format_utc(system_clock().unix_micros() / 1'000'000 * 1'000'000), purpose);
-  RUNINK_RETURN_IF_ERROR(truncate_file(fd, 0));
-  return pwrite_all(fd, text, 0);
+  if (truncate_file(fd, 0).ok()) (void)pwrite_all(fd, text, 0);
 }
 
 }  // namespace
@@ -34,7 +33,7 @@ Result<FileLock> FileLock::try_acquire(const std::string& path, const std::strin
     const std::string told = escape_control(trim(owner));
     return aborted("lock {}: held by {}", path, told.empty() ? "another process" : told).with_kind("lock.held");
   }
-  RUNINK_RETURN_IF_ERROR(write_owner(fd, purpose));
+  write_owner(fd, purpose);
   return FileLock(std::move(fd));
 }
 
@@ -43,7 +42,7 @@ Result<FileLock> FileLock::acquire(const std::string& path, const std::string& p
   while (::flock(fd.get(), LOCK_EX) != 0) {
     if (errno != EINTR) return from_errno(errno, fmt::format("lock {}", path));
   }
-  RUNINK_RETURN_IF_ERROR(write_owner(fd, purpose));
+  write_owner(fd, purpose);
   return FileLock(std::move(fd));
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "platform/os/file.h"
 #include "platform/os/temp.h"
 
 namespace runink::os {
@@ -25,6 +26,13 @@ TEST(LockTest, SecondIsToldWhoHoldsIt) {
   EXPECT_TRUE(FileLock::acquire(path, "a much longer purpose than before, then a short one").ok());
   FileLock last = std::move(FileLock::acquire(path, "x")).value();
   EXPECT_THAT(FileLock::try_acquire(path, "y").status().message(), ::testing::EndsWith(": x"));
+}
+
+// What is said of the owner is a courtesy: a file that takes no bytes (here, as on a full disk) locks as well.
+TEST(LockTest, HeldWhereTheOwnerCannotBeWritten) {
+  if (!exists("/dev/full")) GTEST_SKIP() << "there is no /dev/full";
+  const auto lock = FileLock::try_acquire("/dev/full", "runi gc");
+  EXPECT_TRUE(lock.ok()) << lock.status().to_string();
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <vector>
 
@@ -84,7 +85,22 @@ std::string boot_id() {
   return id;
 }
 
-ResourceUse own_resources() { return resources_of(RUSAGE_SELF); }
+ResourceUse own_resources() {
+  ResourceUse use = resources_of(RUSAGE_SELF);
+  // The kernel's ru_maxrss outlives exec: it would be that of a larger process which started this one.
+  const auto status = read_file("/proc/self/status", 1 << 20);
+  if (!status.ok()) return use;
+  for (std::string_view line : split(*status, '\n')) {
+    constexpr std::string_view kKey = "VmHWM:";
+    if (!line.starts_with(kKey)) continue;
+    line = trim(line.substr(kKey.size()));
+    uint64_t kib = 0;
+    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), kib);
+    if (error == std::errc() && kib > 0) use.peak_rss_bytes = kib * 1024;
+    break;
+  }
+  return use;
+}
 ResourceUse children_resources() { return resources_of(RUSAGE_CHILDREN); }
 
 int64_t monotonic_nanos() {

@@ -23,7 +23,7 @@ struct ResourceUse {
   double user_seconds = 0, system_seconds = 0;  // processor time
   uint64_t peak_rss_bytes = 0;                  // largest resident set (for children: of the largest one)
 };
-ResourceUse own_resources();
+ResourceUse own_resources();       // its memory since exec, without that of children
 ResourceUse children_resources();  // those that have been waited for
 
 int64_t monotonic_nanos();

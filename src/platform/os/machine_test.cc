@@ -1,6 +1,9 @@
 #include "platform/os/machine.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "platform/os/cgroup.h"
 #include "platform/os/file.h"
@@ -15,8 +18,31 @@ TEST(MachineTest, ThisMachineAnswers) {
   EXPECT_FALSE(host_name().empty());
   EXPECT_FALSE(user_name().empty());
   EXPECT_GT(own_resources().peak_rss_bytes, 1u << 20);
+  if (const char* path = ::getenv("RUNINK_SAY_PEAK")) {
+    EXPECT_TRUE(write_file_atomic(path, std::to_string(own_resources().peak_rss_bytes)).ok());
+  }
   const int64_t before = monotonic_nanos();
   EXPECT_GE(monotonic_nanos(), before);
+}
+
+// A process that another, larger one became by exec counts from there.
+TEST(MachineTest, PeakMemoryIsTheProcessesOwn) {
+  constexpr size_t kLarge = size_t{256} << 20;
+  const TempFolder folder = std::move(TempFolder::create("")).value();
+  const std::string said = folder.file("peak");
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    std::string large(kLarge, 'x');
+    ::setenv("RUNINK_SAY_PEAK", said.c_str(), 1);
+    ::execl("/proc/self/exe", large.substr(0, 4).c_str(), "--gtest_filter=MachineTest.ThisMachineAnswers", nullptr);
+    ::_exit(99);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  ASSERT_EQ(status, 0);
+  const uint64_t peak = std::stoull(read_file(said).value());
+  EXPECT_GT(peak, 1u << 20);
+  EXPECT_LT(peak, kLarge / 2);
 }
 
 class CgroupTest : public ::testing::Test {
