@@ -109,6 +109,11 @@ DeadLetterEncoder::DeadLetterEncoder(const DeadLetterOrigin& origin)
   append_quoted(&after_step_, origin.contract);
   after_step_ += ",\"contract_hash\":";
   append_quoted(&after_step_, origin.contract_hash);
+  for (size_t i = 0; i < origin.pii.size(); ++i) {
+    after_step_ += i == 0 ? ",\"pii\":[" : ",";
+    append_quoted(&after_step_, origin.pii[i]);
+  }
+  if (!origin.pii.empty()) after_step_ += ']';
   after_step_ += ",\"source\":";
 }
 
@@ -140,6 +145,10 @@ void DeadLetterEncoder::encode(const DeadLetterView& letter, std::string_view st
     }
     *out += ",\"message\":";
     append_quoted(out, rule.message);
+    if (!rule.words.empty()) {
+      *out += ",\"words\":";
+      append_quoted(out, rule.words);
+    }
     *out += '}';
   }
   if (is_valid_utf8(letter.record)) {
@@ -174,7 +183,10 @@ Result<DeadLetter> parse_dead_letter(std::string_view line, const std::string& p
   letter.offset = get_number(j, "offset", -1);
   letter.line = get_number(j, "line");
   for (const Json& rule : get_array(j, "rules")) {
-    letter.rules.push_back({get_text(rule, "rule"), get_text(rule, "field"), get_text(rule, "message")});
+    letter.rules.push_back({get_text(rule, "rule"), get_text(rule, "field"), get_text(rule, "message"), get_text(rule, "words")});
+  }
+  for (const Json& name : get_array(j, "pii")) {
+    if (name.is_string()) letter.pii.push_back(name.get<std::string>());
   }
   if (j.contains("record_base64")) {
     if (!crypto::decode_base64(get_text(j, "record_base64"), &letter.record)) {

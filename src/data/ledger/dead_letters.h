@@ -8,6 +8,8 @@
 //    "source":"data/flights.ndjson","offset":1234,"line":17,
 //    "rules":[{"rule":"range","field":"delay","message":"9999 is not in -1440..4320"}],"record":"{\"date\":…}"}
 //
+// A rule may have "words": what a custom step said of a record with pii fields, shown to nobody who may not see those. A
+// letter may have "pii": names of fields that are to be masked beside those that its contract says.
 // `record` holds the original bytes where they are valid UTF-8, `record_base64` where they are not: either way exactly.
 #pragma once
 
@@ -30,11 +32,12 @@ namespace runink::ledger {
 struct BrokenRule {
   std::string rule;     // "range", "required", a check's name, "json.syntax", "expression", …
   std::string field;    // empty: the whole record
-  std::string message;
+  std::string message;  // values of pii fields masked
+  std::string words;    // may hold values of pii fields: to be shown like the record, and only unmasked or not at all
 };
 
 struct BrokenRuleView {
-  std::string_view rule, field, message;
+  std::string_view rule, field, message, words;
 };
 
 // What all letters of one writer share.
@@ -42,6 +45,7 @@ struct DeadLetterOrigin {
   std::string run_id, feature, scenario, step;
   std::string contract, contract_hash;
   int64_t time_micros = 0;  // of the run's start, so that results do not depend on the moment
+  std::vector<std::string> pii;  // fields with pii that the contract does not name: of other sources, or computed
 };
 
 // One letter to write; views into the caller's memory.
@@ -58,6 +62,7 @@ struct DeadLetter {
   std::string id, run_id, feature, scenario, step, contract, contract_hash, source;
   int64_t time_micros = 0, offset = -1, line = 0;
   std::vector<BrokenRule> rules;
+  std::vector<std::string> pii;  // to be masked wholly, beside what the contract says
   std::string record;  // original bytes
 };
 
@@ -162,6 +167,9 @@ class DeadLetterStore {
  public:
   explicit DeadLetterStore(std::string ledger_root) : root_(std::move(ledger_root) + "/dead-letters") {}
   const std::string& root() const { return root_; }
+  // Where a run keeps what programs said that may hold values of pii fields (PROGRAM.stderr, mode 0600). Such a file is
+  // no dead letter, but as private, and is collected like them.
+  std::string words_folder(const std::string& run_id) const { return root_ + "/" + run_id; }
 
   // The file for one run, scenario and sink (`name`, e.g. the step or the sink's path; made safe for a file name).
   Result<DeadLetterWriter> create(const DeadLetterOrigin& origin, const std::string& name) const;

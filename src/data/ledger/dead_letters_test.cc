@@ -87,6 +87,22 @@ TEST_F(DeadLetterTest, ALetterTellsWhereItCameFromAndWhy) {
   ASSERT_EQ(letter.rules.size(), 2u);
   EXPECT_EQ(letter.rules[0].message, "too \"much\"\n");
   EXPECT_EQ(letter.rules[1].field, "");
+  EXPECT_EQ(letter.rules[0].words, "");
+  EXPECT_TRUE(letter.pii.empty());
+}
+
+TEST_F(DeadLetterTest, ALetterKeepsTheWordsOfAStepApartAndNamesWhatIsToBeMasked) {
+  std::string line;
+  DeadLetterOrigin o = origin();
+  o.pii = {"who", "a.\"b\""};
+  const BrokenRuleView rules[] = {{"step", "", "refused by the step", "no \"Ann\""}, {"a.range", "a", "a is ****"}};
+  DeadLetterEncoder(o).encode({"{}", "", -1, 0, rules, 2}, "step 2", &line);
+  const DeadLetter letter = std::move(parse_dead_letter(trim(line), "f")).value();
+  ASSERT_EQ(letter.rules.size(), 2u);
+  EXPECT_EQ(letter.rules[0].message, "refused by the step");
+  EXPECT_EQ(letter.rules[0].words, "no \"Ann\"");
+  EXPECT_EQ(letter.rules[1].words, "");
+  EXPECT_EQ(letter.pii, (std::vector<std::string>{"who", "a.\"b\""}));
 }
 
 TEST_F(DeadLetterTest, IdsDependOnTheRecordAndItsPlaceButNotOnTheRun) {

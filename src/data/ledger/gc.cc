@@ -43,13 +43,21 @@ class Collector {
   }
 
  private:
+  bool in_progress(const RunRecord& record) const {
+    if (record.state != RunState::kRunning) return false;
+    return policy_.is_alive ? policy_.is_alive(record.process) : os::is_alive(record.process);
+  }
+
   // Moved aside first, so that a run is there whole or not at all whatever happens meanwhile; the sweep clears tmp/.
   Status remove_run(const std::string& run_id) {
     if (policy_.dry_run) return {};
     RUNINK_RETURN_IF_ERROR(os::make_directories(ledger_.temp_root(), 0700));
     const std::string aside = ledger_.temp_root() + "/" + run_id + "-removed";
     RUNINK_RETURN_IF_ERROR(os::remove_tree(aside));
-    RUNINK_RETURN_IF_ERROR(os::rename_file(ledger_.run_folder(run_id), aside));
+    Status moved = os::rename_file(ledger_.run_folder(run_id), aside);
+    // A name takes room, too.
+    if (moved.code() == Code::kResourceExhausted) return os::remove_tree(ledger_.run_folder(run_id));
+    RUNINK_RETURN_IF_ERROR(std::move(moved));
     return os::remove_tree(aside);
   }
 
@@ -78,10 +86,11 @@ class Collector {
     std::map<std::string, Family> families;
     for (RunRecord& record : RUNINK_TRY(ledger_.list_runs())) {
       Family& family = families[record.parent_id.empty() ? record.id : record.parent_id];
-      family.running |= record.state == RunState::kRunning;
+      const bool running = in_progress(record);
+      family.running |= running;
       family.last_micros = std::max({family.last_micros, record.started_micros, record.ended_micros});
       family.bytes += RUNINK_TRY(os::tree_bytes(ledger_.run_folder(record.id)));
-      if (record.state == RunState::kRunning) running_.push_back(record.id);
+      if (running) running_.push_back(record.id);
       family.runs.push_back(std::move(record));
     }
     std::vector<Family*> oldest_first;
@@ -180,7 +189,31 @@ class Collector {
       RUNINK_RETURN_IF_ERROR(remove_letters(file, letters[file.path], why));
       total -= file.bytes;
     }
+    RUNINK_RETURN_IF_ERROR(collect_words());
     return collect_replay_notes();
+  }
+
+  // What programs said, by age alone: a few lines each.
+  Status collect_words() {
+    const auto runs = os::list_directory(store_.root());
+    if (!runs.ok()) return runs.status().code() == Code::kNotFound ? Status() : runs.status();
+    for (const std::string& run : *runs) {
+      const std::string folder = store_.words_folder(run);
+      const auto names = os::list_directory(folder);
+      if (!names.ok() || std::find(running_.begin(), running_.end(), run) != running_.end()) continue;
+      size_t left = names->size();
+      for (const std::string& name : *names) {
+        const std::string path = folder + "/" + name;
+        const auto info = os::file_info(path);
+        if (!name.ends_with(".stderr") || !info.ok() || now_ - info->modified_nanos / 1000 <= policy_.keep_dead_letters_micros) continue;
+        if (!policy_.dry_run) RUNINK_RETURN_IF_ERROR(os::remove_file(path));
+        report_.removed.push_back({"words", path, run, info->size, fmt::format("older than {}", days(policy_.keep_dead_letters_micros))});
+        report_.bytes_removed += info->size;
+        --left;
+      }
+      if (left == 0 && !names->empty() && !policy_.dry_run) RUNINK_RETURN_IF_ERROR(os::remove_tree(folder));
+    }
+    return {};
   }
 
   // A note older than the letters' age is about letters that are older still, so about none that is left.

@@ -22,6 +22,9 @@ struct GcPolicy {
   uint64_t keep_dead_letters_bytes = uint64_t{4} << 30;
   int64_t now_micros = 0;  // 0: the system clock
   bool dry_run = false;
+  // For tests: who is alive. A run recorded as running whose process is gone is not in progress, even where a full disk
+  // has kept any command from recording that.
+  std::function<bool(const os::ProcessIdentity&)> is_alive;
 };
 
 struct GcItem {

@@ -71,6 +71,23 @@ class GcTest : public ::testing::Test {
   int next_ = 0;
 };
 
+TEST_F(GcTest, WhatProgramsSaidGoesWithTheLettersAge) {
+  const std::string id = run(10);
+  const std::string folder = DeadLetterStore(ledger_->root()).words_folder(id);
+  ASSERT_TRUE(os::make_directories(folder).ok());
+  for (const char* name : {"/step-1.stderr", "/step-2.stderr"}) ASSERT_TRUE(os::write_file_atomic(folder + name, "words\n").ok());
+  age(folder + "/step-1.stderr", 4000);
+  age(folder + "/step-2.stderr", 1);
+  const GcReport report = collect();
+  ASSERT_EQ(report.removed.size(), 1u);
+  EXPECT_EQ(report.removed[0].kind, "words");
+  EXPECT_EQ(report.bytes_removed, 6u);
+  EXPECT_THAT(*os::list_directory(folder), ElementsAre("step-2.stderr"));
+  age(folder + "/step-2.stderr", 4000);
+  EXPECT_EQ(collect().removed.size(), 1u);
+  EXPECT_FALSE(os::exists(folder)) << "the folder goes with its last file";
+}
+
 TEST_F(GcTest, OldRunsGoAndRunningOnesStay) {
   const std::string old = run(40), running = run(50, RunState::kRunning), young = run(10);
   const uint64_t bytes = *os::tree_bytes(ledger_->run_folder(old));
@@ -91,6 +108,18 @@ TEST_F(GcTest, OldRunsGoAndRunningOnesStay) {
   EXPECT_FALSE(os::exists(ledger_->run_folder(old)));
   EXPECT_THAT(*os::list_directory(ledger_->temp_root()), IsEmpty());
   EXPECT_THAT(collect().removed, IsEmpty());
+}
+
+// On a full disk the record of a run that has died stays as it was; what it left must be removable all the same.
+TEST_F(GcTest, ARunWhoseProcessIsGoneIsNotInProgress) {
+  const std::string dead = run(40, RunState::kRunning);
+  (void)letter(dead, 100);
+  policy_.is_alive = [](const os::ProcessIdentity&) { return false; };
+  const GcReport report = collect();
+  EXPECT_EQ(report.runs_removed, 1u);
+  EXPECT_EQ(report.dead_letters_removed, 1u);
+  EXPECT_THAT(runs(), IsEmpty());
+  EXPECT_EQ(letter_files(), 0u);
 }
 
 TEST_F(GcTest, AFeaturesRunGoesWithItsScenarios) {

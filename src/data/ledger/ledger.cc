@@ -255,29 +255,35 @@ Status Ledger::finish_run(RunRecord* record, const LineageEvent& terminal) const
 Status Ledger::settle_killed_run(RunRecord* record, int64_t now_micros) const {
   const std::string path = lineage_file(record->id);
   const std::vector<std::string> lines = RUNINK_TRY(read_event_lines(path));
-  std::string start;
+  std::string start, end;
   for (const std::string& line : lines) {
-    if (event_type_of(line) == EventType::kStart) {
-      start = line;
-      break;
-    }
+    const auto type = event_type_of(line);
+    if (type == EventType::kStart && start.empty()) start = line;
+    if (type && is_terminal_event(*type) && end.empty()) end = line;
   }
   if (start.empty()) {
     start = to_json(start_event_of(*record));
     RUNINK_RETURN_IF_ERROR(append_event_line(path, start));
   }
-  const std::string reason = fmt::format("its process ({}) ended without a word{}", record->process.pid,
-                                         was_published(record->id) ? ", after its outputs were published" : "");
+  const std::string abandoned = fmt::format("its process ({}) ended without a word", record->process.pid);
+  const std::string reason = abandoned + (was_published(record->id) ? ", after its outputs were published" : "");
   const std::string abort = RUNINK_TRY(abort_event_from_start(start, now_micros, reason));
   const EventType terminal = RUNINK_TRY(append_terminal_line(path, abort));
   record->state = state_of(terminal);
   record->ended_micros = now_micros;
   if (was_published(record->id)) record->labels["published"] = "true";
-  if (terminal == EventType::kAbort) {
+  // The run's own last event, written before it was killed, says why it ended.
+  const std::string said = end.empty() ? "" : error_message_of(end);
+  if (terminal == EventType::kAbort && !said.empty() && !said.starts_with(abandoned)) {
+    record->state = RunState::kInterrupted;
+    record->reason = said;
+    record->error_kind = "run.interrupted";
+    record->exit_code = 130;
+  } else if (terminal == EventType::kAbort) {
     record->reason = reason;
     record->error_kind = "run.aborted";
   } else if (terminal == EventType::kFail && record->reason.empty()) {
-    record->reason = "failed; its process ended before it wrote why";
+    record->reason = said.empty() ? "failed; its process ended before it wrote why" : said;
   }
   return update_run(*record);
 }
@@ -306,9 +312,25 @@ Result<std::vector<RunRecord>> Ledger::killed_runs(const SweepOptions& options, 
   return killed;
 }
 
+// Scratch is named by run; what belongs to no living run is nobody's.
+Status Ledger::remove_scratch(const SweepOptions& options) const {
+  const auto alive = options.is_alive ? options.is_alive : os::is_alive;
+  const auto scratch = os::list_directory(temp_root());
+  if (!scratch.ok()) return {};
+  for (const std::string& name : *scratch) {
+    const std::string id = name.substr(0, 36);
+    if (!is_uuid(id)) continue;
+    const auto marker = os::read_file(marker_file(id), 4096);
+    if (marker.ok() && alive(read_marker(*marker))) continue;
+    RUNINK_RETURN_IF_ERROR(os::remove_tree(temp_root() + "/" + name));
+  }
+  return {};
+}
+
 Result<std::vector<RunRecord>> Ledger::sweep_killed_runs(const SweepOptions& options) const {
   const int64_t now = options.now_micros != 0 ? options.now_micros : system_clock().unix_micros();
   Status problem;
+  RUNINK_RETURN_IF_ERROR(remove_scratch(options));  // first: on a full disk what follows may need the room
   std::vector<RunRecord> records = RUNINK_TRY(killed_runs(options, &problem));
   if (!records.empty()) {
     const os::FileLock lock = RUNINK_TRY(os::FileLock::acquire(root_ + "/sweep.lock", "sweep killed runs"));
@@ -317,15 +339,6 @@ Result<std::vector<RunRecord>> Ledger::sweep_killed_runs(const SweepOptions& opt
     for (RunRecord& record : records) {
       Status status = settle_killed_run(&record, now);
       if (!status.ok()) return std::move(status).with_context(fmt::format("settle the killed run {}", record.id));
-    }
-  }
-  // Scratch is named by run; what belongs to no living run is nobody's.
-  auto scratch = os::list_directory(temp_root());
-  if (scratch.ok()) {
-    for (const std::string& name : *scratch) {
-      const std::string id = name.substr(0, 36);
-      if (!is_uuid(id)) continue;
-      if (!os::exists(marker_file(id))) RUNINK_RETURN_IF_ERROR(os::remove_tree(temp_root() + "/" + name));
     }
   }
   if (!problem.ok()) return std::move(problem).with_context("settle a killed run");

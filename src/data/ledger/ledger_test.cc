@@ -219,6 +219,42 @@ TEST_F(LedgerTest, SweepOfARunKilledBeforeItsStartEventWritesBoth) {
   EXPECT_THAT(events(l, record.id), ElementsAre(EventType::kStart, EventType::kAbort));
 }
 
+TEST_F(LedgerTest, ARunKilledBehindItsOwnLastEventIsToldAsThatEventSays) {
+  const Ledger l = ledger();
+  const RunRecord interrupted = run(l, 1000);
+  ASSERT_TRUE(l.append_lineage(event_of(interrupted, EventType::kStart)).ok());
+  LineageEvent abort = event_of(interrupted, EventType::kAbort);
+  abort.error_message = "interrupted";
+  ASSERT_TRUE(l.append_lineage(abort).ok());
+  const RunRecord failed = run(l, 2000);
+  ASSERT_TRUE(l.append_lineage(event_of(failed, EventType::kStart)).ok());
+  LineageEvent fail = event_of(failed, EventType::kFail);
+  fail.error_message = "the disk is full";
+  ASSERT_TRUE(l.append_lineage(fail).ok());
+
+  ASSERT_EQ(l.sweep_killed_runs(everyone_is_dead())->size(), 2u);
+  RunRecord swept = *l.load_run(interrupted.id);
+  EXPECT_EQ(swept.state, RunState::kInterrupted);
+  EXPECT_EQ(swept.reason, "interrupted");
+  EXPECT_EQ(swept.error_kind, "run.interrupted");
+  EXPECT_EQ(swept.exit_code, 130);
+  EXPECT_THAT(events(l, interrupted.id), ElementsAre(EventType::kStart, EventType::kAbort));
+  swept = *l.load_run(failed.id);
+  EXPECT_EQ(swept.state, RunState::kFailed);
+  EXPECT_EQ(swept.reason, "the disk is full");
+}
+
+// A sweep that is killed between event and record leaves an ABORT too, which is not the run's own.
+TEST_F(LedgerTest, AnAbortOfAnEarlierSweepIsNoInterruption) {
+  const Ledger l = ledger();
+  const RunRecord killed = run(l, 1000);
+  ASSERT_TRUE(l.append_lineage(event_of(killed, EventType::kStart)).ok());
+  LineageEvent abort = event_of(killed, EventType::kAbort);
+  abort.error_message = fmt::format("its process ({}) ended without a word", killed.process.pid);
+  ASSERT_TRUE(l.append_lineage(abort).ok());
+  EXPECT_EQ(l.sweep_killed_runs(everyone_is_dead())->at(0).state, RunState::kAborted);
+}
+
 TEST_F(LedgerTest, ManySweepsAtATimeWriteOneAbort) {
   const Ledger l = ledger();
   std::vector<RunRecord> killed;
@@ -255,6 +291,16 @@ TEST_F(LedgerTest, SweepFindsARealKilledProcessAndItsScratch) {
   ASSERT_EQ(swept->size(), 1u);
   EXPECT_EQ(swept->front().id, id_at(1000));
   EXPECT_THAT(*os::list_directory(l.temp_root()), ElementsAre(alive.id));
+}
+
+// It may hold the room that settling needs.
+TEST_F(LedgerTest, ScratchOfADeadRunGoesEvenWhereTheRunCannotBeSettled) {
+  const Ledger l = ledger();
+  const RunRecord dead = run(l, 1000);
+  ASSERT_TRUE(os::make_directories(l.lineage_file(dead.id)).ok());  // a folder where a file belongs
+  ASSERT_TRUE(os::make_directories(l.temp_root() + "/" + dead.id + "-spill").ok());
+  EXPECT_FALSE(l.sweep_killed_runs(everyone_is_dead()).ok());
+  EXPECT_THAT(*os::list_directory(l.temp_root()), IsEmpty());
 }
 
 TEST_F(LedgerTest, ARunKilledAfterItPublishedIsKnownToHavePublished) {

@@ -55,7 +55,7 @@ class LineageGraph {
 
   // All are deterministic: nodes in the order of their names.
   std::string to_text_tree(size_t root, LineageDirection direction) const;  // UTF-8 box lines, repeated parts named once
-  std::string to_text() const;                                              // every job with its inputs and outputs
+  std::string to_text() const;                                              // every job with its inputs, outputs and their columns
   std::string to_dot() const;
   std::string to_svg() const;   // layered, left to right, self-contained, no script
   std::string to_json() const;  // {"format":1,"nodes":[…],"edges":[…]}
@@ -70,6 +70,7 @@ class LineageGraph {
   std::vector<size_t> reachable(size_t from, LineageDirection direction) const;
   LineageGraph induced(const std::vector<bool>& keep) const;
   std::vector<size_t> sorted_nodes() const;  // by name
+  std::string columns_text(size_t job, size_t dataset) const;
 
   std::vector<LineageNode> nodes_;
   std::vector<LineageEdge> edges_;

@@ -89,7 +89,8 @@ TEST(LineageGraphTest, Trees) {
   expect_golden("upstream.txt", graph.to_text_tree(at(graph, "out/routes.csv"), LineageDirection::kUpstream));
   expect_golden("both.txt", graph.to_text_tree(at(graph, "flights.ndjson:route"), LineageDirection::kBoth));
   expect_golden("column_down.txt", graph.to_text_tree(at(graph, "data/flights.ndjson:origin"), LineageDirection::kDownstream));
-  expect_golden("jobs.txt", graph.to_text());
+  expect_golden("jobs.txt", graph.without_columns().to_text());
+  expect_golden("jobs_columns.txt", graph.to_text());
 }
 
 TEST(LineageGraphTest, Drawings) {

@@ -1,5 +1,6 @@
 // The lineage graph as text, DOT and JSON.
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "base/text.h"
@@ -118,16 +119,58 @@ std::string LineageGraph::to_text() const {
     if (!nodes_[job].note.empty()) out += " (" + escape_control(nodes_[job].note) + ")";
     out += '\n';
     for (const bool reads : {true, false}) {
-      std::vector<std::string> names;
+      std::vector<std::pair<std::string, size_t>> names;
       for (const LineageEdge& e : edges_) {
         if (e.job != SIZE_MAX || (reads ? e.to : e.from) != job) continue;
-        const LineageNode& n = nodes_[reads ? e.from : e.to];
-        names.push_back(escape_control(display_name(n)) + (n.note.empty() ? "" : " (" + escape_control(n.note) + ")"));
+        const size_t dataset = reads ? e.from : e.to;
+        const LineageNode& n = nodes_[dataset];
+        names.emplace_back(escape_control(display_name(n)) + (n.note.empty() ? "" : " (" + escape_control(n.note) + ")"),
+                           dataset);
       }
       std::sort(names.begin(), names.end());
-      for (const std::string& name : names) out += (reads ? "  reads   " : "  writes  ") + name + "\n";
+      for (const auto& [name, dataset] : names) {
+        out += (reads ? "  reads   " : "  writes  ") + name + "\n";
+        if (!reads) out += columns_text(job, dataset);
+      }
     }
   }
+  return out;
+}
+
+// What the job makes each column of the data set from, one line each, and what decides about its rows.
+std::string LineageGraph::columns_text(size_t job, size_t dataset) const {
+  using Origins = std::map<std::string, std::set<std::string>>;  // how → from what
+  std::map<std::string, Origins> columns;
+  Origins deciding;
+  size_t widest = 0;
+  for (const LineageEdge& e : edges_) {
+    if (e.job != job) continue;
+    const LineageNode& to = nodes_[e.to];
+    const std::string from = escape_control(display_name(nodes_[e.from]));
+    if (e.to == dataset) {
+      deciding[e.note].insert(from);
+    } else if (to.kind == LineageNodeKind::kColumn && to.name_space == nodes_[dataset].name_space &&
+               to.name == nodes_[dataset].name) {
+      const std::string name = escape_control(to.field);
+      widest = std::max(widest, count_code_points(name));
+      columns[name][e.note].insert(from);
+    }
+  }
+  const auto shown = [](const Origins& origins) {
+    std::vector<std::string> parts;
+    for (const auto& [how, from] : origins) {
+      std::string part = join({from.begin(), from.end()}, ", ");
+      if (how != "IDENTITY" && !how.empty()) part += " (" + escape_control(how) + ")";
+      parts.push_back(std::move(part));
+    }
+    return join(parts, "; ");
+  };
+  constexpr const char* kIndent = "            ";
+  std::string out;
+  for (const auto& [name, origins] : columns) {
+    out += kIndent + name + std::string(widest - count_code_points(name), ' ') + "  ← " + shown(origins) + "\n";
+  }
+  if (!deciding.empty()) out += kIndent + ("rows decided by " + shown(deciding)) + "\n";
   return out;
 }
 

@@ -257,6 +257,12 @@ std::optional<EventType> event_type_of(std::string_view line) {
   return std::nullopt;
 }
 
+std::string error_message_of(std::string_view line) {
+  const auto json = parse_json(line, "an event");
+  if (!json.ok()) return "";
+  return get_text(get_object(get_object(get_object(*json, "run"), "facets"), "errorMessage"), "message");
+}
+
 Result<std::string> abort_event_from_start(std::string_view start_line, int64_t time_micros,
                                            const std::string& message) {
   Json j = RUNINK_TRY(parse_json(start_line, "a START event"));

@@ -94,6 +94,9 @@ Result<std::string> abort_event_from_start(std::string_view start_line, int64_t 
 // Type of an event line; nullopt if it is not a run event of this format.
 std::optional<EventType> event_type_of(std::string_view line);
 
+// What its errorMessage facet says; empty where it has none.
+std::string error_message_of(std::string_view line);
+
 // The lines of a lineage file, without a torn last one. A missing file is an empty list.
 Result<std::vector<std::string>> read_event_lines(const std::string& path);
 

@@ -29,6 +29,8 @@ struct Step {
   PublishMode mode = PublishMode::kReplace;
   std::string temp, target;
   uint64_t prior_bytes = 0;  // of the target, for appending
+  uint64_t bytes = 0;        // of the temporary file
+  int64_t modified_nanos = 0;
 };
 
 std::string publish_folder(const std::string& ledger_root) { return ledger_root + "/publish"; }
@@ -65,7 +67,9 @@ std::string encode_record(const std::string& run_id, const os::ProcessIdentity& 
     j["steps"].push_back({{"action", mode_name(step.mode)},
                           {"temp", step.temp},
                           {"target", step.target},
-                          {"prior_bytes", step.prior_bytes}});
+                          {"prior_bytes", step.prior_bytes},
+                          {"bytes", step.bytes},
+                          {"modified_nanos", step.modified_nanos}});
   }
   const std::string line = dump_line(j);
   return line + "\n" + crypto::sha256_hex(line) + "\n";
@@ -90,6 +94,8 @@ std::optional<Record> parse_record(std::string_view text, const std::string& pat
     step.temp = get_text(item, "temp");
     step.target = get_text(item, "target");
     step.prior_bytes = get_count(item, "prior_bytes");
+    step.bytes = get_count(item, "bytes");
+    step.modified_nanos = get_number(item, "modified_nanos");
     if (!plausible(step)) return std::nullopt;
     record.steps.push_back(std::move(step));
   }
@@ -301,6 +307,9 @@ Status OutputSet::publish() {
       if (!info.ok() && info.status().code() != Code::kNotFound) return info.status();
       if (step.mode == PublishMode::kFail && info.ok()) return already_exists("{} has appeared meanwhile", step.target);
       if (step.mode == PublishMode::kAppend && info.ok()) step.prior_bytes = info->size;
+      const os::FileInfo written = RUNINK_TRY(os::file_info(step.temp));
+      step.bytes = written.size;
+      step.modified_nanos = written.modified_nanos;
       steps.push_back(std::move(step));
       state.reached(fmt::format("synced:{}", index++));
     }
@@ -425,6 +434,25 @@ Result<std::vector<TornPublish>> complete_or_discard_torn_publish(
     if (!discarded.targets.empty()) torn.push_back(std::move(discarded));
   }
   return torn;
+}
+
+std::string changed_output(const std::string& ledger_root, const std::string& run_id) {
+  const std::string path = ledger_root + "/runs/" + run_id + "/published.json";
+  const auto text = os::read_file(path, kMaxPublishFileBytes);
+  if (!text.ok()) return "";  // it published no file
+  const std::optional<Record> record = parse_record(*text, path);
+  if (!record) return path + " is damaged";
+  for (const Step& step : record->steps) {
+    const auto info = os::file_info(step.target);
+    if (!info.ok()) return step.target + " is not there any more";
+    if (step.modified_nanos == 0) continue;  // written before these were kept
+    // Others may have appended since, so what was appended is there as long as the file has not become shorter.
+    const bool same = step.mode == PublishMode::kAppend
+                          ? info->size >= step.prior_bytes + step.bytes
+                          : info->size == step.bytes && info->modified_nanos == step.modified_nanos;
+    if (!same) return step.target + " has changed since it was published";
+  }
+  return "";
 }
 
 }  // namespace runink::ledger

@@ -220,5 +220,22 @@ TEST_F(PublishTest, AppendingToAFileThatShrankIsTold) {
   EXPECT_EQ(complete_or_discard_torn_publish(ledger()).status().code(), Code::kDataLoss);
 }
 
+// Publishing moves its record into the run's folder, from which it is told whether the files are still those.
+TEST_F(PublishTest, OutputsThatChangeLaterAreNoticed) {
+  ASSERT_TRUE(os::make_directories(ledger() + "/runs/" + kRun).ok());
+  EXPECT_EQ(changed_output(ledger(), kRun), "");  // nothing was published
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(changed_output(ledger(), kRun), "");
+  put("appended", "old+new+newer");
+  EXPECT_EQ(changed_output(ledger(), kRun), "");
+  put("appended", "old+ne");
+  EXPECT_EQ(changed_output(ledger(), kRun), out("appended") + " has changed since it was published");
+  put("appended", "old+new");
+  put("replaced", "neu");
+  EXPECT_EQ(changed_output(ledger(), kRun), out("replaced") + " has changed since it was published");
+  ASSERT_TRUE(os::remove_file(out("replaced")).ok());
+  EXPECT_EQ(changed_output(ledger(), kRun), out("replaced") + " is not there any more");
+}
+
 }  // namespace
 }  // namespace runink::ledger

@@ -197,6 +197,7 @@ std::string to_json(const RunRecord& r) {
   j["records_in"] = r.records_in;
   j["records_valid"] = r.records_valid;
   j["records_rejected"] = r.records_rejected;
+  j["records_written"] = r.records_written;
   j["bytes_in"] = r.bytes_in;
   j["bytes_out"] = r.bytes_out;
   put_list(j, "operators", r.operators, write_operator);
@@ -258,6 +259,7 @@ Result<RunRecord> parse_run_record(std::string_view text, const std::string& pat
   r.records_in = get_count(j, "records_in");
   r.records_valid = get_count(j, "records_valid");
   r.records_rejected = get_count(j, "records_rejected");
+  r.records_written = get_count(j, "records_written");
   r.bytes_in = get_count(j, "bytes_in");
   r.bytes_out = get_count(j, "bytes_out");
   get_list(j, "operators", &r.operators, read_operator);

@@ -118,7 +118,10 @@ struct RunRecord {
   std::vector<ContractUse> contracts;
   std::vector<InputIdentity> inputs;
 
+  // Of a scenario what arrived, with rows that other scenarios handed over. Of a parent run what was read from outside;
+  // its records_valid adds up what each scenario let through, so a record counts once per scenario.
   uint64_t records_in = 0, records_valid = 0, records_rejected = 0;
+  uint64_t records_written = 0;  // rows of all published outputs, without dead letters
   uint64_t bytes_in = 0, bytes_out = 0;
   std::vector<OperatorCount> operators;
   std::vector<EdgeCount> edges;

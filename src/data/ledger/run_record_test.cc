@@ -32,6 +32,7 @@ RunRecord full_record() {
   r.inputs = {{"data/x.ndjson", "file", 5, -7, 8, 9, "cd"}};
   r.records_in = 10;
   r.records_valid = 7;
+  r.records_written = 6;
   r.records_rejected = 3;
   r.bytes_in = 1000;
   r.bytes_out = UINT64_MAX;
