@@ -1,16 +1,21 @@
 #include "data/connectors/file_sink.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <optional>
 
 #include "base/nearest.h"
 #include "data/connectors/error_tail.h"
 #include "platform/os/file.h"
 #include "platform/os/process.h"
 #include "platform/os/shell_words.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::connectors {
 
@@ -64,31 +69,95 @@ Status closed_pipe(Status status) {
   return std::move(status).with_kind("sink.closed").with_hint("the reader of this output ended before its writer");
 }
 
-// Standard output, FIFOs, devices.
+// How long a wait lasts before the stop flag is looked at again.
+constexpr int kWaitMillis = 100;
+
+// A description of its own of what `fd` writes to, which never blocks; not valid where there can be none. O_NONBLOCK on
+// the inherited description would hold for every other process that has it, too.
+os::Fd without_blocking(const os::Fd& fd, const os::FileInfo& info) {
+  if (info.type != os::FileType::kFifo && ::isatty(fd.get()) == 0) return {};
+  const std::string again = fmt::format("/proc/self/fd/{}", fd.get());
+  return os::Fd(::open(again.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY), fd.path());
+}
+
+// Standard output, FIFOs, devices. A reader that stands still holds up the run, but not a request to stop it.
 class StreamOutput : public Output {
  public:
-  StreamOutput(os::Fd fd, std::string name, const StopFlag* stop) : fd_(std::move(fd)), stop_(stop) {
+  StreamOutput(os::Fd fd, const os::FileInfo& info, std::string name, const StopFlag* stop)
+      : fd_(std::move(fd)), info_(info), stop_(stop) {
     name_ = std::move(name);
+    os::Fd own = without_blocking(fd_, info_);
+    never_blocks_ = own.valid();
+    if (never_blocks_) fd_ = std::move(own);
+    if (::isatty(fd_.get()) != 0) terminal_.emplace();
   }
   void discard() override { fd_.reset(); }
   bool atomic() const override { return false; }
 
  protected:
-  Status put(std::string_view bytes) override {
-    if (stop_ != nullptr && stop_->requested()) return interrupted();
-    return closed_pipe(os::write_all(fd_, bytes));
+  Status put(std::string_view bytes) override { return terminal_ ? put_exactly(terminal_->next(bytes)) : put_exactly(bytes); }
+  Status close(bool) override {
+    if (terminal_) RUNINK_RETURN_IF_ERROR(put_exactly(terminal_->rest()));
+    return fd_.close();
   }
-  Status close(bool) override { return fd_.close(); }
   Status show() override { return Status(); }
 
  private:
+  Status put_exactly(std::string_view bytes) {
+    if (stop_ != nullptr && stop_->requested()) return interrupted();
+    const bool waits = never_blocks_ || info_.type == os::FileType::kFifo || info_.type == os::FileType::kSocket;
+    if (!waits) return closed_pipe(os::write_all(fd_, bytes));
+    bool ready = never_blocks_ || info_.type == os::FileType::kSocket;
+    while (!bytes.empty()) {
+      if (!ready && !RUNINK_TRY(wait_for_reader())) continue;
+      const ssize_t put = put_some(bytes);
+      if (put >= 0) {
+        bytes.remove_prefix(static_cast<size_t>(put));
+      } else if (errno == EAGAIN) {
+        ready = false;
+        continue;
+      } else if (errno != EINTR) {
+        return closed_pipe(from_errno(errno, "write"));
+      }
+      ready = never_blocks_ || info_.type == os::FileType::kSocket;
+    }
+    return Status();
+  }
+  Result<bool> wait_for_reader() {
+    if (stop_ != nullptr && stop_->requested()) return interrupted();
+    pollfd descriptor{fd_.get(), POLLOUT, 0};
+    const int ready = ::poll(&descriptor, 1, kWaitMillis);
+    if (ready < 0 && errno != EINTR) return from_errno(errno, "wait for the reader");
+    return ready > 0;
+  }
+  ssize_t put_some(std::string_view bytes) {
+    if (info_.type == os::FileType::kSocket) return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    // As much as a pipe takes without blocking once it can take anything.
+    const size_t most = never_blocks_ ? bytes.size() : std::min<size_t>(bytes.size(), PIPE_BUF);
+    return ::write(fd_.get(), bytes.data(), most);
+  }
+
   os::Fd fd_;
+  os::FileInfo info_;
   const StopFlag* stop_;
+  bool never_blocks_ = false;
+  std::optional<os::TerminalText> terminal_;  // where it writes to one: control bytes of data are not for it
 };
+
+// Waits until something reads the FIFO.
+Result<os::Fd> open_fifo(const std::string& path, const StopFlag* stop) {
+  for (;;) {
+    if (stop != nullptr && stop->requested()) return interrupted();
+    const int descriptor = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor >= 0) return os::Fd(descriptor, path);
+    if (errno != ENXIO && errno != EINTR) return from_errno(errno, "open for writing " + path);
+    (void)::poll(nullptr, 0, kWaitMillis / 2);
+  }
+}
 
 class ProgramOutput : public Output {
  public:
-  ProgramOutput(os::Child child, os::Fd input, os::Fd errors, std::string name, const StopFlag* stop)
+  ProgramOutput(os::Child child, os::Fd input, ErrorTail errors, std::string name, const StopFlag* stop)
       : child_(std::move(child)), input_(std::move(input)), errors_(std::move(errors)), stop_(stop) {
     name_ = std::move(name);
   }
@@ -228,7 +297,8 @@ Result<std::unique_ptr<OutputFile>> open_program_output(const Locator& locator, 
   RUNINK_RETURN_IF_ERROR(os::set_nonblocking(errors.read, true));
   RUNINK_RETURN_IF_ERROR(os::set_nonblocking(input.write, true));
   return std::unique_ptr<OutputFile>(
-      new ProgramOutput(std::move(child), std::move(input.write), std::move(errors.read), name, options.stop));
+      new ProgramOutput(std::move(child), std::move(input.write), ErrorTail(std::move(errors.read), locator.words), name,
+                        options.stop));
 }
 
 Result<std::unique_ptr<OutputFile>> open_path_output(const Locator& locator, const OutputOptions& options) {
@@ -237,8 +307,9 @@ Result<std::unique_ptr<OutputFile>> open_path_output(const Locator& locator, con
   if (info.ok() && info.value().folder())
     return invalid_argument("{} is a directory, so it cannot be written to", path);
   if (info.ok() && !info.value().regular()) {
-    return std::unique_ptr<OutputFile>(
-        new StreamOutput(RUNINK_TRY(os::open_file(path, os::OpenMode::kAppend)), path, options.stop));
+    const bool fifo = info.value().type == os::FileType::kFifo;
+    os::Fd fd = RUNINK_TRY(fifo ? open_fifo(path, options.stop) : os::open_file(path, os::OpenMode::kAppend));
+    return std::unique_ptr<OutputFile>(new StreamOutput(std::move(fd), info.value(), path, options.stop));
   }
   if (info.ok() && options.mode == SinkMode::kFail) {
     return already_exists("{} is there already", path)
@@ -273,8 +344,9 @@ Result<std::unique_ptr<OutputFile>> open_output(const Locator& locator, const Ou
   }
   const int copy = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   if (copy < 0) return from_errno(errno, "write to standard output");
-  return std::unique_ptr<OutputFile>(
-      new StreamOutput(os::Fd(copy, "standard output"), "standard output", options.stop));
+  os::Fd fd(copy, "standard output");
+  const os::FileInfo info = RUNINK_TRY(os::file_info(fd));
+  return std::unique_ptr<OutputFile>(new StreamOutput(std::move(fd), info, "standard output", options.stop));
 }
 
 }  // namespace runink::connectors

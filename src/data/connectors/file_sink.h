@@ -2,7 +2,8 @@
 //
 // One thread at a time. Every error names the target and what was attempted (a full disk is kResourceExhausted, a
 // closed pipe kAborted with kind "sink.closed"); after an error nothing more is accepted, and publish() is refused. A
-// path that is a FIFO or a device is written to like standard output.
+// path that is a FIFO or a device is written to like standard output. A terminal is given no control bytes (terminal_text.h),
+// everything else the bytes as they are.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct OutputOptions {
   unsigned permissions = 0644;     // before the umask; 0600 for anything with raw records
   bool make_folders = true;        // missing parents of the target
   std::string temp_path;           // kReplace, kFail: a name chosen and recorded by the caller; empty: made here
-  const StopFlag* stop = nullptr;  // ends a wait for a program that does not read: kCancelled, kind "run.interrupted"
+  // Ends a wait for a program or a reader that does not read, or for one to open a FIFO: kCancelled, "run.interrupted".
+  const StopFlag* stop = nullptr;
 };
 
 class OutputFile {

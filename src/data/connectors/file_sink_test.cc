@@ -1,8 +1,10 @@
 #include "data/connectors/file_sink.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -152,6 +154,20 @@ TEST_F(Sinks, Programs) {
   EXPECT_THAT(failed.to_string(), HasSubstr("exit code 9"));
   EXPECT_THAT(failed.details(), testing::Contains("no space left"));
 
+  // One that is given personal data may say anything of it.
+  Locator private_words = program("sh -c 'cat >&2; exit 9'");
+  private_words.words = {true, folder_.file("said/step-1.stderr")};
+  auto discreet = open_output(private_words, {}).value();
+  ASSERT_TRUE(discreet->write("SECRET\n").ok());
+  const Status unsaid = discreet->finish();
+  EXPECT_THAT(unsaid.details(), testing::ElementsAre("standard error: it may hold personal data, and is in " + private_words.words.file));
+  EXPECT_EQ(os::read_file(private_words.words.file).value(), "SECRET\n");
+  EXPECT_EQ(os::file_info(private_words.words.file)->permissions & 0777u, 0600u);
+  private_words.words.file.clear();
+  discreet = open_output(private_words, {}).value();
+  ASSERT_TRUE(discreet->write("SECRET\n").ok());
+  EXPECT_THAT(discreet->finish().details(), testing::ElementsAre("standard error: not shown, since it may hold personal data"));
+
   auto short_reader = open_output(program("sh -c 'head -c 10 > /dev/null'"), {}).value();
   Status status;
   for (int i = 0; i < 1000 && status.ok(); ++i) status = short_reader->write(std::string(100000, 'x'));
@@ -184,6 +200,60 @@ TEST_F(Sinks, AClosedPipeIsSaid) {
   for (int i = 0; i < 100 && status.ok(); ++i) status = out->write(std::string(100000, 'x'));
   EXPECT_EQ(status.kind(), "sink.closed");
   EXPECT_FALSE(out->finish().ok());
+}
+
+TEST_F(Sinks, AReaderThatStandsStillDoesNotHoldUpAStop) {
+  ASSERT_EQ(::mkfifo(folder_.file("pipe").c_str(), 0600), 0);
+  const os::Fd reader(::open(folder_.file("pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), "pipe");
+  ASSERT_TRUE(reader.valid());
+  const int capacity = ::fcntl(reader.get(), F_GETPIPE_SZ);
+  StopFlag stop;
+  OutputOptions options;
+  options.stop = &stop;
+  auto out = open_output(path("pipe"), options).value();
+  std::thread stopper([&] {  // once the pipe takes no more
+    for (int held = 0; held < capacity; std::this_thread::yield()) ::ioctl(reader.get(), FIONREAD, &held);
+    stop.request();
+  });
+  EXPECT_EQ(out->write(std::string(10'000'000, 'x')).kind(), "run.interrupted");
+  stopper.join();
+}
+
+// The description that was inherited has to stay as it is: a shell that shares it would be surprised.
+TEST_F(Sinks, StandardOutputIsWrittenWithoutChangingItForOthers) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const int before = ::dup(STDOUT_FILENO);
+  std::fflush(stdout);
+  ::dup2(ends[1], STDOUT_FILENO);
+  StopFlag stop;
+  OutputOptions options;
+  options.stop = &stop;
+  Locator standard = path("x");
+  standard.kind = LocatorKind::kStandard;
+  auto out = open_output(standard, options);
+  ::dup2(before, STDOUT_FILENO);
+  ::close(before);
+  ASSERT_TRUE(out.ok());
+  const int capacity = ::fcntl(ends[0], F_GETPIPE_SZ);
+  std::thread stopper([&] {
+    for (int held = 0; held < capacity; std::this_thread::yield()) ::ioctl(ends[0], FIONREAD, &held);
+    stop.request();
+  });
+  EXPECT_EQ((*out)->write(std::string(10'000'000, 'x')).kind(), "run.interrupted");
+  stopper.join();
+  EXPECT_EQ(::fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST_F(Sinks, AFifoThatNobodyOpensDoesNotHoldUpAStop) {
+  ASSERT_EQ(::mkfifo(folder_.file("pipe").c_str(), 0600), 0);
+  StopFlag stop;
+  OutputOptions options;
+  options.stop = &stop;
+  stop.request();
+  EXPECT_EQ(open_output(path("pipe"), options).status().kind(), "run.interrupted");
 }
 
 }  // namespace

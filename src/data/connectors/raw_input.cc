@@ -1,5 +1,6 @@
 #include "data/connectors/raw_input.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -84,7 +85,7 @@ class DescriptorInput : public RawInput {
 
 class ProgramInput : public RawInput {
  public:
-  ProgramInput(os::Child child, os::Fd output, os::Fd errors, std::string name, const StopFlag* stop)
+  ProgramInput(os::Child child, os::Fd output, ErrorTail errors, std::string name, const StopFlag* stop)
       : child_(std::move(child)), output_(std::move(output)), errors_(std::move(errors)), stop_(stop) {
     name_ = std::move(name);
   }
@@ -147,17 +148,29 @@ Result<std::unique_ptr<RawInput>> open_raw_descriptor(os::Fd fd, std::string nam
   return std::unique_ptr<RawInput>(new DescriptorInput(std::move(fd), std::move(name), info, stop));
 }
 
+namespace {
+// At once, whether something writes it yet or not: reading waits for the writer, and can be stopped there.
+Result<std::unique_ptr<RawInput>> open_raw_fifo(const std::string& path, const StopFlag* stop) {
+  os::Fd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), path);
+  if (!fd.valid()) return from_errno(errno, "open " + path);
+  RUNINK_RETURN_IF_ERROR(os::set_nonblocking(fd, false));
+  return open_raw_descriptor(std::move(fd), path, stop);
+}
+}  // namespace
+
 Result<std::unique_ptr<RawInput>> open_raw_file(const std::string& path, const StopFlag* stop) {
   const auto info = os::file_info(path);
   if (info.ok() && info.value().folder()) {
     return invalid_argument("{} is a directory, not a file", path)
         .with_hint(fmt::format("to read the files in it: {}/*", path));
   }
+  if (info.ok() && info.value().type == os::FileType::kFifo) return open_raw_fifo(path, stop);
   return open_raw_descriptor(RUNINK_TRY(os::open_file(path)), path, stop);
 }
 
 Result<std::unique_ptr<RawInput>> open_raw_program(const std::vector<std::string>& command,
-                                                   const std::string& working_directory, const StopFlag* stop) {
+                                                   const std::string& working_directory, const StopFlag* stop,
+                                                   const ProgramWords& words) {
   if (command.empty()) return invalid_argument("the program source has no command");
   const std::string name = "program " + os::join_command(command);
   os::Pipe output = RUNINK_TRY(os::make_pipe("output of " + name, 1 << 20));
@@ -172,7 +185,7 @@ Result<std::unique_ptr<RawInput>> open_raw_program(const std::vector<std::string
   errors.write.reset();
   RUNINK_RETURN_IF_ERROR(os::set_nonblocking(errors.read, true));
   return std::unique_ptr<RawInput>(
-      new ProgramInput(std::move(child), std::move(output.read), std::move(errors.read), name, stop));
+      new ProgramInput(std::move(child), std::move(output.read), ErrorTail(std::move(errors.read), words), name, stop));
 }
 
 std::unique_ptr<RawInput> make_raw_memory(std::string bytes, size_t piece) {
