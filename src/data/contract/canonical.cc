@@ -45,6 +45,48 @@ class Printer {
     return std::move(out_);
   }
 
+  std::vector<std::string> attributes(const Contract& contract) const {
+    std::vector<std::string> list;
+    if (whole()) {
+      if (contract.version) list.push_back(text_attribute("version", contract.version->to_string()));
+      if (!contract.owner.empty()) list.push_back(text_attribute("owner", contract.owner));
+      if (!contract.description.empty()) list.push_back(text_attribute("description", contract.description));
+    }
+    if (!contract.classification.empty()) list.push_back(text_attribute("classification", contract.classification));
+    if (whole()) {
+      if (!contract.tags.empty()) list.push_back(list_attribute("tags", contract.tags));
+      if (contract.max_records) list.push_back(fmt::format("max_records({})", *contract.max_records));
+    }
+    if (contract.open) list.push_back("open");
+    return list;
+  }
+
+  std::vector<std::string> attributes(const ContractField& field) const {
+    std::vector<std::string> list;
+    if (field.required && !field.key) list.push_back("required");
+    if (field.unique) list.push_back("unique");
+    if (field.key) list.push_back("key");
+    if (field.min && field.max) {
+      list.push_back(fmt::format("range({}, {})", value_text(*field.min, field), value_text(*field.max, field)));
+    } else if (field.min) {
+      list.push_back(fmt::format("min({})", value_text(*field.min, field)));
+    } else if (field.max) {
+      list.push_back(fmt::format("max({})", value_text(*field.max, field)));
+    }
+    if (field.length_min || field.length_max) list.push_back(length_attribute(field));
+    if (!field.pattern.empty()) list.push_back(text_attribute("pattern", field.pattern));
+    if (!field.one_of.empty()) list.push_back(one_of_attribute(field));
+    if (!field.format.empty()) list.push_back(text_attribute("format", field.format));
+    if (!field.zone.empty()) list.push_back(text_attribute("zone", field.zone));
+    if (field.default_value) list.push_back(fmt::format("default({})", value_text(*field.default_value, field)));
+    if (field.coerce) list.push_back("coerce");
+    if (field.pii) list.push_back(field.pii_kind.empty() ? "pii" : text_attribute("pii", field.pii_kind));
+    if (!field.access.empty()) list.push_back(list_attribute("access", field.access));
+    if (!field.mask.empty()) list.push_back(text_attribute("mask", field.mask));
+    if (whole()) words_for_people(field, list);
+    return list;
+  }
+
  private:
   bool whole() const { return form_ == Form::kWhole; }
 
@@ -58,18 +100,7 @@ class Printer {
   }
 
   void header(const Contract& contract) {
-    std::vector<std::string> list;
-    if (whole()) {
-      if (contract.version) list.push_back(text_attribute("version", contract.version->to_string()));
-      if (!contract.owner.empty()) list.push_back(text_attribute("owner", contract.owner));
-      if (!contract.description.empty()) list.push_back(text_attribute("description", contract.description));
-    }
-    if (!contract.classification.empty()) list.push_back(text_attribute("classification", contract.classification));
-    if (whole()) {
-      if (!contract.tags.empty()) list.push_back(list_attribute("tags", contract.tags));
-      if (contract.max_records) list.push_back(fmt::format("max_records({})", *contract.max_records));
-    }
-    if (contract.open) list.push_back("open");
+    const auto list = attributes(contract);
     if (!list.empty()) out_ += "[[" + join(list, ", ") + "]]\n";
     out_ += whole() ? "contract " + name_text(contract.name) + " {\n" : std::string("contract {\n");
   }
@@ -106,32 +137,6 @@ class Printer {
     const auto list = attributes(field);
     if (!list.empty()) out_ += " [[" + join(list, ", ") + "]]";
     out_ += ";";
-  }
-
-  std::vector<std::string> attributes(const ContractField& field) const {
-    std::vector<std::string> list;
-    if (field.required && !field.key) list.push_back("required");
-    if (field.unique) list.push_back("unique");
-    if (field.key) list.push_back("key");
-    if (field.min && field.max) {
-      list.push_back(fmt::format("range({}, {})", value_text(*field.min, field), value_text(*field.max, field)));
-    } else if (field.min) {
-      list.push_back(fmt::format("min({})", value_text(*field.min, field)));
-    } else if (field.max) {
-      list.push_back(fmt::format("max({})", value_text(*field.max, field)));
-    }
-    if (field.length_min || field.length_max) list.push_back(length_attribute(field));
-    if (!field.pattern.empty()) list.push_back(text_attribute("pattern", field.pattern));
-    if (!field.one_of.empty()) list.push_back(one_of_attribute(field));
-    if (!field.format.empty()) list.push_back(text_attribute("format", field.format));
-    if (!field.zone.empty()) list.push_back(text_attribute("zone", field.zone));
-    if (field.default_value) list.push_back(fmt::format("default({})", value_text(*field.default_value, field)));
-    if (field.coerce) list.push_back("coerce");
-    if (field.pii) list.push_back(field.pii_kind.empty() ? "pii" : text_attribute("pii", field.pii_kind));
-    if (!field.access.empty()) list.push_back(list_attribute("access", field.access));
-    if (!field.mask.empty()) list.push_back(text_attribute("mask", field.mask));
-    if (whole()) words_for_people(field, list);
-    return list;
   }
 
   static void words_for_people(const ContractField& field, std::vector<std::string>& list) {
@@ -202,6 +207,9 @@ std::string hashed_text(const Contract& contract) {
 }
 
 std::string contract_hash(const Contract& contract) { return crypto::sha256_hex(hashed_text(contract)); }
+
+std::vector<std::string> attribute_texts(const ContractField& field) { return Printer(Form::kWhole).attributes(field); }
+std::vector<std::string> attribute_texts(const Contract& contract) { return Printer(Form::kWhole).attributes(contract); }
 
 std::string type_text(const ContractField& field) { return Printer(Form::kWhole).type(field); }
 

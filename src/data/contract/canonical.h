@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "data/contract/contract.h"
 
@@ -20,6 +21,8 @@ std::string hashed_text(const Contract& contract);    // exactly the bytes that 
 std::string contract_hash(const Contract& contract);  // what Contract::hash holds
 
 // Parts of it, used by diff, exports and messages.
+std::vector<std::string> attribute_texts(const ContractField& field);  // of the field itself: "required", "min(1)"
+std::vector<std::string> attribute_texts(const Contract& contract);    // "version(\"1.2.0\")", "open"
 std::string type_text(const ContractField& field);  // with members of lists written out
 std::string value_text(const Value& value,
                        const ContractField& field);  // a literal as in an attribute: 12, "2001-01-10"

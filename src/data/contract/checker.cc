@@ -191,7 +191,7 @@ Status ContractChecker::check(const columnar::Batch& batch, const expr::EvalCont
       const auto row = static_cast<int32_t>(error.row);
       failed[row] = 1;
       result.failures.push_back({row, check.rule});
-      result.errors.push_back({row, check.rule, check.reads_protected ? "it could not be computed" : error.message});
+      result.errors.push_back({row, check.rule, check.reads_protected ? std::string() : error.message});
     }
     const uint8_t* holds = verdict.data<uint8_t>();
     uint8_t all_hold = 1;
@@ -225,6 +225,7 @@ std::string ContractChecker::message(const columnar::Batch& batch, const Failure
   const Rule& rule = contract_->rules[static_cast<size_t>(failure.rule)];
   const auto value_of = [&](int column) {
     const auto at = static_cast<size_t>(column);
+    if (at < reader.hidden.size() && reader.hidden[at]) return std::string(batch.columns[at].is_null(failure.row) ? "null" : "****");
     return shown_value(batch.columns[at], failure.row, contract_->fields[at], reader);
   };
   switch (rule.kind) {
@@ -236,10 +237,13 @@ std::string ContractChecker::message(const columnar::Batch& batch, const Failure
     case RuleKind::kCheck: {
       const RowCheck& check = contract_->checks[static_cast<size_t>(rule.check)];
       if (result != nullptr) {
-        for (const auto& error : result->errors) {
-          if (error.row == failure.row && error.rule == failure.rule)
-            return fmt::format("{}: {}", rule.name, escape_control(error.text));
-        }
+        const auto error =
+            std::lower_bound(result->errors.begin(), result->errors.end(), failure, [](const auto& e, const auto& f) {
+              return e.rule != f.rule ? e.rule < f.rule : e.row < f.row;
+            });
+        if (error != result->errors.end() && error->row == failure.row && error->rule == failure.rule)
+          return fmt::format("{} could not be computed{}{}", rule.name, error->text.empty() ? "" : ": ",
+                             escape_control(error->text));
       }
       std::string values;
       constexpr size_t kValuesMax = 6;

@@ -29,7 +29,7 @@ struct Failure {
 // A check whose expression could not be computed on a row ("delay * 1000: overflow of int32"): it counts as broken.
 struct CheckError {
   int32_t row, rule;
-  std::string text;
+  std::string text;  // why; empty where that could show a value of a protected field
 };
 
 struct CheckResult {

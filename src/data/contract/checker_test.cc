@@ -75,7 +75,24 @@ TEST(Checker, AnExpressionErrorBreaksTheCheck) {
   EXPECT_THAT(checked.broken, ElementsAre("1 check c", "2 check c"));
   ASSERT_EQ(checked.result.errors.size(), 1u);
   EXPECT_THAT(checked.checker->message(checked.batch, checked.result.failures[0], {}, &checked.result),
-              HasSubstr("overflow"));
+              testing::AllOf(HasSubstr("check c could not be computed: "), HasSubstr("overflow")));
+  EXPECT_THAT(checked.checker->message(checked.batch, checked.result.failures[1], {}, &checked.result),
+              HasSubstr("a is 0")) << "this one is false, and says of what";
+}
+
+TEST(Checker, TheReasonOfEachRowAndCheckIsItsOwn) {
+  const auto checked = run("contract C { int64 a; string s [[pii]]; check x: 10 / a > 1; check y: div(10, a - 1) > 0;"
+                           " check z: cast(s as int32) > 0; }",
+                           {{int64_t{0}, "1"}, {int64_t{1}, "no"}, {int64_t{2}, "2"}, {int64_t{0}, "3"}});
+  EXPECT_THAT(checked.broken, ElementsAre("0 check x", "0 check y", "1 check y", "1 check z", "3 check x", "3 check y"));
+  const auto message = [&](size_t i) {
+    return checked.checker->message(checked.batch, checked.result.failures[i], {}, &checked.result);
+  };
+  EXPECT_EQ(message(0), "check x could not be computed: 10 / a: division by zero");
+  EXPECT_THAT(message(1), HasSubstr("check y must hold"));
+  EXPECT_THAT(message(2), HasSubstr("check y could not be computed: div(10, a - 1): division by zero"));
+  EXPECT_EQ(message(3), "check z could not be computed") << "s is protected";
+  EXPECT_EQ(message(4), message(0));
 }
 
 TEST(Checker, LooksIntoListsOfStructs) {

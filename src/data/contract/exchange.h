@@ -20,7 +20,8 @@ struct Exchanged {
 };
 
 struct ExportOptions {
-  bool extensions = true;  // false: only words of the standard itself; then more is listed as not carried
+  // False: only words of the standard itself. Then `not_carried` lists all that differs when the text is read back.
+  bool extensions = true;
 };
 
 Result<Exchanged> export_odcs(const Contract& contract, const ExportOptions& options = {});

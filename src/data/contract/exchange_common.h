@@ -63,4 +63,10 @@ std::string contract_name_of(std::string_view title);  // a plain word
 // sure, drops checks and rules that do not parse, and says so in `notes`.
 Result<Exchanged> finish_import(std::vector<Contract> drafts, std::vector<std::string> notes, const std::string& path);
 
+// All that `imported` (what import made of the contract's exported text) does not bring back, one sentence each:
+// "delay: unit(\"minutes\")", "delay: int32 comes back as int64".
+std::vector<std::string> find_losses(const Contract& contract, const Result<Exchanged>& imported);
+// Puts those before a writer's own notes, and drops of these what is about the same field or rule.
+void add_losses(const Contract& contract, const Result<Exchanged>& imported, std::vector<std::string>* notes);
+
 }  // namespace runink::contract

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "base/text.h"
 #include "data/contract/canonical.h"
 #include "data/contract/parse.h"
 #include "platform/os/file.h"
@@ -100,6 +101,45 @@ TEST(Exchange, ListsWhatTheOtherCannotSay) {
                            "c: the expression is Runink's own"}) {
     EXPECT_THAT(odcs, Contains(HasSubstr(what)));
   }
+}
+
+TEST(Exchange, PlainTextListsAllThatIsLost) {
+  const auto contract = *parse_contract_text(
+      "[[version(\"1.2.0\"), owner(\"o@x.org\"), classification(\"internal\"), tags(\"a\", \"b\"), max_records(500)]]"
+      " contract Flight {"
+      " int32 delay [[required, min(1), unit(\"minutes\"), glossary(\"lateness\"), lineage(\"the feed\"), tags(\"t\")]];"
+      " string ssn [[pii(\"ssn\"), access(\"hr\"), mask(\"last4\")]]; int64 n [[unique, coerce, default(5)]];"
+      " timestamp at [[format(\"%d.%m.%y\"), zone(\"Asia/Tokyo\")]];"
+      " list<struct { int8 k [[max(3), unit(\"m\")]]; }> l;"
+      " check c: n > 1 [[description(\"d\")]]; quality q: count() > 1 [[severity(\"warn\")]]; }");
+  const auto odcs = export_odcs(*contract, {false})->not_carried;
+  for (const char* what :
+       {"the contract: max_records(500)", "the contract: classification(\"internal\")", "delay: unit(\"minutes\")",
+        "ssn: mask(\"last4\")", "ssn: access(\"hr\")", "ssn: pii(\"ssn\") comes back as pii", "n: default(5)",
+        "n: coerce", "l.k: unit(\"m\")"}) {
+    EXPECT_THAT(odcs, Contains(what)) << join(odcs, "\n");
+  }
+  const auto schema = export_json_schema(*contract, {false})->not_carried;
+  for (const char* what :
+       {"the contract: version(\"1.2.0\")", "the contract: owner(\"o@x.org\")", "the contract: tags(\"a\", \"b\")",
+        "the contract: max_records(500)", "delay: int32 comes back as int64",
+        "delay: min(1) comes back as range(1, 2147483647)", "delay: unit(\"minutes\")", "delay: lineage(\"the feed\")",
+        "delay: glossary(\"lateness\")", "delay: tags(\"t\")", "ssn: pii(\"ssn\")", "n: unique",
+        "check c: the whole rule", "quality q: the whole rule", "at: zone(\"Asia/Tokyo\")", "l.k: unit(\"m\")"}) {
+    EXPECT_THAT(schema, Contains(what)) << join(schema, "\n");
+  }
+  for (const auto& example : examples()) {
+    for (const bool as_odcs : {true, false}) {
+      const auto out = as_odcs ? export_odcs(*example, {false}) : export_json_schema(*example, {false});
+      const auto back = as_odcs ? import_odcs(out->text, "x") : import_json_schema(out->text, "x");
+      ASSERT_TRUE(back.ok());
+      const bool same = back->text == canonical_text(*example);
+      if (!same) EXPECT_THAT(out->not_carried, testing::Not(testing::IsEmpty())) << example->name;
+    }
+  }
+  const auto plain =
+      *parse_contract_text("[[version(\"1.0.0\")]] contract P { int32 a [[required]]; string b [[length(3)]]; }");
+  EXPECT_THAT(export_odcs(*plain, {false})->not_carried, testing::IsEmpty()) << "nothing is lost of this one";
 }
 
 void expect_text(const std::string& text, const std::string& path) {

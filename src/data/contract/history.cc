@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/nearest.h"
 #include "base/text.h"
 #include "data/contract/canonical.h"
 #include "data/contract/parse.h"
@@ -72,9 +73,25 @@ Result<std::vector<ReleasedVersion>> History::versions(const std::string& name) 
   return released;
 }
 
+Status History::never_released(const std::string& name) const {
+  Status status = not_found("no version of contract {} has been released", escape_control(name));
+  const auto others = names();
+  const auto near = others.ok() ? nearest(name, *others) : std::vector<std::string>();
+  return near.empty() ? std::move(status).with_hint("runi contract release")
+                      : std::move(status).with_hint(fmt::format("did you mean {}?", near[0]));
+}
+
 Result<ContractPtr> History::load(const std::string& name, const Version& version) const {
   RUNINK_RETURN_IF_ERROR(check_name(name));
   const std::string path = path_of(name, version);
+  if (!os::exists(path)) {
+    const auto released = RUNINK_TRY(versions(name));
+    if (released.empty()) return never_released(name);
+    std::vector<std::string> words;
+    for (const auto& entry : released) words.push_back(entry.version.to_string());
+    return not_found("contract {} has no release {}", escape_control(name), version.to_string())
+        .with_hint("released are " + join(words, ", "));
+  }
   auto contract = RUNINK_TRY_CONTEXT(load_contract(path, file_loader()),
                                      fmt::format("load version {} of contract {}", version.to_string(), name));
   if (!contract->version || *contract->version != version || contract->name != name) {
@@ -86,8 +103,7 @@ Result<ContractPtr> History::load(const std::string& name, const Version& versio
 
 Result<ContractPtr> History::load_highest(const std::string& name) const {
   const auto released = RUNINK_TRY(versions(name));
-  if (released.empty())
-    return not_found("no version of contract {} has been released", name).with_hint("runi contract release");
+  if (released.empty()) return never_released(name);
   return load(name, released.back().version);
 }
 
@@ -143,6 +159,16 @@ void pii_names(const ContractField& field, const std::string& name, std::vector<
   for (const auto& member : field.elements) pii_names(member, name + "." + member.name, out);
 }
 
+}  // namespace
+
+size_t count_rules(const Contract& contract) {
+  return static_cast<size_t>(std::count_if(contract.rules.begin(), contract.rules.end(), [](const Rule& rule) {
+    return rule.kind != RuleKind::kType && rule.kind != RuleKind::kRecord;
+  }));
+}
+
+namespace {
+
 CatalogEntry describe(const Contract& contract, const std::string& path) {
   CatalogEntry entry;
   entry.name = contract.name;
@@ -154,8 +180,8 @@ CatalogEntry describe(const Contract& contract, const std::string& path) {
   entry.classification = contract.classification;
   entry.tags = contract.tags;
   entry.fields = contract.fields.size();
-  entry.rules =
-      contract.rules.size() - 1 - contract.fields.size() + contract.qualities.size();  // without record and types
+  entry.rules = count_rules(contract);
+  entry.qualities = contract.qualities.size();
   for (const auto& field : contract.fields) {
     pii_names(field, field.name, entry.pii_fields);
     if (!field.glossary.empty()) entry.glossary.push_back({field.name, field.glossary});

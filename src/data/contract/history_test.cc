@@ -49,6 +49,18 @@ TEST_F(HistoryTest, KeepsCanonicalTextByVersion) {
   EXPECT_THAT(*history_.names(), testing::ElementsAre("Flight"));
 }
 
+TEST_F(HistoryTest, AReleaseThatIsNotThereNamesThoseThatAre) {
+  ASSERT_TRUE(history_.release(*make("1.0.0", "int32 a;")).ok());
+  ASSERT_TRUE(history_.release(*make("1.1.0", "int32 a; int32 b;")).ok());
+  Version version;
+  ASSERT_TRUE(Version::parse("1.2.1", &version));
+  const Status none = history_.load("Flight", version).status();
+  EXPECT_EQ(none.code(), Code::kNotFound);
+  EXPECT_EQ(none.message(), "contract Flight has no release 1.2.1");
+  EXPECT_EQ(none.hint(), "released are 1.0.0, 1.1.0");
+  EXPECT_EQ(history_.load("Fligth", version).status().hint(), "did you mean Flight?");
+}
+
 TEST_F(HistoryTest, AReleaseIsNeverChanged) {
   ASSERT_TRUE(history_.release(*make("1.0.0", "int32 a;")).ok());
   const auto again = history_.release(*make("1.0.0", "int32   a; /* the same */"));
@@ -106,6 +118,7 @@ TEST_F(HistoryTest, CatalogListsAllContracts) {
   EXPECT_EQ(b.owner, "o");
   EXPECT_THAT(b.pii_fields, testing::ElementsAre("l.m", "p"));
   EXPECT_EQ(b.rules, 2u);
+  EXPECT_EQ(b.rules, count_rules(*make("1.0.0", "int32 a;", "B")) + 2) << "one way of counting, without types";
   ASSERT_EQ(b.glossary.size(), 1u);
   EXPECT_EQ((*listed)[3].version, "unversioned");
   EXPECT_TRUE(catalog(folder_.file("nowhere"))->empty());

@@ -268,7 +268,9 @@ class SchemaWriter {
 }  // namespace
 
 Result<Exchanged> export_json_schema(const Contract& contract, const ExportOptions& options) {
-  return SchemaWriter(contract, options).write();
+  Exchanged out = SchemaWriter(contract, options).write();
+  if (!options.extensions) add_losses(contract, import_json_schema(out.text, "export"), &out.not_carried);
+  return out;
 }
 
 }  // namespace runink::contract

@@ -329,7 +329,9 @@ class OdcsWriter {
 
 Result<Exchanged> export_odcs(const Contract& contract, const ExportOptions& options) {
   try {
-    return OdcsWriter(contract, options).write();
+    Exchanged out = OdcsWriter(contract, options).write();
+    if (!options.extensions) add_losses(contract, import_odcs(out.text, "export"), &out.not_carried);
+    return out;
   } catch (const std::exception& error) {
     return internal_error("export contract {} as ODCS: {}", contract.name, error.what());
   }

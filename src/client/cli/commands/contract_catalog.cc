@@ -14,6 +14,7 @@ Result<int> run(Invocation& invocation) {
                {"released", "RELEASED"},
                {"fields", "FIELDS"},
                {"rules", "RULES"},
+               {"qualities", "QUALITY"},
                {"pii", "PII"},
                {"classification", "CLASS"},
                {"owner", "OWNER"},
@@ -28,7 +29,7 @@ Result<int> run(Invocation& invocation) {
     std::vector<std::string> glossary;
     for (const auto& term : entry.glossary) glossary.push_back(term.field + ": " + term.glossary);
     table.add({entry.name, entry.version, entry.released, Cell(static_cast<uint64_t>(entry.fields)),
-               Cell(static_cast<uint64_t>(entry.rules)), Cell::list(entry.pii_fields), entry.classification,
+               Cell(static_cast<uint64_t>(entry.rules)), Cell(static_cast<uint64_t>(entry.qualities)), Cell::list(entry.pii_fields), entry.classification,
                entry.owner, entry.path, entry.hash, Cell::list(entry.tags), entry.description, Cell::list(glossary),
                entry.error});
     if (entry.error.empty()) continue;

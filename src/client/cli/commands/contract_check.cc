@@ -6,6 +6,7 @@
 #include "client/cli/invocation.h"
 #include "client/cli/project.h"
 #include "client/local/check_data.h"
+#include "data/contract/history.h"
 #include "data/contract/parse.h"
 #include "platform/os/file.h"
 #include "platform/os/machine.h"
@@ -102,7 +103,7 @@ Result<int> run(Invocation& invocation) {
     for (const contract::ContractPtr& contract : check_file(invocation.console(), reference.path, &failed)) {
       if (!reference.name.empty() && contract->name != reference.name) continue;
       table.add({contract->name, contract->version_text(), Cell(static_cast<uint64_t>(contract->fields.size())),
-                 Cell(static_cast<uint64_t>(contract->rules.size())),
+                 Cell(static_cast<uint64_t>(contract::count_rules(*contract))),
                  Cell(static_cast<uint64_t>(contract->qualities.size())), reference.path, contract->hash});
     }
   }
