@@ -112,12 +112,22 @@ SlotKind slot_kind(std::string_view word) {
 
 using Readings = std::vector<std::vector<PatternElement>>;
 
-Readings product(const Readings& left, const Readings& right) {
+// All patterns are read at every start of the program, so nothing is copied that can be moved.
+Readings product(Readings left, const Readings& right) {
+  constexpr size_t kUsualElements = 16;
   Readings out;
-  for (const auto& a : left) {
-    for (const auto& b : right) {
-      out.push_back(a);
-      out.back().insert(out.back().end(), b.begin(), b.end());
+  out.reserve(left.size() * right.size());
+  for (auto& a : left) {
+    for (size_t b = 0; b < right.size(); ++b) {
+      std::vector<PatternElement> reading;
+      if (b + 1 == right.size()) {
+        reading = std::move(a);
+      } else {
+        reading.reserve(std::max(kUsualElements, a.size() + right[b].size()));
+        reading.assign(a.begin(), a.end());
+      }
+      reading.insert(reading.end(), right[b].begin(), right[b].end());
+      out.push_back(std::move(reading));
     }
   }
   return out;
@@ -137,7 +147,7 @@ Readings read_pattern(std::string_view p, size_t* at, std::string_view end) {
         for (auto& r : read_pattern(p, at, c == '[' ? "|]" : "|)")) inner.push_back(std::move(r));
       } while (p[*at] == '|');
       if (c == '[') inner.push_back({});
-      out = product(out, inner);
+      out = product(std::move(out), inner);
       ++*at;
     } else if (c == '{') {
       const size_t close = p.find('}', *at);
@@ -323,6 +333,21 @@ Alignment align(const FlatPattern& pattern, const SentenceText& text, WordDistan
   out.cost = cost[at(n, m)] + 0.001 * static_cast<double>(n);
   std::vector<std::string> reversed;
   size_t e = n, w = m;
+  // What was written may be how this pattern begins: then the words that follow there cost next to nothing.
+  constexpr double kBeginning = 0.3, kNextWord = 0.01;
+  size_t fixed = 0;
+  for (size_t first = 1; first < n; ++first) {
+    fixed += pattern.elements[first - 1].is_slot ? 0 : 1;
+    const double begun = cost[at(first, m)];
+    const double whole = begun + kBeginning + kNextWord * static_cast<double>(n - first);
+    if (fixed == 0 || begun > kBeginning || whole >= out.cost) continue;
+    out.cost = whole;
+    e = first;
+  }
+  for (size_t i = n; i > e; --i) {
+    const PatternElement& element = pattern.elements[i - 1];
+    reversed.push_back(element.is_slot ? "{" + element.word + "}" : element.word);
+  }
   while (e > 0 || w > 0) {
     const Move mv = move[at(e, w)];
     const PatternElement* element = e > 0 ? &pattern.elements[e - 1] : nullptr;

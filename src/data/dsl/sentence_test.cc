@@ -185,6 +185,10 @@ TEST(Sentence, NearMissesNameTheCorrectedSentence) {
   EXPECT_EQ(nearest_sentences("field \"route\" is sett to origin")[0], "field \"route\" is set to origin");
   EXPECT_EQ(nearest_sentences("records are sorted delay")[0], "records are sorted by delay");
   EXPECT_EQ(nearest_sentences("anything at all").size(), 3u);
+  // A sentence that ends too early is the beginning of one.
+  EXPECT_EQ(nearest_sentences("records are checked")[0], "records are checked against the contract");
+  EXPECT_EQ(nearest_sentences("flights are chcked against")[0], "flights are checked against the contract");
+  EXPECT_EQ(nearest_sentences("records are joined with \"a.csv\"")[0], "records are joined with \"a.csv\" on {condition}");
   EXPECT_EQ(nearest_assertions("at least 10 records are procesed")[0], "at least 10 records are processed");
 }
 
