@@ -1,10 +1,13 @@
+// The functions used here need nothing of OpenSSL but the arithmetic: those of EVP first read its configuration file
+// and register every algorithm that it knows, which takes longer than all else that a short command does.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "platform/crypto/digest.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include <cstring>
-#include <utility>
 
 #include "base/check.h"
 #include "base/text.h"
@@ -13,41 +16,25 @@ namespace runink::crypto {
 
 namespace {
 
-// Fetched once: in OpenSSL 3 looking an algorithm up costs more than hashing a short record.
-const EVP_MD* sha256_method() {
-  static const EVP_MD* method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  RUNINK_CHECK(method != nullptr);
-  return method;
+SHA256_CTX* as_context(std::array<uint8_t, 112>& state) {
+  static_assert(sizeof(SHA256_CTX) <= 112 && alignof(SHA256_CTX) <= 8);
+  return reinterpret_cast<SHA256_CTX*>(state.data());
 }
-
-EVP_MD_CTX* as_context(void* context) { return static_cast<EVP_MD_CTX*>(context); }
 
 }  // namespace
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  RUNINK_CHECK(context_ != nullptr);
-  RUNINK_CHECK(EVP_DigestInit_ex2(as_context(context_), sha256_method(), nullptr) == 1);
-}
-Sha256::~Sha256() { EVP_MD_CTX_free(as_context(context_)); }
-Sha256::Sha256(Sha256&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
-Sha256& Sha256::operator=(Sha256&& other) noexcept {
-  std::swap(context_, other.context_);
-  return *this;
-}
-
 void Sha256::update(std::string_view bytes) {
-  RUNINK_CHECK(EVP_DigestUpdate(as_context(context_), bytes.data(), bytes.size()) == 1);
+  RUNINK_CHECK(SHA256_Update(as_context(state_), bytes.data(), bytes.size()) == 1);
 }
 
 Digest256 Sha256::finish() {
   Digest256 digest;
-  unsigned length = 0;
-  RUNINK_CHECK(EVP_DigestFinal_ex(as_context(context_), digest.data(), &length) == 1 && length == digest.size());
+  RUNINK_CHECK(SHA256_Final(digest.data(), as_context(state_)) == 1);
   reset();
   return digest;
 }
 
-void Sha256::reset() { RUNINK_CHECK(EVP_DigestInit_ex2(as_context(context_), nullptr, nullptr) == 1); }
+void Sha256::reset() { RUNINK_CHECK(SHA256_Init(as_context(state_)) == 1); }
 
 Digest256 sha256(std::string_view bytes) {
   Sha256 hash;

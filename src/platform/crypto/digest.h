@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,19 +10,16 @@ namespace runink::crypto {
 
 using Digest256 = std::array<uint8_t, 32>;
 
-// Streaming. One thread at a time; reset() or finish() makes it ready for the next message without a new allocation.
+// Streaming, without allocation. One thread at a time; reset() or finish() makes it ready for the next message.
 class Sha256 {
  public:
-  Sha256();
-  ~Sha256();
-  Sha256(Sha256&&) noexcept;
-  Sha256& operator=(Sha256&&) noexcept;
+  Sha256() { reset(); }
   void update(std::string_view bytes);
   Digest256 finish();
   void reset();
 
  private:
-  void* context_;
+  alignas(8) std::array<uint8_t, 112> state_;  // OpenSSL's SHA256_CTX
 };
 
 Digest256 sha256(std::string_view bytes);
