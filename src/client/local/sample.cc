@@ -1,13 +1,33 @@
 #include "client/local/sample.h"
 
+#include <algorithm>
+#include <memory>
+
 #include "client/local/local_io.h"
 #include "data/columnar/ipc.h"
 #include "data/connectors/source.h"
 #include "data/contract/infer.h"
 #include "platform/os/file.h"
-#include "platform/os/temp.h"
 
 namespace runink::local {
+
+namespace {
+
+constexpr size_t kHeadBytes = size_t{4} << 20;
+
+// The first bytes, up to the last line break among them.
+contract::ByteReader head_of(std::unique_ptr<connectors::ByteSource> bytes) {
+  std::shared_ptr<connectors::ByteSource> source = std::move(bytes);
+  return [source, left = kHeadBytes](char* into, size_t size) mutable -> Result<size_t> {
+    size_t n = RUNINK_TRY(source->read(into, std::min(size, left)));
+    left -= n;
+    if (left > 0 || n == 0) return n;
+    const size_t end = std::string_view(into, n).rfind('\n');
+    return end == std::string_view::npos ? n : end + 1;
+  };
+}
+
+}  // namespace
 
 Result<columnar::Schema> infer_schema(const plan::Source& source, const std::string& project_root) {
   const connectors::Locator locator = RUNINK_TRY(source_locator(source, project_root));
@@ -17,20 +37,12 @@ Result<columnar::Schema> infer_schema(const plan::Source& source, const std::str
     columnar::IpcReader reader([&](char* into, size_t size) { return bytes->read(into, size); });
     return *RUNINK_TRY_CONTEXT(reader.schema(), "read the schema of " + files.front());
   }
-  std::string head(size_t{4} << 20, '\0');
-  head.resize(RUNINK_TRY(bytes->read(head.data(), head.size())));
-  if (head.size() == size_t{4} << 20) {
-    if (const size_t end = head.rfind('\n'); end != std::string::npos) head.resize(end + 1);
-  }
   const bool csv = locator.format == connectors::DataFormat::kCsv;
   const bool tabs = csv && locator.delimiter == '\t';
-  os::TempFolder folder = RUNINK_TRY(os::TempFolder::create(""));
-  const std::string path = folder.file(csv ? tabs ? "head.tsv" : "head.csv" : "head.ndjson");
-  RUNINK_RETURN_IF_ERROR(os::write_file_atomic(path, head, 0600));
   contract::InferOptions options;
   options.max_records = 10'000;
   const auto form = !csv ? contract::SampleForm::kNdjson : tabs ? contract::SampleForm::kTsv : contract::SampleForm::kCsv;
-  auto profile = contract::profile_file(path, form, options);
+  auto profile = contract::profile_bytes(files.front(), head_of(std::move(bytes)), form, options);
   if (!profile.ok()) return std::move(profile).status().with_context("infer the columns of " + files.front());
   std::vector<columnar::Field> fields;
   for (const auto& column : profile->columns) {

@@ -171,11 +171,47 @@ Result<std::unique_ptr<ByteSource>> open_file_source(const std::string& path, Co
   return make_byte_source(RUNINK_TRY(open_raw_file(path, stop)), compression);
 }
 
-Result<std::unique_ptr<ByteSource>> open_standard_input(Compression compression, const StopFlag* stop) {
+namespace {
+
+// An input of which some bytes have been looked at.
+class PeekedInput final : public RawInput {
+ public:
+  PeekedInput(std::unique_ptr<RawInput> rest, std::string first) : rest_(std::move(rest)), first_(std::move(first)) {
+    name_ = rest_->name();
+  }
+  Result<size_t> read(char* buffer, size_t size) override {
+    const size_t early = std::min(size, first_.size() - at_);
+    std::memcpy(buffer, first_.data() + at_, early);
+    at_ += early;
+    return early + RUNINK_TRY(rest_->read(buffer + early, size - early));
+  }
+  uint64_t size() const override { return rest_->size(); }
+
+ private:
+  std::unique_ptr<RawInput> rest_;
+  std::string first_;
+  size_t at_ = 0;
+};
+
+Result<std::unique_ptr<RawInput>> open_raw_standard_input(const StopFlag* stop) {
   const int copy = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
   if (copy < 0) return from_errno(errno, "read standard input");
-  return make_byte_source(RUNINK_TRY(open_raw_descriptor(os::Fd(copy, "standard input"), "standard input", stop)),
-                          compression);
+  return open_raw_descriptor(os::Fd(copy, "standard input"), "standard input", stop);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ByteSource>> open_standard_input(Compression compression, const StopFlag* stop) {
+  return make_byte_source(RUNINK_TRY(open_raw_standard_input(stop)), compression);
+}
+
+Result<std::unique_ptr<ByteSource>> open_unpacked(const std::string& path, const StopFlag* stop) {
+  auto raw = path == "-" ? open_raw_standard_input(stop) : open_raw_file(path, stop);
+  if (!raw.ok()) return std::move(raw).status();
+  std::string first(4, '\0');
+  first.resize(RUNINK_TRY((*raw)->read(first.data(), first.size())));
+  const Compression compression = detect_compression(first);
+  return make_byte_source(std::make_unique<PeekedInput>(std::move(*raw), std::move(first)), compression);
 }
 
 Result<std::unique_ptr<ByteSource>> open_program(const std::vector<std::string>& command,

@@ -42,6 +42,8 @@ Result<std::unique_ptr<ByteSource>> open_file_source(const std::string& path, Co
                                                      const StopFlag* stop = nullptr);
 // Takes over descriptor 0 (which stays open).
 Result<std::unique_ptr<ByteSource>> open_standard_input(Compression compression, const StopFlag* stop = nullptr);
+// The same with the compression recognised by its first bytes, whatever the name says; "-" is standard input.
+Result<std::unique_ptr<ByteSource>> open_unpacked(const std::string& path, const StopFlag* stop = nullptr);
 // Started at once, in a process group of its own; ended with all its children when the source is destroyed. Reading to
 // the end fails if the program failed (exit code other than 0, signal), with its last lines of standard error.
 Result<std::unique_ptr<ByteSource>> open_program(const std::vector<std::string>& command,

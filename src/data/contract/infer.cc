@@ -502,34 +502,54 @@ Status sample_cells(RecordFile& file, const std::string& path, char separator, u
 
 }  // namespace
 
-Status sample_file(const std::string& path, SampleForm form, const InferOptions& options, Inferrer& inferrer,
-                   bool* complete) {
+Status sample_bytes(const std::string& name, ByteReader bytes, SampleForm form, const InferOptions& options,
+                    Inferrer& inferrer, bool* complete) {
   *complete = false;
-  const std::string context = "sample " + path;
-  if (form == SampleForm::kGuess) form = RUNINK_TRY_CONTEXT(guess_form(path), context);
-  RecordFile file = RUNINK_TRY_CONTEXT(RecordFile::open(path, form != SampleForm::kNdjson), context);
-  Status sampled = form == SampleForm::kNdjson ? sample_json(file, path, options.max_records, inferrer, complete)
-                                               : sample_cells(file, path, form == SampleForm::kTsv ? '\t' : ',',
+  const std::string context = "sample " + name;
+  RecordFile file = RUNINK_TRY_CONTEXT(RecordFile::read(name, std::move(bytes), form != SampleForm::kNdjson), context);
+  Status sampled = form == SampleForm::kNdjson ? sample_json(file, name, options.max_records, inferrer, complete)
+                                               : sample_cells(file, name, form == SampleForm::kTsv ? '\t' : ',',
                                                               options.max_records, inferrer, complete);
   return std::move(sampled).with_context(context);
 }
 
-Result<DataProfile> profile_file(const std::string& path, SampleForm form, const InferOptions& options) {
+Result<DataProfile> profile_bytes(const std::string& name, ByteReader bytes, SampleForm form,
+                                  const InferOptions& options) {
   Inferrer inferrer(options);
   bool complete = false;
-  RUNINK_RETURN_IF_ERROR(sample_file(path, form, options, inferrer, &complete));
+  RUNINK_RETURN_IF_ERROR(sample_bytes(name, std::move(bytes), form, options, inferrer, &complete));
   DataProfile profile = inferrer.profile();
-  profile.source = path;
+  profile.source = name;
   profile.complete = complete;
   return profile;
 }
 
-Result<std::string> infer_contract(const std::string& path, SampleForm form, const InferOptions& options) {
+Result<std::string> infer_contract_from_bytes(const std::string& name, ByteReader bytes, SampleForm form,
+                                              const InferOptions& options) {
   Inferrer inferrer(options);
   bool complete = false;
-  RUNINK_RETURN_IF_ERROR(sample_file(path, form, options, inferrer, &complete));
-  if (inferrer.records() == 0) return failed_precondition("{}: there is no record to infer from", path);
+  RUNINK_RETURN_IF_ERROR(sample_bytes(name, std::move(bytes), form, options, inferrer, &complete));
+  if (inferrer.records() == 0) return failed_precondition("{}: there is no record to infer from", name);
   return inferrer.contract_text();
+}
+
+Status sample_file(const std::string& path, SampleForm form, const InferOptions& options, Inferrer& inferrer,
+                   bool* complete) {
+  const std::string context = "sample " + path;
+  if (form == SampleForm::kGuess) form = RUNINK_TRY_CONTEXT(guess_form(path), context);
+  return sample_bytes(path, RUNINK_TRY_CONTEXT(read_plain_file(path), context), form, options, inferrer, complete);
+}
+
+Result<DataProfile> profile_file(const std::string& path, SampleForm form, const InferOptions& options) {
+  const std::string context = "sample " + path;
+  if (form == SampleForm::kGuess) form = RUNINK_TRY_CONTEXT(guess_form(path), context);
+  return profile_bytes(path, RUNINK_TRY_CONTEXT(read_plain_file(path), context), form, options);
+}
+
+Result<std::string> infer_contract(const std::string& path, SampleForm form, const InferOptions& options) {
+  const std::string context = "sample " + path;
+  if (form == SampleForm::kGuess) form = RUNINK_TRY_CONTEXT(guess_form(path), context);
+  return infer_contract_from_bytes(path, RUNINK_TRY_CONTEXT(read_plain_file(path), context), form, options);
 }
 
 }  // namespace runink::contract

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -83,7 +84,16 @@ class Inferrer {
 
 // What kind of file: by name ("….csv", "….ndjson", "….jsonl", "….json", "….tsv") or, failing that, by its first byte.
 enum class SampleForm { kGuess, kNdjson, kCsv, kTsv };
-// Reads a plain file into `inferrer` up to options.max_records. Compressed files are for the caller to unpack.
+// Reads records into `inferrer` up to options.max_records. `bytes` reads up to `size` bytes, fewer only at the end;
+// `name` is what messages call them; the form must not be kGuess.
+using ByteReader = std::function<Result<size_t>(char* into, size_t size)>;
+Status sample_bytes(const std::string& name, ByteReader bytes, SampleForm form, const InferOptions& options,
+                    Inferrer& inferrer, bool* complete);
+Result<DataProfile> profile_bytes(const std::string& name, ByteReader bytes, SampleForm form,
+                                  const InferOptions& options);
+Result<std::string> infer_contract_from_bytes(const std::string& name, ByteReader bytes, SampleForm form,
+                                              const InferOptions& options);
+// The same of a plain file. Compressed files are for the caller to unpack.
 Status sample_file(const std::string& path, SampleForm form, const InferOptions& options, Inferrer& inferrer,
                    bool* complete);
 Result<DataProfile> profile_file(const std::string& path, SampleForm form = SampleForm::kGuess,

@@ -266,11 +266,17 @@ bool ends_with_word(const std::string& path, std::string_view word) {
 
 Status redact_records(const Contract& contract, const std::string& in_path, const Reader& reader, const MaskKey& key,
                       const std::function<Status(std::string_view)>& write, uint64_t* records) {
-  const bool tabs = ends_with_word(in_path, ".tsv");
-  const bool table = tabs || ends_with_word(in_path, ".csv");
-  const char separator = tabs ? '\t' : ',';
-  const std::string context = fmt::format("redact {}", in_path);
-  RecordFile file = RUNINK_TRY_CONTEXT(RecordFile::open(in_path, table), context);
+  const char separator = ends_with_word(in_path, ".tsv") ? '\t' : ends_with_word(in_path, ".csv") ? ',' : '\0';
+  ByteReader bytes = RUNINK_TRY_CONTEXT(read_plain_file(in_path), fmt::format("redact {}", in_path));
+  return redact_bytes(contract, in_path, std::move(bytes), separator, reader, key, write, records);
+}
+
+Status redact_bytes(const Contract& contract, const std::string& name, ByteReader bytes, char separator,
+                    const Reader& reader, const MaskKey& key, const std::function<Status(std::string_view)>& write,
+                    uint64_t* records) {
+  const bool table = separator != '\0';
+  const std::string context = fmt::format("redact {}", name);
+  RecordFile file = RUNINK_TRY_CONTEXT(RecordFile::read(name, std::move(bytes), table), context);
   const RecordRedactor redactor(contract, reader, key);
   std::vector<std::string> names;
   std::string record, buffer;
@@ -279,7 +285,7 @@ Status redact_records(const Contract& contract, const std::string& in_path, cons
     if (table && names.empty()) {
       std::vector<CsvCell> cells;
       if (!split_csv(record, separator, cells)) {
-        return invalid_argument("{}:{}: the header row has quotes that do not match", in_path, file.line());
+        return invalid_argument("{}:{}: the header row has quotes that do not match", name, file.line());
       }
       for (auto& cell : cells) names.push_back(std::move(cell.text));
       buffer += record;

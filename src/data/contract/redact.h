@@ -93,6 +93,12 @@ class RecordRedactor {
   MaskKey key_;
 };
 
+// Reads NDJSON, CSV or TSV records and writes them with protected fields masked, record by record. `bytes` reads up to
+// `size` bytes, fewer only at the end; `name` is what messages call them; `separator`: '\0' for NDJSON.
+using ByteReader = std::function<Result<size_t>(char* into, size_t size)>;
+Status redact_bytes(const Contract& contract, const std::string& name, ByteReader bytes, char separator,
+                    const Reader& reader, const MaskKey& key, const std::function<Status(std::string_view)>& write,
+                    uint64_t* records);
 // `runi contract redact`: reads a plain NDJSON, CSV or TSV file (by the end of its name) and writes it with protected
 // fields masked, record by record.
 Status redact_records(const Contract& contract, const std::string& in_path, const Reader& reader, const MaskKey& key,

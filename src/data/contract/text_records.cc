@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "platform/os/file.h"
 
@@ -13,9 +14,18 @@ constexpr size_t kReadBytes = 256 << 10;
 }  // namespace
 
 Result<RecordFile> RecordFile::open(const std::string& path, bool quoted) {
+  return read(path, RUNINK_TRY(read_plain_file(path)), quoted);
+}
+
+Result<ByteReader> read_plain_file(const std::string& path) {
+  auto fd = std::make_shared<os::Fd>(RUNINK_TRY(os::open_file(path)));
+  return ByteReader([fd](char* into, size_t size) { return os::read_full(*fd, into, size); });
+}
+
+Result<RecordFile> RecordFile::read(std::string name, ByteReader bytes, bool quoted) {
   RecordFile file;
-  file.path_ = path;
-  file.fd_ = RUNINK_TRY(os::open_file(path));
+  file.path_ = std::move(name);
+  file.bytes_ = std::move(bytes);
   file.quoted_ = quoted;
   RUNINK_RETURN_IF_ERROR(file.fill());
   if (file.buffer_.starts_with("\xEF\xBB\xBF")) file.at_ = 3;
@@ -27,7 +37,7 @@ Status RecordFile::fill() {
   at_ = 0;
   const size_t old = buffer_.size();
   buffer_.resize(old + kReadBytes);
-  auto count = os::read_full(fd_, buffer_.data() + old, kReadBytes);
+  auto count = bytes_(buffer_.data() + old, kReadBytes);
   if (!count.ok()) return std::move(count).status().with_context("read " + path_);
   buffer_.resize(old + *count);
   ended_ = *count < kReadBytes;

@@ -1,21 +1,28 @@
-// Records of plain NDJSON and CSV files, one at a time, for inference and redaction. Internal: runs read files through
+// Records of plain NDJSON and CSV text, one at a time, for inference and redaction. Internal: runs read files through
 // the connectors, which are fast and careful; this reads samples.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
-#include "platform/os/fd.h"
 
 namespace runink::contract {
+
+// Reads up to `size` bytes to `into`: fewer only at the end.
+using ByteReader = std::function<Result<size_t>(char* into, size_t size)>;
+
+Result<ByteReader> read_plain_file(const std::string& path);
 
 class RecordFile {
  public:
   // `quoted`: line breaks inside "…" do not end a record (CSV).
   static Result<RecordFile> open(const std::string& path, bool quoted);
+  // Records of any bytes; `name` is what messages call them.
+  static Result<RecordFile> read(std::string name, ByteReader bytes, bool quoted);
 
   // The next record without its line break (LF or CRLF; a byte order mark is dropped); false at the end. A record over
   // 256 MiB is kResourceExhausted.
@@ -25,7 +32,7 @@ class RecordFile {
  private:
   Status fill();
   std::string path_;
-  os::Fd fd_;
+  ByteReader bytes_;
   std::string buffer_;
   size_t at_ = 0;
   bool quoted_ = false, ended_ = false;

@@ -5,9 +5,9 @@
 #include "client/cli/commands/contract.h"
 #include "client/cli/invocation.h"
 #include "client/cli/project.h"
+#include "client/local/data_file.h"
 #include "data/contract/diff.h"
 #include "data/contract/history.h"
-#include "data/contract/infer.h"
 
 namespace runink::cli {
 namespace {
@@ -69,7 +69,7 @@ Result<int> diff_with_release(Invocation& invocation, const ContractPtr& working
 Result<int> diff_with_data(Invocation& invocation, const ContractPtr& contract, const std::string& path) {
   contract::InferOptions options;
   options.max_records = static_cast<uint64_t>(invocation.integer("records"));
-  contract::DataProfile profile = RUNINK_TRY(contract::profile_file(path, contract::SampleForm::kGuess, options));
+  contract::DataProfile profile = RUNINK_TRY(local::profile_data({path, ""}, options));
   Table table({{"severity", "SEVERITY"},
                {"drift", "DRIFT"},
                {"kind", "KIND", true},

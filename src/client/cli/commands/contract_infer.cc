@@ -3,18 +3,11 @@
 #include "client/cli/commands/contract.h"
 #include "client/cli/invocation.h"
 #include "client/cli/project.h"
-#include "data/contract/infer.h"
+#include "client/local/data_file.h"
 #include "platform/os/file.h"
 
 namespace runink::cli {
 namespace {
-
-contract::SampleForm form_of(const std::string& word) {
-  if (word == "ndjson") return contract::SampleForm::kNdjson;
-  if (word == "csv") return contract::SampleForm::kCsv;
-  if (word == "tsv") return contract::SampleForm::kTsv;
-  return contract::SampleForm::kGuess;
-}
 
 // "data/flight-feed.ndjson" → "FlightFeed".
 std::string name_from_file(const std::string& path) {
@@ -40,8 +33,9 @@ Result<int> run(Invocation& invocation) {
   options.owner = invocation.text("owner");
   options.max_records = static_cast<uint64_t>(invocation.integer("records"));
   options.ranges_as_comments = !invocation.enabled("ranges");
-  std::string text = RUNINK_TRY_CONTEXT(contract::infer_contract(file, form_of(invocation.text("format")), options),
-                                        "infer a contract from " + file);
+  const std::string& format = invocation.text("format");
+  const local::DataFile data{file, format == "guess" ? "" : format};
+  std::string text = RUNINK_TRY_CONTEXT(local::infer_contract(data, options), "infer a contract from " + file);
   RUNINK_RETURN_IF_ERROR(write_output(invocation, text));
   return kExitDone;
 }
@@ -56,7 +50,9 @@ Command contract_infer_command() {
           "Reads records of a file and writes the contract that they all keep: types, formats of dates, which "
           "fields are always there, enums, and fields that look like personal data, marked pii. It is a first "
           "draft to be read by someone who knows the data.",
-      .positionals = {{.name = "FILE", .help = "NDJSON, JSON, CSV or TSV", .completion = Completion::kFile}},
+      .positionals = {{.name = "FILE",
+                       .help = "NDJSON, CSV, TSV or Arrow IPC, plain, gzip or zstd; \"-\" is standard input",
+                       .completion = Completion::kFile}},
       .flags = {{.name = "name",
                  .letter = 'n',
                  .type = ValueType::kText,
@@ -68,7 +64,7 @@ Command contract_infer_command() {
                  .value_name = "FORMAT",
                  .help = "form of the file",
                  .default_value = "guess",
-                 .choices = {"guess", "ndjson", "csv", "tsv"}},
+                 .choices = {"guess", "ndjson", "csv", "tsv", "arrow"}},
                 {.name = "records",
                  .type = ValueType::kInteger,
                  .value_name = "N",
@@ -77,7 +73,8 @@ Command contract_infer_command() {
                 {.name = "ranges", .help = "make rules of the smallest and largest values seen, not only comments"}},
       .examples = {{"runi contract infer data/flights.ndjson", "Print a draft."},
                    {"runi contract infer data/airports.csv -n Airport -O contracts/airport.contract",
-                    "Write it to a file."}},
+                    "Write it to a file."},
+                   {"curl -s https://example.org/orders.csv.gz | runi contract infer -", "From a pipe."}},
       .run = run};
   for (Flag& flag : out_flags()) command.flags.push_back(std::move(flag));
   return command;

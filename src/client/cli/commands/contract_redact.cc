@@ -3,7 +3,7 @@
 #include "client/cli/commands/contract.h"
 #include "client/cli/invocation.h"
 #include "client/cli/project.h"
-#include "data/contract/redact.h"
+#include "client/local/data_file.h"
 #include "platform/os/file.h"
 
 namespace runink::cli {
@@ -14,7 +14,8 @@ Result<int> run(Invocation& invocation) {
   config::ProjectConfig project = RUNINK_TRY(find_project_or_here());
   contract::Reader reader;
   reader.roles = project.held_roles;
-  const std::string& data = invocation.text("DATA");
+  const std::string& format = invocation.text("format");
+  const local::DataFile data{invocation.text("DATA"), format == "guess" ? "" : format};
   // Without a key, hash and tokenise mask wholly: a file that is given away must not be open to guessing.
   contract::MaskKey no_key;
   uint64_t records = 0;
@@ -24,13 +25,13 @@ Result<int> run(Invocation& invocation) {
     if (!invocation.enabled("force") && os::exists(out)) {
       return already_exists("{} is there already", escape_control(out)).with_hint("--force replaces it");
     }
-    RUNINK_RETURN_IF_ERROR(contract::redact_file(*contract, data, out, reader, no_key, &records));
+    records = RUNINK_TRY(local::redact_data_to(out, *contract, data, reader, no_key));
   } else {
     auto write = [&](std::string_view text) {
       console.out(text);
       return Status();
     };
-    RUNINK_RETURN_IF_ERROR(contract::redact_records(*contract, data, reader, no_key, write, &records));
+    records = RUNINK_TRY(local::redact_data(*contract, data, reader, no_key, write));
   }
   console.say(human_count(records) + " records");
   return kExitDone;
@@ -44,9 +45,19 @@ Command contract_redact_command() {
       .summary = "copy a data file with personal data masked",
       .description =
           "Fields marked pii are masked by their mask, else wholly; roles held in runink.toml lift it. The rest of "
-          "each record stays byte for byte as it came. A record that cannot be read is masked wholly.",
+          "each record stays byte for byte as it came. A record that cannot be read is masked wholly. Arrow stays "
+          "Arrow; "
+          "what was compressed is written plain, unless the name of --out ends in .gz or .zst.",
       .positionals = {contract_positional(),
-                      {.name = "DATA", .help = "NDJSON, CSV or TSV file", .completion = Completion::kFile}},
+                      {.name = "DATA",
+                       .help = "NDJSON, CSV, TSV or Arrow IPC, plain, gzip or zstd; \"-\" is standard input",
+                       .completion = Completion::kFile}},
+      .flags = {{.name = "format",
+                 .type = ValueType::kText,
+                 .value_name = "FORMAT",
+                 .help = "form of the data",
+                 .default_value = "guess",
+                 .choices = {"guess", "ndjson", "csv", "tsv", "arrow"}}},
       .examples = {{"runi contract redact contracts/customer.contract data/customers.csv -O out/customers.csv",
                     "A copy that may be shown."}},
       .run = run};
