@@ -1,9 +1,6 @@
 // runi run FEATURE, runi resume RUN, runi restart RUN: the same work, and the summary at its end.
 
-#include <algorithm>
-#include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include "base/text.h"
 #include "client/cli/commands/all.h"
@@ -15,7 +12,7 @@
 #include "client/cli/project.h"
 #include "client/local/project.h"
 #include "client/local/runner.h"
-#include "platform/os/file.h"
+#include "client/local/watch.h"
 #include "platform/os/signals.h"
 
 namespace runink::cli {
@@ -192,47 +189,18 @@ Result<int> run(Invocation& invocation) {
   return execute(invocation, project, std::move(options));
 }
 
-// What a run of the feature would read: names, sizes and times of the project's files and of its sources.
-std::string fingerprint(const local::Project& project, const std::string& feature) {
-  std::vector<std::string> paths = {project.root() + "/runink.toml"};
-  auto add = [&](const std::string& pattern) {
-    Result<std::vector<std::string>> found = os::glob(pattern);
-    if (found.ok()) paths.insert(paths.end(), found->begin(), found->end());
-  };
-  for (const char* folder : {"/features", "/contracts", "/steps", "/.runink/steps"}) {
-    add(project.root() + folder + "/*");
-    add(project.root() + folder + "/**/*");
-  }
-  Diagnostics ignored;
-  Result<plan::Plan> plan = project.compile(feature, {.strict = false, .allow_unenforced = true}, &ignored);
-  if (plan.ok()) {
-    for (const auto& scenario : plan->scenarios) {
-      for (const auto& op : scenario.operators) {
-        const auto* source = std::get_if<plan::Source>(&op.parameters);
-        if (source == nullptr || !source->exec.empty() || source->locator == "-") continue;
-        const bool url = source->locator.starts_with("file://");
-        add(url ? source->locator.substr(7) : os::join_path(project.root(), source->locator));
-      }
-    }
-  }
-  std::string out;
-  for (const std::string& path : paths) {
-    Result<os::FileInfo> info = os::file_info(path);
-    if (info.ok() && info->regular())
-      out += fmt::format("{} {} {} {}\n", path, info->size, info->modified_nanos, info->inode);
-  }
-  return out;
-}
-
-constexpr auto kWatchPause = std::chrono::milliseconds(300);
-
 // Runs, waits for a change, runs again. A run that fails is told and does not end the watch.
 Result<int> watch(Invocation& invocation) {
-  const local::Project project = RUNINK_TRY(local::Project::find("."));
+  local::Project project = RUNINK_TRY(local::Project::find("."));
   Console& console = invocation.console();
   const std::string feature = RUNINK_TRY(path_in_project(project.root(), invocation.text("FEATURE")));
   while (!stop_flag().requested()) {
-    const std::string before = fingerprint(project, feature);
+    Result<local::Project> now = local::Project::find(project.root());  // its settings may be what has changed
+    if (now.ok())
+      project = std::move(*now);
+    else
+      console.print_error(now.status());
+    const local::Watch files(project, feature);  // before the run: what changes while it reads counts, too
     local::RunOptions options;
     options.feature = feature;
     options.scenario = invocation.text("scenario");
@@ -240,8 +208,7 @@ Result<int> watch(Invocation& invocation) {
     if (!ran.ok()) console.print_error(ran.status());
     if (stop_flag().requested()) break;
     console.say(console.err_styled(Style::kDim, "waiting for a change; Ctrl-C ends"));
-    while (!stop_flag().requested() && fingerprint(project, feature) == before)
-      std::this_thread::sleep_for(kWatchPause);
+    (void)files.wait_for_change(stop_flag());
   }
   return kExitInterrupted;
 }
