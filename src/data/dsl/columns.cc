@@ -23,6 +23,24 @@ int index_of(const Columns& columns, std::string_view name) {
   return -1;
 }
 
+bool is_short_name(const ColumnInfo& column, std::string_view name) {
+  const std::string& whole = column.field.name;
+  if (name.empty() || name.size() >= whole.size() || !whole.ends_with(name)) return false;
+  const size_t begin = whole.size() - name.size();
+  return begin <= column.qualifier && whole[begin - 1] == '.';
+}
+
+expr::Scope scope_of(const Columns& columns) {
+  expr::Scope scope(schema_of(columns));
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const std::string& whole = columns[i].field.name;
+    for (size_t begin = 1; begin <= columns[i].qualifier; ++begin) {
+      if (whole[begin - 1] == '.') scope.short_names.emplace_back(whole.substr(begin), static_cast<int>(i));
+    }
+  }
+  return scope;
+}
+
 std::vector<std::string> names_of(const Columns& columns) {
   std::vector<std::string> out;
   for (const auto& c : columns) out.push_back(c.field.name);
@@ -107,6 +125,7 @@ ColumnInfo column_of(const Columns& in, const expr::TypedExpr& value, std::strin
   const int plain = value.column_if_plain();
   if (plain >= 0) {
     ColumnInfo out = in[static_cast<size_t>(plain)];
+    if (out.field.name != name) out.qualifier = 0;
     out.field.name = std::move(name);
     return out;
   }

@@ -13,6 +13,10 @@ using Columns = std::vector<plan::ColumnInfo>;
 
 columnar::SchemaPtr schema_of(const Columns& columns);
 int index_of(const Columns& columns, std::string_view name);  // -1 when absent
+// Whether `name` is a short name of the column: `city` or `here.city` of `airports.here.city`, where those were joined.
+bool is_short_name(const plan::ColumnInfo& column, std::string_view name);
+// Where the columns' names and short names are looked up.
+expr::Scope scope_of(const Columns& columns);
 std::vector<std::string> names_of(const Columns& columns);
 
 // Columns of a source: of its contract, before it was checked, or of an inferred schema.

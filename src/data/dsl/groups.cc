@@ -41,7 +41,10 @@ bool ScenarioCompiler::group_keys(plan::Group* group, Columns* keys, std::vector
     }
     const int plain = value.column_if_plain();
     std::string name = term.second;
-    if (name.empty() && plain >= 0) name = columns()[static_cast<size_t>(plain)].field.name;
+    if (name.empty() && plain >= 0) {
+      const auto& column = columns()[static_cast<size_t>(plain)];
+      name = is_short_name(column, value.text()) ? value.text() : column.field.name;
+    }
     if (name.empty()) {
       error(text.span, "dsl.group", "a key that is computed needs a name")
           .help.push_back(fmt::format("write `{} as NAME`", term.text));
@@ -83,7 +86,7 @@ bool ScenarioCompiler::group_item(const TextAt& name, const TextAt& text, plan::
   }
   std::vector<expr::GroupKey> group_keys;
   for (const auto& k : keys) group_keys.push_back({k.field.name, k.field.type, k.field.nullable});
-  const expr::Scope scope(schema());
+  const expr::Scope scope = scope_of(columns());
   const expr::AggregateExpr aggregate = context_.checked(
       text, parsed, [&](Diagnostics& d) { return expr::check_aggregate(tree, parsed, scope, group_keys, d); });
   if (!aggregate.valid()) {

@@ -29,7 +29,7 @@ void ScenarioCompiler::join_step(plan::JoinKind kind) {
   const expr::ExprPtr tree = context_.parse(text, parse_options, &parsed);
   expr::TypedExpr on;
   if (tree != nullptr && !reads_lost(*tree)) {
-    expr::Scope scope(schema_of(left));
+    expr::Scope scope = scope_of(left);
     scope.add(name, schema_of(right));
     expr::CheckOptions options;
     options.must_be_bool_for = "a join";
@@ -61,6 +61,7 @@ void ScenarioCompiler::join_step(plan::JoinKind kind) {
     for (size_t i = 0; i < right.size(); ++i) {
       plan::ColumnInfo column = right[i];
       column.field.name = name + "." + right[i].field.name;
+      column.qualifier = static_cast<uint32_t>(name.size()) + 1 + right[i].qualifier;
       column.field.nullable = column.field.nullable || kind == plan::JoinKind::kLeft;
       column.unchanged_from.reset();
       if (index_of(left, column.field.name) >= 0) {

@@ -207,7 +207,6 @@ ScenarioCompiler::Settings ScenarioCompiler::settings_for(const AnnotationSet& o
   std::vector<const AnnotationSet*> chain = {&own_set};
   for (const auto& d : scenario_.expanded.defaults) chain.push_back(d.get());
   bool has_cpu = false, has_memory = false, has_gpu = false, has_label = false, has_affinity = false;
-  bool has_timeout = false, has_retry = false;
   for (const AnnotationSet* set : chain) {
     bool affinity_here = false;
     for (const ReadAnnotation& a : set->list) {
@@ -224,11 +223,9 @@ ScenarioCompiler::Settings ScenarioCompiler::settings_for(const AnnotationSet& o
       } else if (a.name == "affinity" && !has_affinity) {
         affinity_here = true;
         out.affinity.push_back(a.written);
-      } else if (a.name == "timeout" && !has_timeout) {
-        has_timeout = true;
+      } else if (a.name == "timeout" && set == &own_set) {  // above a scenario they are for the whole of it
         out.timeout_micros = a.find("after")->micros;
-      } else if (a.name == "retry" && !has_retry) {
-        has_retry = true;
+      } else if (a.name == "retry" && set == &own_set) {
         out.retries = static_cast<uint32_t>(a.find("times")->integer);
       } else if (a.name == "checkpoint") {
         out.checkpoint = true;
@@ -239,24 +236,69 @@ ScenarioCompiler::Settings ScenarioCompiler::settings_for(const AnnotationSet& o
   return out;
 }
 
+// What annotations above the scenario say of the whole of it: the nearest wins.
+void ScenarioCompiler::scenario_settings() {
+  plan_.needs = settings_for(AnnotationSet{}).needs;
+  bool has_timeout = false, has_retry = false;
+  for (const auto& set : scenario_.expanded.defaults) {
+    if (const ReadAnnotation* a = set->find("timeout"); a != nullptr && !has_timeout) {
+      has_timeout = true;
+      plan_.timeout_micros = a->find("after")->micros;
+    }
+    if (const ReadAnnotation* a = set->find("retry"); a != nullptr && !has_retry) {
+      has_retry = true;
+      plan_.retries = why_not_again().empty() ? static_cast<uint32_t>(a->find("times")->integer) : 0;
+    }
+  }
+}
+
+// Why the scenario cannot be run a second time; empty where it can.
+std::string ScenarioCompiler::why_not_again() const {
+  for (const plan::Operator& op : plan_.operators) {
+    if (const auto* source = std::get_if<plan::Source>(&op.parameters); source != nullptr && source->locator == "-") {
+      return "standard input cannot be read a second time";
+    }
+    const auto* sink = std::get_if<plan::Sink>(&op.parameters);
+    if (sink != nullptr && (sink->locator == "-" || !sink->exec.empty())) {
+      return "what a pipe has taken cannot be taken back, so the scenario is not run a second time";
+    }
+  }
+  return "";
+}
+
+// Whether the step at hand runs in a process of its own.
+bool ScenarioCompiler::is_custom_step() const {
+  return step_->by_annotation || (step_->bound && step_->bound->sentence->becomes == "program");
+}
+
 // Says once per annotation what has no effect on this machine.
 void ScenarioCompiler::enforce(const ReadAnnotation& a) {
   const CompileEnvironment& env = context_.environment();
   if (env.cluster || !enforced_.insert(&a).second) return;
-  std::string why;
+  std::string what = a.written, why;
   bool refused = false;
   if (a.name == "affinity") why = "placement has no meaning on one machine";
   if (a.name == "schedule") why = "nothing on one machine starts runs by the clock";
   if (a.name == "partition") why = "one machine does not spread records over nodes";
-  if (a.name == "requires") why = "one machine neither reserves what a step needs nor limits it to that";
-  if (a.name == "retry") why = "a failed step fails the run here, and `runi resume` goes on from there";
-  if (a.name == "timeout") {
-    const bool custom = step_ != nullptr
-                            ? step_->by_annotation || step_->bound->sentence->becomes == "program"
-                            : std::any_of(plan_.operators.begin(), plan_.operators.end(), [](const plan::Operator& op) {
-                                return std::holds_alternative<plan::Program>(op.parameters);
-                              });
-    if (!custom) why = "only custom steps are timed here";
+  if (a.name == "requires" && step_ != nullptr) {
+    why = "on one machine the steps of a scenario share its threads and its memory; above the scenario it acts";
+  } else if (a.name == "requires") {
+    std::vector<std::string> idle;
+    if (a.find("gpu") != nullptr) idle.push_back("gpu=" + a.text("gpu"));
+    if (a.find("label") != nullptr) idle.push_back("label=" + json_quote(a.text("label")));
+    if (!idle.empty()) {
+      what = fmt::format("@requires({})", join(idle, ", "));
+      why = "one machine has no others to choose from";
+    }
+  }
+  if (a.name == "retry") {
+    if (step_ == nullptr)
+      why = why_not_again();
+    else if (!is_custom_step())
+      why = "only custom steps and whole scenarios are tried again";
+  }
+  if (a.name == "timeout" && step_ != nullptr && !is_custom_step()) {
+    why = "only custom steps and whole scenarios are timed";
   }
   if (a.name == "secret" || a.name == "network") {
     refused = !env.allow_unenforced;
@@ -268,10 +310,10 @@ void ScenarioCompiler::enforce(const ReadAnnotation& a) {
     error(a.span, "dsl.unenforced", fmt::format("@{} cannot be enforced here: {}", a.name, why))
         .help.push_back("--allow-unenforced runs it all the same");
   } else if (env.strict) {
-    error(a.span, "dsl.unenforced", fmt::format("{} has no effect here: {}", a.written, why))
+    error(a.span, "dsl.unenforced", fmt::format("{} has no effect here: {}", what, why))
         .help.push_back("--strict makes that an error");
   } else {
-    plan_.unenforced.push_back({a.written, why, context_.location(a.span)});
+    plan_.unenforced.push_back({std::move(what), std::move(why), context_.location(a.span)});
   }
 }
 
@@ -349,8 +391,21 @@ bool ScenarioCompiler::have_records() {
 int ScenarioCompiler::column_in(const Columns& columns, const std::string& name, Span span) {
   const int index = index_of(columns, name);
   if (index >= 0) return index;
+  std::vector<int> joined;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (is_short_name(columns[i], name)) joined.push_back(static_cast<int>(i));
+  }
+  if (joined.size() == 1) return joined[0];
   failed_ = true;
   if (lost_.count(name) != 0) return -1;
+  if (!joined.empty()) {
+    std::vector<std::string> wholes;
+    for (const int i : joined) wholes.push_back("`" + columns[static_cast<size_t>(i)].field.name + "`");
+    error(span, "dsl.ambiguous_field",
+          fmt::format("`{}` may be {}", name, join(wholes, wholes.size() == 2 ? " or " : ", ")))
+        .help.push_back("write the whole name");
+    return -1;
+  }
   auto& d = error(span, "dsl.unknown_field", fmt::format("there is no field `{}` here", name));
   const auto names = names_of(columns);
   const auto near = nearest(name, names);
@@ -391,7 +446,7 @@ expr::TypedExpr ScenarioCompiler::expression(const TextAt& text, const std::stri
   options.must_be_bool_for = must_be_bool_for;
   options.no_aggregates_because = "this step looks at one record at a time; group or aggregate records first";
   auto result = context_.checked(text, parsed, [&](Diagnostics& diagnostics) {
-    return expr::check(tree, parsed, expr::Scope(schema()), diagnostics, options);
+    return expr::check(tree, parsed, scope_of(columns()), diagnostics, options);
   });
   if (!result.valid()) failed_ = true;
   return result;
@@ -483,6 +538,7 @@ void ScenarioCompiler::finish() {
     error(pass_on_span_, "dsl.branch", "after a split there is no one flow to pass on")
         .help.push_back("write `records of branch \"…\" continue` at the end");
   }
+  scenario_settings();
   unused_defaults();
 }
 

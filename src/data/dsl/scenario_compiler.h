@@ -71,6 +71,9 @@ class ScenarioCompiler {
   void check_annotations();
   Settings settings_for(const AnnotationSet& own);
   void enforce(const ReadAnnotation& annotation);
+  void scenario_settings();
+  std::string why_not_again() const;
+  bool is_custom_step() const;
   void finish();
   void unused_defaults();
 
@@ -96,6 +99,7 @@ class ScenarioCompiler {
   const columnar::SchemaPtr& schema() const { return plan_.operators[flow_.at->from].schema; }
   // Index of a column; -1 and an error with the nearest name when there is none. Silent for columns lost to an error.
   int column(const std::string& name, Span span);
+  const std::string& name_at(int column) const { return columns()[static_cast<size_t>(column)].field.name; }
   int column_in(const Columns& columns, const std::string& name, Span span);
 
   // An expression over the flow's records; invalid after an error. `lost` tells that it reads a column which an earlier

@@ -121,7 +121,7 @@ void ScenarioCompiler::assertion(const ExpandedItem& item) {
   options.must_be_bool_for = "an assertion";
   out.kind = Kind::kExpression;
   out.expression = context_.checked(item.text, parsed, [&](Diagnostics& d) {
-    return expr::check_aggregate(tree, parsed, expr::Scope(schema()), {}, d, options);
+    return expr::check_aggregate(tree, parsed, scope_of(columns()), {}, d, options);
   });
   if (!out.expression.valid()) {
     failed_ = true;

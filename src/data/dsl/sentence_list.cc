@@ -251,6 +251,10 @@ std::vector<std::string> join_patterns(const std::string& before, const std::str
 }
 
 void add_joins(std::vector<Sentence>& all) {
+  const std::string short_names =
+      " `NAME.` may be left out where no other field is called so; a field kept without it has the short name from "
+      "there "
+      "on.";
   const std::string rest =
       " The joined file is in quotes and named by its stem unless `as NAME` renames it; a bare name is a named input. "
       "The condition needs at least one equality between the two sides; null joins nothing.";
@@ -265,10 +269,10 @@ void add_joins(std::vector<Sentence>& all) {
                    .annotations = {"contract"}});
   };
   join("join.inner", Meaning::kJoinInner, join_patterns("{records} are (joined|inner joined|inner-joined) with", ""),
-       "Keeps each record that has a match, once per match, with the fields of the match as NAME.field.",
+       "Keeps each record that has a match, once per match, with the fields of the match as NAME.field." + short_names,
        "When records are joined with \"data/airports.csv\" on origin = airports.iata");
   join("join.left", Meaning::kJoinLeft, join_patterns("{records} are (left joined|left-joined) with", ""),
-       "Keeps every record; the fields of the match are null where there is none.",
+       "Keeps every record; the fields of the match, NAME.field, are null where there is none." + short_names,
        "When records are left joined with \"data/airports.csv\" as to on destination = to.iata");
   auto semi = join_patterns("{records} with a match in", " are kept");
   for (auto& p : join_patterns("{records} are (semi joined|semi-joined) with", "")) semi.push_back(p);

@@ -309,6 +309,7 @@ std::optional<Input> ScenarioCompiler::add_scenario_input(const std::string& sce
     plan::ColumnInfo own_column;
     own_column.field = c.field;
     own_column.pii = c.pii;
+    own_column.qualifier = c.qualifier;
     own_column.lineage = {{id, c.field.name, "IDENTITY", false}};
     columns.push_back(std::move(own_column));
   }

@@ -37,11 +37,12 @@ void ScenarioCompiler::deduplicate() {
   plan::Deduplicate d;
   if (const Capture* fields = capture("fields")) {
     for (const auto& item : fields->items) {
-      if (column(item.text, span_of(*fields, item)) < 0) continue;
-      if (std::find(d.columns.begin(), d.columns.end(), item.text) != d.columns.end()) {
+      const int at = column(item.text, span_of(*fields, item));
+      if (at < 0) continue;
+      if (std::find(d.columns.begin(), d.columns.end(), name_at(at)) != d.columns.end()) {
         error(span_of(*fields, item), "dsl.duplicate_name", fmt::format("`{}` is named twice", item.text));
       }
-      d.columns.push_back(item.text);
+      d.columns.push_back(name_at(at));
     }
     if (d.columns.size() != fields->items.size()) return;
   }
@@ -66,12 +67,12 @@ void ScenarioCompiler::sort() {
       good = false;
     }
     const bool again =
-        std::any_of(sort.keys.begin(), sort.keys.end(), [&](const auto& k) { return k.column == item.text; });
+        std::any_of(sort.keys.begin(), sort.keys.end(), [&](const auto& k) { return k.column == name_at(at); });
     if (again) {
       error(span_of(keys, item), "dsl.duplicate_name", fmt::format("`{}` is named twice", item.text));
       good = false;
     }
-    sort.keys.push_back({item.text, item.second == "desc"});
+    sort.keys.push_back({name_at(at), item.second == "desc"});
   }
   if (const Capture* count = capture("count")) {
     sort.keep = count->count;
@@ -158,7 +159,7 @@ void ScenarioCompiler::set_field(const std::string& name, Span name_span, const 
   if (tree != nullptr && !reads_lost(*tree)) {
     expr::CheckOptions options;
     options.no_aggregates_because = "a field is set from one record at a time; group or aggregate records first";
-    const expr::Scope scope(schema_of(*columns));
+    const expr::Scope scope = scope_of(*columns);
     typed =
         context_.checked(value, parsed, [&](Diagnostics& d) { return expr::check(tree, parsed, scope, d, options); });
   }
@@ -173,6 +174,7 @@ void ScenarioCompiler::set_field(const std::string& name, Span name_span, const 
     return;
   }
   plan::ColumnInfo column = column_of(*columns, typed, name);
+  column.qualifier = at >= 0 ? (*columns)[static_cast<size_t>(at)].qualifier : 0;
   if (at >= 0)
     (*columns)[static_cast<size_t>(at)] = std::move(column);
   else
@@ -211,6 +213,7 @@ void ScenarioCompiler::project(std::vector<plan::Project::Item> items, std::stri
   Columns out;
   for (const auto& item : items) {
     out.push_back(columns()[static_cast<size_t>(index_of(columns(), item.from))]);
+    if (item.to != item.from) out.back().qualifier = 0;
     out.back().field.name = item.to;
   }
   advance(plan::Project{std::move(items)}, std::move(name), std::move(out));
@@ -222,12 +225,18 @@ void ScenarioCompiler::select() {
   std::vector<plan::Project::Item> items;
   bool good = true;
   for (const auto& item : fields.items) {
-    if (column(item.text, span_of(fields, item)) < 0) good = false;
-    if (std::any_of(items.begin(), items.end(), [&](const auto& i) { return i.from == item.text; })) {
+    const int at = column(item.text, span_of(fields, item));
+    if (at < 0) {
+      good = false;
+      continue;
+    }
+    const bool again = std::any_of(items.begin(), items.end(),
+                                   [&](const auto& i) { return i.from == name_at(at) || i.to == item.text; });
+    if (again) {
       error(span_of(fields, item), "dsl.duplicate_name", fmt::format("`{}` is named twice", item.text));
       good = false;
     }
-    items.push_back({item.text, item.text});
+    items.push_back({name_at(at), item.text});  // a joined field that is said shortly is called so from here on
   }
   if (good) project(std::move(items), "select");
 }
@@ -238,8 +247,12 @@ void ScenarioCompiler::drop_fields() {
   std::set<std::string> dropped;
   bool good = true;
   for (const auto& item : fields.items) {
-    if (column(item.text, span_of(fields, item)) < 0) good = false;
-    if (!dropped.insert(item.text).second) {
+    const int at = column(item.text, span_of(fields, item));
+    if (at < 0) {
+      good = false;
+      continue;
+    }
+    if (!dropped.insert(name_at(at)).second) {
       error(span_of(fields, item), "dsl.duplicate_name", fmt::format("`{}` is named twice", item.text));
       good = false;
     }
@@ -323,12 +336,13 @@ void ScenarioCompiler::cast() {
   plan::Derive derive;
   Columns out = columns();
   for (const auto& item : fields.items) {
-    if (column(item.text, span_of(fields, item)) < 0) continue;
+    const int at = column(item.text, span_of(fields, item));
+    if (at < 0) continue;
     TextAt text;
-    text.text = fmt::format("cast({} as {})", quote_field(item.text), parsed->to_string());
+    text.text = fmt::format("cast({} as {})", quote_field(name_at(at)), parsed->to_string());
     text.span = span_of(fields, item);
     text.exact = false;
-    set_field(item.text, text.span, text, &derive.items, &out);
+    set_field(name_at(at), text.span, text, &derive.items, &out);
   }
   if (!derive.items.empty()) advance(std::move(derive), "cast", std::move(out));
 }
@@ -354,14 +368,14 @@ void ScenarioCompiler::protect(Meaning meaning) {
     std::string how = meaning == Meaning::kHash ? "hash" : meaning == Meaning::kTokenise ? "tokenise" : "";
     if (how.empty()) how = method != nullptr ? method->text : !before.pii.empty() ? before.pii[0].mask : "all";
     if (how != "hash" && how != "tokenise" && !expr::MaskMethod::parse(how).ok()) how = "all";
-    std::string value = quote_field(item.text);
+    std::string value = quote_field(name_at(at));
     if (before.field.type.id() != columnar::TypeId::kString) value = "cast(" + value + " as string)";
     TextAt text;
     text.text =
         how == "hash" || how == "tokenise" ? how + "(" + value + ")" : fmt::format("mask({}, \"{}\")", value, how);
     text.span = span_of(fields, item);
     text.exact = false;
-    set_field(item.text, text.span, text, &derive.items, &out);
+    set_field(name_at(at), text.span, text, &derive.items, &out);
   }
   const char* name = meaning == Meaning::kHash ? "hash" : meaning == Meaning::kTokenise ? "tokenise" : "mask";
   if (!derive.items.empty()) advance(std::move(derive), name, std::move(out));

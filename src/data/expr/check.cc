@@ -37,6 +37,7 @@ NodePtr Checker::check_field(const Expr& expr, const ExprPtr& source) {
   const std::string& name = expr.name;
   std::vector<std::pair<int, const columnar::Field*>> found;
   int base = 0;
+  bool bare = false;  // found in another input, without its qualifier
   for (size_t i = 0; i < scope_.inputs.size(); ++i) {
     const auto& input = scope_.inputs[i];
     const auto try_name = [&](std::string_view candidate) {
@@ -49,9 +50,10 @@ NodePtr Checker::check_field(const Expr& expr, const ExprPtr& source) {
                            name.starts_with(input.qualifier) && name[input.qualifier.size()] == '.';
     if (qualified && try_name(std::string_view(name).substr(input.qualifier.size() + 1))) {
       found = {found.back()};
+      bare = false;
       break;
     }
-    if (i > 0) try_name(name);
+    if (i > 0 && try_name(name)) bare = true;
     base += static_cast<int>(input.schema->size());
   }
   if (found.size() > 1) {
@@ -64,10 +66,37 @@ NodePtr Checker::check_field(const Expr& expr, const ExprPtr& source) {
     return fail(expr.span, "expr.ambiguous_field", fmt::format("more than one input has a field `{}`", name),
                 std::move(help));
   }
-  if (found.size() == 1) {
+  if (found.size() == 1 && !(bare && is_short_name(name))) {
     return make_column_node(found[0].second->type, found[0].second->nullable, found[0].first, source);
   }
-  return unknown_field(expr);
+  return check_short_name(expr, source);
+}
+
+bool Checker::is_short_name(const std::string& name) const {
+  return std::any_of(scope_.short_names.begin(), scope_.short_names.end(),
+                     [&](const auto& s) { return s.first == name; });
+}
+
+NodePtr Checker::check_short_name(const Expr& expr, const ExprPtr& source) {
+  std::vector<int> found;
+  for (const auto& [name, column] : scope_.short_names) {
+    if (name == expr.name) found.push_back(column);
+  }
+  if (found.empty()) return unknown_field(expr);
+  const auto& schema = *scope_.inputs[0].schema;
+  std::vector<std::string> names;
+  for (const int column : found) names.push_back("`" + schema.field(static_cast<size_t>(column)).name + "`");
+  for (size_t i = 1; i < scope_.inputs.size(); ++i) {
+    if (scope_.inputs[i].schema->index_of(expr.name) >= 0)
+      names.push_back("`" + scope_.inputs[i].qualifier + "." + expr.name + "`");
+  }
+  if (names.size() == 1) {
+    const auto& field = schema.field(static_cast<size_t>(found[0]));
+    return make_column_node(field.type, field.nullable, found[0], source);
+  }
+  return fail(expr.span, "expr.ambiguous_field",
+              fmt::format("`{}` may be {}", expr.name, join(names, names.size() == 2 ? " or " : ", ")),
+              "write the whole name");
 }
 
 NodePtr Checker::unknown_field(const Expr& expr) {
@@ -289,7 +318,7 @@ NodePtr Checker::check_key(const Expr& expr, const ExprPtr& source) {
     names.push_back(keys[i].name);
   }
   for (const auto& input : scope_.inputs) {
-    if (input.schema->index_of(expr.name) < 0) continue;
+    if (input.schema->index_of(expr.name) < 0 && !is_short_name(expr.name)) continue;
     return fail(expr.span, "expr.not_grouped",
                 keys.empty() ? fmt::format("`{}` has a value in every record, and this looks at all of them", expr.name)
                              : fmt::format("`{}` is not what the records are grouped by", expr.name),

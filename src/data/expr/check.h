@@ -23,13 +23,15 @@ using NodePtr = std::shared_ptr<const Node>;
 //
 // An unqualified name means the field of the first input, else that of the one other input that has it (several: an
 // error). A name `q.rest` means field `rest` of the input with qualifier q, unless the first input has a field whose
-// whole name is `q.rest`.
+// whole name is `q.rest`. A name that no field of the first input has may be a short name; one that stands for several
+// fields is an error.
 struct Scope {
   struct Input {
     std::string qualifier;  // may be empty
     columnar::SchemaPtr schema;
   };
   std::vector<Input> inputs;
+  std::vector<std::pair<std::string, int>> short_names;  // of columns of the first input: name and column
 
   Scope() = default;
   explicit Scope(columnar::SchemaPtr schema) { inputs.push_back({"", std::move(schema)}); }

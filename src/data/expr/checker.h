@@ -31,6 +31,8 @@ class Checker {
  private:
   NodePtr check_field(const Expr& expr, const ExprPtr& source);
   NodePtr check_key(const Expr& expr, const ExprPtr& source);
+  bool is_short_name(const std::string& name) const;
+  NodePtr check_short_name(const Expr& expr, const ExprPtr& source);
   NodePtr unknown_field(const Expr& expr);
   NodePtr check_cast(const Expr& expr, const ExprPtr& source);
   NodePtr check_call(const Expr& expr, const ExprPtr& source);

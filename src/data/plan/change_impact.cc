@@ -28,12 +28,25 @@ void set_contract(const ContractPtr& contract, PlanShape::Endpoint* out) {
   out->contract_hash = contract->hash;
 }
 
+std::string time_and_retries(int64_t timeout_micros, uint32_t retries) {
+  std::string text;
+  if (timeout_micros > 0) text = fmt::format("timeout {} ms", timeout_micros / 1000);
+  if (retries > 0) text += fmt::format("{}{} retries", text.empty() ? "" : ", ", retries);
+  return text;
+}
+
+// What is asked for the whole of a scenario. Its @requires is in the lines of its steps.
+std::string needs_line(const ScenarioPlan& s) {
+  const std::string text = time_and_retries(s.timeout_micros, s.retries);
+  return text.empty() ? "" : "the scenario: " + text;
+}
+
 // Whether a step's own needs are worth a line of their own.
 std::string needs_line(const Operator& op) {
   std::string text = needs_text(op.needs);
   for (const auto& a : op.affinity) text += (text.empty() ? "" : ", ") + a;
-  if (op.timeout_micros > 0) text += fmt::format("{}timeout {} ms", text.empty() ? "" : ", ", op.timeout_micros / 1000);
-  if (op.retries > 0) text += fmt::format("{}{} retries", text.empty() ? "" : ", ", op.retries);
+  const std::string limits = time_and_retries(op.timeout_micros, op.retries);
+  if (!limits.empty()) text += (text.empty() ? "" : ", ") + limits;
   return text.empty() ? "" : op.name + ": " + text;
 }
 
@@ -46,6 +59,7 @@ PlanShape shape_of(const Plan& plan) {
   for (const ScenarioPlan& s : plan.scenarios) {
     PlanShape::Scenario shape;
     shape.name = s.name;
+    if (std::string needs = needs_line(s); !needs.empty()) shape.needs.push_back(std::move(needs));
     for (const Operator& op : s.operators) {
       if (const auto* source = std::get_if<Source>(&op.parameters)) {
         PlanShape::Endpoint e;
@@ -139,6 +153,12 @@ double number_at(const Json& j, const char* key) {
   return it != j.end() && it->is_number() ? it->get<double>() : 0;
 }
 
+template <typename ScenarioOrOperator>
+void set_limits(const Json& j, ScenarioOrOperator* out) {
+  out->timeout_micros = static_cast<int64_t>(std::clamp(number_at(j, "timeout_micros"), 0.0, 9e15));
+  out->retries = static_cast<uint32_t>(std::clamp(number_at(j, "retries"), 0.0, 1e6));
+}
+
 std::string needs_from(const Json& op) {
   Operator read;
   read.name = text_at(op, "name");
@@ -149,14 +169,16 @@ std::string needs_from(const Json& op) {
     read.needs.label = text_at(*it, "label");
   }
   read.affinity = texts_at(op, "affinity");
-  read.timeout_micros = static_cast<int64_t>(std::clamp(number_at(op, "timeout_micros"), 0.0, 9e15));
-  read.retries = static_cast<uint32_t>(std::clamp(number_at(op, "retries"), 0.0, 1e6));
+  set_limits(op, &read);
   return needs_line(read);
 }
 
 PlanShape::Scenario scenario_from(const Json& j) {
   PlanShape::Scenario out;
   out.name = text_at(j, "name");
+  ScenarioPlan limits;
+  set_limits(j, &limits);
+  if (std::string needs = needs_line(limits); !needs.empty()) out.needs.push_back(std::move(needs));
   const Json& operators = list_at(j, "operators");
   for (const Json& op : operators) {
     if (!op.is_object()) continue;

@@ -32,13 +32,6 @@ class Groups {
   std::vector<OperatorId> parent_;
 };
 
-// "512Mi" as people write it, where it is a round number of those.
-std::string memory_text(uint64_t bytes) {
-  if (bytes % (uint64_t{1} << 30) == 0) return fmt::format("{}Gi", bytes >> 30);
-  if (bytes % (uint64_t{1} << 20) == 0) return fmt::format("{}Mi", bytes >> 20);
-  return human_bytes(bytes);
-}
-
 bool same_needs(const Operator& a, const Operator& b) { return a.needs == b.needs && a.affinity == b.affinity; }
 bool is_program(const Operator& op) { return std::holds_alternative<Program>(op.parameters); }
 
@@ -88,6 +81,12 @@ bool circle_if_united(const ScenarioPlan& scenario, Groups& groups, OperatorId a
 
 }  // namespace
 
+std::string memory_text(uint64_t bytes) {
+  if (bytes % (uint64_t{1} << 30) == 0) return fmt::format("{}Gi", bytes >> 30);
+  if (bytes % (uint64_t{1} << 20) == 0) return fmt::format("{}Mi", bytes >> 20);
+  return human_bytes(bytes);
+}
+
 std::string needs_text(const Requires& needs) {
   std::vector<std::string> parts;
   if (needs.cpu > 0) parts.push_back(fmt::format("cpu {}", needs.cpu));
@@ -95,6 +94,10 @@ std::string needs_text(const Requires& needs) {
   if (needs.gpu > 0) parts.push_back(fmt::format("gpu {}", needs.gpu));
   if (!needs.label.empty()) parts.push_back("label " + needs.label);
   return join(parts, ", ");
+}
+
+uint32_t threads_allowed(const Requires& needs) {
+  return needs.cpu > 0 ? static_cast<uint32_t>(std::max(1.0, needs.cpu)) : 0;
 }
 
 std::vector<Stage> fuse(const ScenarioPlan& scenario) {

@@ -28,5 +28,10 @@ std::vector<Stage> fuse(const ScenarioPlan& scenario);
 
 // "cpu 2, memory 512Mi, gpu 1, label fast"; "" when nothing is asked for.
 std::string needs_text(const Requires& needs);
+// "512Mi" as people write it, where it is a round number of those.
+std::string memory_text(uint64_t bytes);
+
+// How many worker threads `needs.cpu` allows on one machine: whole ones, at least one; 0 when it does not say.
+uint32_t threads_allowed(const Requires& needs);
 
 }  // namespace runink::plan

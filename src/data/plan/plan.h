@@ -49,6 +49,9 @@ struct ColumnInfo {
   // Set while the column is the very value a source's contract field was read as: lets a text sink copy raw bytes.
   std::optional<std::pair<OperatorId, uint32_t>> unchanged_from;  // source operator, field index in its schema
   std::vector<PiiSource> pii;                                      // empty: reveals nothing
+  // Of a joined column: how many bytes of its name the names of the joined sides are, with their dots. The rest of the
+  // name is enough to say where no other field has it.
+  uint32_t qualifier = 0;
   // Lineage: which source columns it was computed from, and how ("IDENTITY", "TRANSFORMATION", "AGGREGATION").
   struct Origin {
     OperatorId source;   // a Source or ScenarioInput operator
@@ -190,8 +193,8 @@ struct Operator {
   columnar::SchemaPtr schema;        // the fields of `columns`
   Requires needs;                    // in force at this step
   std::vector<std::string> affinity; // as written; acts only on a cluster
-  int64_t timeout_micros = 0;
-  uint32_t retries = 0;
+  int64_t timeout_micros = 0;        // written at this step: a custom step's time without progress; 0: none written
+  uint32_t retries = 0;              // written at this step: how often a custom step is run again when it fails
   bool checkpoint = false;           // keep all of this step's output for `runi show`
   bool tap = false;                  // an explicit step of the user: a sample is kept
 };
@@ -234,6 +237,10 @@ struct ScenarioPlan {
   std::vector<Notification> notifications;
   std::vector<std::string> golden_cases;      // folders from the project root, as GoldenTest names them; may be empty
   std::vector<Unenforced> unenforced;
+  // Of the scenario as a whole, from annotations above it, its rule or the feature.
+  Requires needs;              // cpu bounds its worker threads, memory its budget
+  int64_t timeout_micros = 0;  // of its whole run; 0: none
+  uint32_t retries = 0;        // how often it is run again when it fails
   std::map<std::string, std::string> metadata;
 };
 

@@ -11,6 +11,23 @@ namespace {
 
 std::string safe(std::string_view text) { return escape_control(text); }
 
+std::string time_text(int64_t micros) { return human_duration(static_cast<double>(micros) * 1e-6); }
+
+// What the annotations above a scenario make of its run.
+std::string bounds_text(const ScenarioPlan& s) {
+  std::vector<std::string> parts;
+  if (const uint32_t threads = threads_allowed(s.needs); threads > 0) {
+    parts.push_back(fmt::format("at most {} worker thread{}", threads, threads == 1 ? "" : "s"));
+  }
+  if (s.needs.memory_bytes > 0) parts.push_back("a memory budget of at most " + memory_text(s.needs.memory_bytes));
+  if (s.timeout_micros > 0) parts.push_back("an end after " + time_text(s.timeout_micros));
+  if (s.retries > 0) {
+    parts.push_back(s.retries == 1 ? "one more attempt when it fails"
+                                   : fmt::format("up to {} more attempts when it fails", s.retries));
+  }
+  return parts.empty() ? "" : "runs with " + join(parts, ", ");
+}
+
 class TextRenderer {
  public:
   TextRenderer(const Plan& plan, const RenderOptions& options) : plan_(plan), options_(options) {}
@@ -25,7 +42,8 @@ class TextRenderer {
     for (const auto& s : plan_.scenarios) scenario(s);
     if (options_.changes != nullptr) {
       out_ += "\nsince the plan before\n";
-      for (const auto text : split(render_changes(*options_.changes), '\n')) {
+      const std::string changes = render_changes(*options_.changes);
+      for (const auto text : split(changes, '\n')) {
         if (!text.empty()) line(1, std::string(text));
       }
     }
@@ -44,6 +62,7 @@ class TextRenderer {
     line(0, "scenario " + safe(s.name) + (s.rule.empty() ? "" : "  (rule " + safe(s.rule) + ")"));
     if (!s.tags.empty()) line(1, "tags " + safe(join(s.tags, " ")));
     if (!s.needs_scenarios.empty()) line(1, "after scenario " + safe(join(s.needs_scenarios, ", ")));
+    if (const std::string bounds = bounds_text(s); !bounds.empty()) line(1, bounds);
     const auto stages = fuse(s);
     for (const Stage& stage : stages) {
       stage_header(stage, stages);
@@ -127,6 +146,13 @@ class TextRenderer {
     line(2, fmt::format("{:<12} {}{}", kind_name(op.parameters), safe(describe(s, op)), safe(from)));
     if (!op.sentence.empty() && op.tap) line(4, "`" + safe(op.sentence) + "`  " + safe(op.location.to_string()));
     if (op.checkpoint) line(4, "checkpoint: all of its output is kept");
+    if (const auto* program = std::get_if<Program>(&op.parameters)) {
+      if (program->timeout_micros > 0)
+        line(4, "fails after " + time_text(program->timeout_micros) + " without progress");
+      if (op.retries > 0)
+        line(4, op.retries == 1 ? "run again once when it fails"
+                                : fmt::format("run again up to {} times when it fails", op.retries));
+    }
     if (is_blocking(op.parameters)) line(4, "waits for all of its input");
     const auto* sink = std::get_if<Sink>(&op.parameters);
     if (sink == nullptr) return;

@@ -202,6 +202,9 @@ Json scenario_json(const ScenarioPlan& s) {
             {"tags", s.tags},
             {"location", location_json(s.location)},
             {"needs", s.needs_scenarios}};
+  if (!(s.needs == Requires{})) j["requires"] = requires_json(s.needs);
+  if (s.timeout_micros > 0) j["timeout_micros"] = s.timeout_micros;
+  if (s.retries > 0) j["retries"] = s.retries;
   j["operators"] = Json::array();
   for (const auto& op : s.operators) j["operators"].push_back(operator_json(s, op));
   j["valid"] = s.valid.empty() ? Json(nullptr) : Json{{"from", s.valid[0].from}, {"port", s.valid[0].port}};

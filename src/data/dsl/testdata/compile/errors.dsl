@@ -491,6 +491,37 @@ Feature: F
       | 1 | citty == "" | x      |
       | 2 | citty == "" | x      |
       | 3 | city =      | x      |
+--- case: short names that may be two fields
+Feature: F
+  Scenario: A
+    Given records arrive from "data/airports.csv"
+    When field "other" is set to "x"
+    And only field other is kept
+    And records are joined with "data/airports.csv" as here on other = here.iata
+    And records are joined with "data/airports.csv" as there on other = there.iata
+    And records where iata == "x" are kept
+    And records are sorted by iata
+    And only fields other and iata are kept
+    And records are grouped by other, computing:
+      | n | max(iata) |
+      | m | city      |
+    Then records are passed on
+  Scenario: B
+    Given records arrive from "data/airports.csv"
+    And others arrive from "data/airports.csv"
+    When field "other" is set to "x"
+    And only field other is kept
+    And records are joined with "data/airports.csv" as here on other = here.iata
+    And records are joined with others on iata = others.iata
+    Then records are passed on
+  Scenario: C
+    Given records arrive from "data/airports.csv"
+    When records are joined with "data/airports.csv" as here on iata = here.iata
+    And field here.city is renamed to "town"
+    And records where town == "x" are kept
+    And only fields iata, here.iata, name and here.name are kept
+    And records are sorted by nam
+    Then records are passed on
 --- case: values computed from pii
 Feature: F
   Scenario: A

@@ -53,6 +53,66 @@ Feature: Flight punctuality
       - at least 1000 records are processed
       - fewer than 1% of records are rejected
       - schema drift is not detected
+--- case: joined fields by their short names
+Feature: Short
+  Scenario: One
+    @source("data/flights.ndjson") @contract("contracts/flight.contract")
+    Given flights arrive from the feed
+    When records are joined with "data/airports.csv" on origin = airports.iata
+    And records where city != "x" and airports.name is not null are kept
+    And field "label" is set to upper(name)
+    And field city is cast to bytes
+    And field "iata" is renamed to "code"
+    And duplicates by name are dropped
+    And records are sorted by name descending, city
+    And only fields id, name, city and label are kept
+    And records are grouped by name, computing:
+      | n     | count()             |
+      | which | name + first(label) |
+    Then the result is written to "out/short.csv"
+  Scenario: Two
+    @source("data/flights.ndjson") @contract("contracts/flight.contract")
+    Given flights arrive from the feed
+    When records are joined with "data/airports.csv" as here on origin = here.iata
+    And records are joined with "data/airports.csv" as there on destination = there.iata and there.city != here.city
+    And records are grouped by here.city, computing:
+      | n | count() |
+    Then records are passed on
+  Scenario: Three
+    Given the output of scenario "Two"
+    When records where city is not null are kept
+    Then the result is written to "out/three.csv"
+--- case: bounds of a scenario's run
+@retry(2)
+Feature: Bounds
+  @requires(cpu=2.5, memory="512Mi") @timeout("5m")
+  Scenario: Bounded
+    @source("data/flights.ndjson") @contract("contracts/flight.contract")
+    Given flights arrive from the feed
+    @exec("cat") @retry(1) @timeout("10s")
+    When somebody looks again
+    Then records are passed on
+  @requires(cpu=0.5, gpu=1, label="fast") @retry(0)
+  Scenario: In part
+    @source("data/flights.ndjson") @contract("contracts/flight.contract") @retry(3)
+    Given flights arrive from the feed
+    @requires(cpu=1) @timeout("3s")
+    When records are sorted by id
+    Then records are passed on
+  Scenario: A pipe
+    @source("data/flights.ndjson") @contract("contracts/flight.contract")
+    Given flights arrive from the feed
+    @sink("-", format="ndjson")
+    Then records are written
+--- options: strict
+--- case: bounds are no idle words
+Feature: Strict
+  @requires(cpu=2, memory="512Mi") @timeout("5m") @retry(2)
+  Scenario: Bounded
+    @source("data/flights.ndjson") @contract("contracts/flight.contract")
+    Given flights arrive from the feed
+    Then records are passed on
+--- options:
 --- case: every sentence
 @nightly
 Feature: All
