@@ -136,9 +136,10 @@ ledger::LineageEvent scenario_event(const Project& project, const plan::Plan& pl
     dataset.name_space = name.name_space;
     dataset.name = name.name;
     dataset.description = "dead letters";
-    if (report != nullptr) dataset.rows = report->records_rejected;
     for (const auto& s : sinks) {
-      if (s.op == op.id && report != nullptr) dataset.bytes = s.bytes;
+      if (s.op != op.id || report == nullptr) continue;
+      dataset.rows = s.letters;
+      dataset.bytes = s.bytes;
     }
     event.outputs.push_back(std::move(dataset));
   }

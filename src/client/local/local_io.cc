@@ -129,6 +129,11 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_source(const plan::Op
     source.compression.clear();
     if (!std::holds_alternative<plan::Source>(op.parameters)) source.format = "ndjson";
   }
+  return open_records(op, source, needed);
+}
+
+Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_records(const plan::Operator& op, const plan::Source& source,
+                                                                   const std::vector<bool>& needed) {
   Locator locator = RUNINK_TRY(source_locator(source, options_.project_root));
   connectors::ChunkOptions chunk_options;
   chunk_options.format = locator.format;
@@ -270,7 +275,9 @@ Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operat
   } else {
     state.target = locator.kind == connectors::LocatorKind::kStandard ? "-" : locator.text;
     state.atomic = false;
-    stream = RUNINK_TRY(connectors::open_output(locator, {}));
+    connectors::OutputOptions output;
+    output.stop = options_.stop;
+    stream = RUNINK_TRY(connectors::open_output(locator, output));
   }
   sinks_.push_back(std::move(state));
   auto out = std::make_unique<FileBatchSink>(*this, sinks_.size() - 1, std::move(writer), locator.compression, file, std::move(stream));
@@ -378,6 +385,7 @@ Status DeadLetterChannel::write(const engine::RejectedRecord& record) {
     if (!wanted) continue;
     if (line_.empty()) encoder_->encode(letter, record.step, &line_);
     sink->buffer += line_;
+    ++sink->state.letters;
     if (sink->buffer.size() > (64u << 10)) {
       RUNINK_RETURN_IF_ERROR(sink->file->write(sink->buffer));
       sink->buffer.clear();

@@ -35,6 +35,7 @@ struct SinkState {
   plan::OperatorId op = 0;
   std::string name, target, format;  // target: absolute path, "-" or the command line
   uint64_t bytes = 0;
+  uint64_t letters = 0;  // of a sink for rejected records: how many its rules let in
   bool rejected = false, atomic = true;
 };
 
@@ -46,6 +47,10 @@ class LocalIo final : public engine::IoFactory {
   Result<std::unique_ptr<engine::BatchSource>> open_source(const plan::Operator& op, const std::vector<bool>& needed) override;
   Result<std::unique_ptr<engine::BatchSink>> open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) override;
   Result<std::unique_ptr<engine::StepProcess>> start_step(const plan::Operator& op, const columnar::SchemaPtr& input) override;
+
+  // The operator's records, read from where `source` says.
+  Result<std::unique_ptr<engine::BatchSource>> open_records(const plan::Operator& op, const plan::Source& source,
+                                                            const std::vector<bool>& needed);
 
   const std::shared_ptr<connectors::SourceFiles>& files() const { return files_; }
   const std::vector<SinkState>& sinks() const { return sinks_; }

@@ -29,6 +29,7 @@ Status send(const plan::Notification& n, const std::string& message, const ledge
   }
   if (n.channel == "file") {
     const std::string path = n.target.starts_with("/") ? n.target : root + "/" + n.target;
+    RUNINK_RETURN_IF_ERROR(os::make_directories(os::folder_of(path)));
     os::Fd fd = RUNINK_TRY(os::open_file(path, os::OpenMode::kAppend));
     return os::write_all(fd, message + "\n");
   }

@@ -57,7 +57,11 @@ Result<ledger::Ledger> Project::open_ledger(std::vector<std::string>* notes) con
                                     : fmt::format("discarded what run {} had not published", torn.run_id));
   }
   for (const auto& run : RUNINK_TRY(ledger.sweep_killed_runs())) {
-    if (notes != nullptr) notes->push_back(fmt::format("run {} had ended without a word; it is recorded as aborted", run.id));
+    if (notes == nullptr) continue;
+    notes->push_back(run.state == ledger::RunState::kAborted
+                         ? fmt::format("run {} had ended without a word; it is recorded as aborted", run.id)
+                         : fmt::format("the process of run {} ended before its record said how; it is recorded as {}",
+                                       run.id, ledger::run_state_name(run.state)));
   }
   return ledger;
 }

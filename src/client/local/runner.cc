@@ -9,12 +9,15 @@
 #include "base/clock.h"
 #include "base/nearest.h"
 #include "base/text.h"
+#include "client/local/deadline.h"
 #include "client/local/lineage_events.h"
 #include "client/local/local_io.h"
 #include "client/local/notify.h"
+#include "client/local/resume.h"
 #include "client/local/version.h"
 #include "data/columnar/text.h"
 #include "data/ledger/run_log.h"
+#include "data/plan/fusion.h"
 #include "data/plan/to_json.h"
 #include "platform/crypto/digest.h"
 #include "platform/os/file.h"
@@ -26,8 +29,6 @@ namespace runink::local {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr const char* kSpoolLabel = "spool";
 
 // Calls back while a scenario runs, from a thread of its own.
 class ProgressTeller {
@@ -204,7 +205,7 @@ void fill_record(ledger::RunRecord& record, const plan::ScenarioPlan& scenario, 
     out.kind = s.rejected ? "rejected" : "valid";
     out.bytes = s.bytes;
     out.published = published || !s.atomic;
-    out.rows = s.rejected ? report.records_rejected : 0;
+    out.rows = s.letters;
     for (const auto& r : report.operators) {
       if (r.id == s.op && !s.rejected) out.rows = r.rows_in;
     }
@@ -257,6 +258,13 @@ Status rules_status(const engine::ExecutionReport& report) {
   return status;
 }
 
+int exit_code_of(const Status& status) {
+  if (status.ok()) return 0;
+  if (status.kind() == "run.interrupted") return 130;
+  if (status.kind() == "data.wrong") return 3;
+  return status.code() == Code::kDeadlineExceeded ? 124 : 1;
+}
+
 class FeatureRun {
  public:
   FeatureRun(const Project& project, const RunOptions& options, plan::Plan plan, ledger::Ledger ledger)
@@ -266,14 +274,32 @@ class FeatureRun {
 
  private:
   Result<ledger::RunRecord> begin_parent();
-  Status prepare_resume();
-  Status run_scenario(const plan::ScenarioPlan& scenario);
-  Status execute(const plan::ScenarioPlan& scenario, ledger::RunRecord& record, ledger::LineageEvent& event);
+  // `attempt`: 0 for the first.
+  Status run_scenario(const plan::ScenarioPlan& scenario, uint32_t attempt);
+  Status execute(const plan::ScenarioPlan& scenario, ledger::RunRecord& record, ledger::LineageEvent& event,
+                 const StopFlag& stop);
+  Status run_with_retries(const plan::ScenarioPlan& scenario);
+  Status pause_before_retry(uint32_t attempt) const;
+  bool stopped() const { return options_.stop != nullptr && options_.stop->requested(); }
+  // Whether a scenario that ended so is run again. Rules that do not hold would not hold the next time.
+  bool tried_again(const plan::ScenarioPlan& scenario, const Status& status, uint32_t attempt) const {
+    return !status.ok() && attempt < scenario.retries && status.kind() != "run.interrupted" &&
+           status.kind() != "data.wrong" && status.kind() != "publish.torn" && !stopped();
+  }
   void note(const std::string& text) const {
     if (options_.on_note) options_.on_note(text);
   }
   std::string spool_file(const std::string& scenario, const std::string& output) const {
     return spool_ + "/" + crypto::sha256_hex(scenario + "\n" + output).substr(0, 24) + ".rows";
+  }
+  uint32_t threads(const plan::ScenarioPlan& scenario) const {
+    const uint32_t allowed = plan::threads_allowed(scenario.needs);
+    return allowed > 0 ? std::min(threads(), allowed) : threads();
+  }
+  uint64_t memory_budget(const plan::ScenarioPlan& scenario) const {
+    const uint64_t budget =
+        options_.memory_budget_bytes > 0 ? options_.memory_budget_bytes : project_.config().memory_budget_bytes;
+    return scenario.needs.memory_bytes > 0 ? std::min(budget, scenario.needs.memory_bytes) : budget;
   }
   uint32_t threads() const {
     if (options_.threads > 0) return options_.threads;
@@ -287,7 +313,7 @@ class FeatureRun {
   ledger::Ledger ledger_;
   RunOutcome outcome_;
   std::string spool_, key_;
-  std::vector<std::string> complete_;   // scenarios that a resumed run need not run again
+  std::vector<std::string> notes_;  // of the scenario that ran last
 };
 
 Result<ledger::RunRecord> FeatureRun::begin_parent() {
@@ -311,60 +337,13 @@ Result<ledger::RunRecord> FeatureRun::begin_parent() {
   return record;
 }
 
-// Finds what the run to go on from has done. Refuses where files changed since.
-Status FeatureRun::prepare_resume() {
-  const ledger::RunRecord before = RUNINK_TRY(ledger_.load_run(options_.resume_of));
-  if (before.project_hash != outcome_.parent.project_hash) {
-    return failed_precondition("the project has changed since run {} (feature, contracts or runink.toml)", before.id)
-        .with_kind("resume.changed")
-        .with_hint(fmt::format("begin anew with: runi restart {}", before.id));
-  }
-  const auto same = [](const ledger::InputIdentity& a, const ledger::InputIdentity& b) {
-    return a.path == b.path && a.kind == b.kind && a.size == b.size && a.modified_nanos == b.modified_nanos &&
-           a.inode == b.inode && a.device == b.device;
-  };
-  const auto& now = outcome_.parent.inputs;
-  if (!std::equal(before.inputs.begin(), before.inputs.end(), now.begin(), now.end(), same)) {
-    std::string which;
-    for (const auto& input : now) {
-      const bool known = std::any_of(before.inputs.begin(), before.inputs.end(), [&](const auto& b) { return same(b, input); });
-      if (!known && which.empty()) which = input.path;
-    }
-    return failed_precondition("an input has changed since run {}{}", before.id, which.empty() ? "" : ": " + which)
-        .with_kind("resume.changed")
-        .with_hint(fmt::format("begin anew with: runi restart {}", before.id));
-  }
-  outcome_.parent.now_micros = before.now_micros;  // the same now(), so that both halves agree
-  const auto label = before.labels.find(kSpoolLabel);
-  const std::string origin = label == before.labels.end() ? before.id : label->second;
-  outcome_.parent.labels[kSpoolLabel] = origin;
-  // Runs of this chain: the first one and all that went on from it.
-  std::vector<std::string> chain = {before.id};
-  for (std::string id = before.resumed_from; !id.empty();) {
-    auto earlier = ledger_.load_run(id);
-    if (!earlier.ok()) break;
-    chain.push_back(id);
-    if (id == origin) break;
-    id = earlier->resumed_from;
-  }
-  for (const auto& id : chain) {
-    ledger::RunFilter children;
-    children.parent_id = id;
-    for (const auto& child : RUNINK_TRY(ledger_.list_runs(children))) {
-      // One killed between publishing and its last record has done its work; what it appended must not be appended again.
-      const bool done = child.state == ledger::RunState::kSucceeded || ledger_.was_published(child.id);
-      if (done) complete_.push_back(child.scenario);
-    }
-  }
-  return {};
-}
-
-Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord& record, ledger::LineageEvent& event) {
+Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord& record, ledger::LineageEvent& event,
+                           const StopFlag& stop) {
   os::TempFolder temp = RUNINK_TRY(os::TempFolder::create(ledger_.temp_root(), record.id + "-"));
   auto outputs = RUNINK_TRY(ledger::OutputSet::begin(ledger_.root(), record.id));
   LocalIoOptions io_options;
   io_options.project_root = project_.root();
-  io_options.stop = options_.stop;
+  io_options.stop = &stop;
   io_options.outputs = &outputs;
   io_options.runi_slice = options_.runi_slice;
   io_options.temp_folder = temp.path();
@@ -395,12 +374,12 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
   auto letters = RUNINK_TRY(DeadLetterChannel::open(scenario, std::move(letter_options)));
 
   engine::ExecutionOptions x;
-  x.threads = threads();
-  x.memory_budget_bytes = options_.memory_budget_bytes > 0 ? options_.memory_budget_bytes : project_.config().memory_budget_bytes;
+  x.threads = static_cast<uint32_t>(record.threads);
+  x.memory_budget_bytes = memory_budget(scenario);
   x.temp_folder = temp.path();
   x.now_micros = record.now_micros;
   x.key = key_;
-  x.stop = options_.stop;
+  x.stop = &stop;
   x.reveal = options_.reveal;
   if (options_.fault_scenario == scenario.name) x.fault = options_.fault;
   auto execution = RUNINK_TRY(engine::Execution::create(scenario, std::move(x), io, *letters));
@@ -410,6 +389,7 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
     status = execution->run();
   }
   const auto& report = execution->report();
+  notes_ = report.notes;
   if (Status finish = letters->finish(); status.ok()) status = std::move(finish);
   if (status.ok()) status = rules_status(report);
   if (status.ok()) {
@@ -431,7 +411,7 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
   return status;
 }
 
-Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned) {
+Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned, uint32_t attempt) {
   const plan::ScenarioPlan scenario = with_outputs(planned, plan_);
   ledger::RunRecord record;
   record.parent_id = outcome_.parent.id;
@@ -444,7 +424,8 @@ Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned) {
   record.project_hash = outcome_.parent.project_hash;
   record.plan_json = plan::to_json(plan_, scenario, -1);
   record.revealed_pii = options_.reveal;
-  record.threads = outcome_.parent.threads;
+  record.threads = static_cast<int>(threads(planned));
+  if (planned.retries > 0) record.labels["attempt"] = std::to_string(attempt + 1);
   record.labels["lineage_namespace"] = project_.config().lineage_namespace;
   for (const auto& u : scenario.unenforced) {
     record.warnings.push_back(fmt::format("{}: {} has no effect here: {}", u.location.to_string(), u.annotation, u.why));
@@ -465,9 +446,17 @@ Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned) {
   log->write(ledger::LogLevel::kInfo, "", fmt::format("scenario \"{}\" begins with {} threads", scenario.name, record.threads));
   for (const auto& w : record.warnings) log->write(ledger::LogLevel::kWarning, "", w);
 
+  notes_.clear();
   const int64_t wall = os::monotonic_nanos();
   const os::ResourceUse before = os::own_resources();
-  Status status = execute(scenario, record, event);
+  StopFlag stop(options_.stop);
+  Deadline deadline(stop, scenario.timeout_micros);
+  Status status = execute(scenario, record, event, stop);
+  if (deadline.cancel() && status.kind() == "run.interrupted" && !stopped()) {
+    status = deadline_exceeded("it took longer than its @timeout of {}",
+                               human_duration(static_cast<double>(scenario.timeout_micros) * 1e-6))
+                 .with_kind("scenario.timeout");
+  }
   const os::ResourceUse after = os::own_resources();
   record.wall_seconds = static_cast<double>(os::monotonic_nanos() - wall) * 1e-9;
   record.cpu_seconds = after.user_seconds + after.system_seconds - before.user_seconds - before.system_seconds;
@@ -481,12 +470,16 @@ Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned) {
     const bool interrupted = status.kind() == "run.interrupted";
     type = interrupted ? ledger::EventType::kAbort : ledger::EventType::kFail;
     record.state = interrupted ? ledger::RunState::kInterrupted : ledger::RunState::kFailed;
-    record.exit_code = interrupted ? 130 : status.kind() == "data.wrong" ? 3 : 1;
+    record.exit_code = exit_code_of(status);
     record.reason = status.to_string();
     record.error_kind = status.kind();
     event.error_message = record.reason;
     log->write(ledger::LogLevel::kError, "", record.reason);
     for (const auto& d : status.details()) log->write(ledger::LogLevel::kError, "", d);
+  }
+  for (const auto& text : notes_) {
+    note(text);
+    log->write(ledger::LogLevel::kWarning, "", text);
   }
   log->write(ledger::LogLevel::kInfo, "",
              fmt::format("scenario \"{}\" {}: {} records, {} valid, {} rejected, {:.3f} s", scenario.name,
@@ -494,9 +487,12 @@ Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned) {
                          record.records_rejected, record.wall_seconds));
   record.ended_micros = system_clock().unix_micros();
   Status kept = ledger_.finish_run(&record, complete_event(event, type));
-  for (const auto& n : send_notifications(scenario, record, project_.root())) {
-    note(n);
-    log->write(ledger::LogLevel::kWarning, "", n);
+  // One that is tried again has not failed yet.
+  if (!tried_again(planned, status, attempt)) {
+    for (const auto& n : send_notifications(scenario, record, project_.root())) {
+      note(n);
+      log->write(ledger::LogLevel::kWarning, "", n);
+    }
   }
   outcome_.scenarios.push_back(record);
   if (options_.on_scenario) options_.on_scenario(record, planned);
@@ -504,17 +500,44 @@ Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned) {
   return kept;
 }
 
+// Twice as long each time, so that what is out of order for a moment has time to recover.
+Status FeatureRun::pause_before_retry(uint32_t attempt) const {
+  const int64_t until = os::monotonic_nanos() + (int64_t{100'000'000} << std::min(attempt, 6u));
+  while (os::monotonic_nanos() < until) {
+    if (stopped()) return cancelled("interrupted").with_kind("run.interrupted");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return {};
+}
+
+Status FeatureRun::run_with_retries(const plan::ScenarioPlan& scenario) {
+  for (uint32_t attempt = 0;; ++attempt) {
+    Status status = run_scenario(scenario, attempt);
+    if (!tried_again(scenario, status, attempt)) return status;
+    note(fmt::format("{}; running it again ({} of {})", status.to_string(), attempt + 1, scenario.retries));
+    RUNINK_RETURN_IF_ERROR(pause_before_retry(attempt));
+  }
+}
+
 Result<RunOutcome> FeatureRun::run() {
   const auto chosen = RUNINK_TRY(select_scenarios(plan_, options_.scenario));
   key_ = RUNINK_TRY(project_.secret_key());
   os::FileLock lock = RUNINK_TRY(ledger_.lock_for_run("runi run " + plan_.feature_path));
   outcome_.parent = RUNINK_TRY(begin_parent());
-  if (!options_.resume_of.empty()) RUNINK_RETURN_IF_ERROR(prepare_resume());
+  Resumed resumed;
+  if (!options_.resume_of.empty()) {
+    resumed = RUNINK_TRY(look_back(ledger_, options_.resume_of, outcome_.parent));
+    outcome_.parent.now_micros = resumed.now_micros;
+    outcome_.parent.labels[kSpoolLabel] = resumed.spool;
+  }
   outcome_.parent = RUNINK_TRY(ledger_.create_run(std::move(outcome_.parent)));
   auto& parent = outcome_.parent;
   if (!parent.labels.contains(kSpoolLabel)) parent.labels[kSpoolLabel] = parent.id;
   spool_ = ledger_.root() + "/spool/" + parent.labels[kSpoolLabel];
   RUNINK_RETURN_IF_ERROR(ledger_.update_run(parent));
+  require_rows(
+      chosen, [this](const auto& scenario, const auto& output) { return spool_file(scenario, output); }, &resumed);
+  for (const auto& text : resumed.notes) note(text);
 
   const auto event_of = [&](ledger::EventType type) {
     ledger::LineageEvent event = feature_event(project_, plan_);
@@ -529,7 +552,8 @@ Result<RunOutcome> FeatureRun::run() {
   const int64_t wall = os::monotonic_nanos();
   Status status;
   for (const auto* scenario : chosen) {
-    if (std::find(complete_.begin(), complete_.end(), scenario->name) != complete_.end()) {
+    const auto& complete = resumed.complete;
+    if (std::find(complete.begin(), complete.end(), scenario->name) != complete.end()) {
       outcome_.skipped.push_back(scenario->name);
       continue;
     }
@@ -537,17 +561,19 @@ Result<RunOutcome> FeatureRun::run() {
       status = cancelled("interrupted").with_kind("run.interrupted");
       break;
     }
-    status = run_scenario(*scenario);
+    status = run_with_retries(*scenario);
     if (!status.ok()) break;
   }
   parent.wall_seconds = static_cast<double>(os::monotonic_nanos() - wall) * 1e-9;
   parent.state = status.ok() ? ledger::RunState::kSucceeded
                  : status.kind() == "run.interrupted" ? ledger::RunState::kInterrupted
                                                       : ledger::RunState::kFailed;
-  parent.exit_code = status.ok() ? 0 : status.kind() == "run.interrupted" ? 130 : status.kind() == "data.wrong" ? 3 : 1;
+  parent.exit_code = exit_code_of(status);
   parent.reason = status.ok() ? "" : status.to_string();
   parent.error_kind = status.kind();
-  for (const auto& r : outcome_.scenarios) {
+  for (size_t i = 0; i < outcome_.scenarios.size(); ++i) {
+    const auto& r = outcome_.scenarios[i];
+    if (i + 1 < outcome_.scenarios.size() && outcome_.scenarios[i + 1].scenario == r.scenario) continue;  // tried again
     parent.records_in += r.records_in;
     parent.records_valid += r.records_valid;
     parent.records_rejected += r.records_rejected;

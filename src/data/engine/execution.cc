@@ -458,6 +458,11 @@ void Execution::Impl::make_report() {
   }
 }
 
+void Execution::Impl::note(std::string text) {
+  std::lock_guard lock(failure_mutex);
+  report.notes.push_back(std::move(text));
+}
+
 void Execution::Impl::count_spill(const plan::Operator& op, uint64_t bytes) {
   std::lock_guard lock(spill_mutex);
   spilled[op.id] += bytes;

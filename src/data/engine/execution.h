@@ -82,6 +82,7 @@ struct ExecutionReport {
   std::map<std::string, uint64_t> drift;          // unknown fields → records that had them
   std::vector<std::string> first_rejects;         // "data/x.ndjson:17: delay is 99999: …", the first few
   uint64_t spilled_bytes = 0;
+  std::vector<std::string> notes;                 // what a person should know although the run went on, one line each
   bool rules_hold() const;                        // nothing but warnings failed
 };
 

@@ -89,6 +89,7 @@ struct Execution::Impl {
 
   // Whether anything behind this operator can still reject a row or copy its text: then rows that it holds keep theirs.
   std::vector<bool> keeps_origin;
+  void note(std::string text);
   void count_spill(const plan::Operator& op, uint64_t bytes);
   std::mutex spill_mutex;
   std::map<plan::OperatorId, uint64_t> spilled;

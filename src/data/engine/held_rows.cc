@@ -130,6 +130,13 @@ Status RowQueue::finish() {
   batches_.clear();
   return file_.end_run();
 }
+BatchList::Next RowQueue::reread() const {
+  if (spilled_) return file_.read_run(0);
+  return [this, i = size_t{0}]() mutable -> Result<std::optional<Batch>> {
+    if (i == batches_.size()) return std::optional<Batch>();
+    return std::optional<Batch>(batches_[i++]);
+  };
+}
 BatchList::Next RowQueue::read() {
   if (spilled_) return file_.read_run(0);
   return [this]() -> Result<std::optional<Batch>> {

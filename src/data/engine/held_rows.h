@@ -90,6 +90,8 @@ class RowQueue {
   uint64_t spilled_bytes() const { return file_.bytes(); }
   // After finish(). The queue must outlive the function.
   BatchList::Next read();
+  // The same, but the rows stay: they can be read again.
+  BatchList::Next reread() const;
 
  private:
   SchemaPtr schema_;

@@ -1,8 +1,11 @@
 // A custom step in a process of its own: rows go to it in order, its answers are a new stream of rows.
 //
-// A thread of this node reads the answers while workers send, so that neither side waits for the other for ever; answers
-// wait in a queue (in memory, then on disk) until all rows have been sent. Rows sent are kept the same way, because the
-// step may refuse one by its number and its original bytes then go to the dead letters.
+// A thread of this node reads the answers while workers send, so that neither side waits for the other for ever;
+// answers wait in a queue (in memory, then on disk) until all rows have been sent. Rows sent are kept the same way,
+// because the step may refuse one by its number and its original bytes then go to the dead letters. They are also what
+// a step with
+// @retry is sent again: a step that fails before the last row is started anew once all rows are there, so a failed
+// attempt leaves nothing behind in the engine.
 
 #include <algorithm>
 #include <condition_variable>
@@ -22,9 +25,10 @@ namespace {
 class ProgramNode final : public Node {
  public:
   ProgramNode(const plan::Operator& op, Execution& x)
-      : Node(op, x), input_schema_(x.impl().scenario->operators[op.inputs[0].from].schema),
+      : Node(op, x),
+        input_schema_(x.impl().scenario->operators[op.inputs[0].from].schema),
         sent_(x.impl().options.temp_folder, input_schema_, x.impl().memory_share / 4),
-        answers_(x.impl().options.temp_folder, op.schema, x.impl().memory_share / 4) {}
+        answers_(new_answers()) {}
   ~ProgramNode() override {
     if (process_) process_->kill();
     if (receiver_.joinable()) receiver_.join();
@@ -42,20 +46,25 @@ class ProgramNode final : public Node {
       if (!status.ok()) break;
       counts(m).written += static_cast<uint64_t>(batch.rows);
       Batch kept = columnar::materialise_origin(batch);
-      if (status = sent_.add(std::move(kept)); status.ok()) status = process_->send(batch);
+      if (status = sent_.add(std::move(kept)); status.ok() && failure_.ok()) status = send(batch);
     }
     leave();
-    return status.ok() ? std::move(status) : explain(std::move(status));
+    return status;
   }
 
   Result<std::unique_ptr<BatchSource>> tail() override {
-    if (Status status = process_->close_input(); !status.ok()) return explain(std::move(status));
-    receiver_.join();
-    RUNINK_RETURN_IF_ERROR(std::move(receive_status_));
-    RUNINK_RETURN_IF_ERROR(answers_.finish());
+    if (failure_.ok()) failure_ = end_of_input();
     RUNINK_RETURN_IF_ERROR(sent_.finish());
-    if (answers_.spilled_bytes() + sent_.spilled_bytes() > 0) {
-      execution_.impl().count_spill(op_, answers_.spilled_bytes() + sent_.spilled_bytes());
+    while (!failure_.ok() && again(failure_)) {
+      ++attempts_;
+      execution_.impl().note(fmt::format("step \"{}\" failed and was run again ({} of {}): {}", op_.name, attempts_,
+                                         op_.retries, failure_.to_string()));
+      failure_ = run_again();
+    }
+    RUNINK_RETURN_IF_ERROR(std::move(failure_));
+    RUNINK_RETURN_IF_ERROR(answers_->finish());
+    if (answers_->spilled_bytes() + sent_.spilled_bytes() > 0) {
+      execution_.impl().count_spill(op_, answers_->spilled_bytes() + sent_.spilled_bytes());
     }
     refusals_ = process_->refusals();
     std::sort(refusals_.begin(), refusals_.end(), [](const auto& a, const auto& b) { return a.record < b.record; });
@@ -67,7 +76,7 @@ class ProgramNode final : public Node {
     process_.reset();
     // First the refused rows, found among those sent, then the answers.
     return std::unique_ptr<BatchSource>(std::make_unique<BatchList>(
-        [this, sent = sent_.read(), answers = answers_.read()]() mutable -> Result<std::optional<Batch>> {
+        [this, sent = sent_.read(), answers = answers_->read()]() mutable -> Result<std::optional<Batch>> {
           while (next_refusal_ < refusals_.size()) {
             auto batch = RUNINK_TRY(sent());
             if (!batch) {
@@ -117,6 +126,8 @@ class ProgramNode final : public Node {
   // In the thread that runs the execution: a child may be tied to the thread that started it.
   Status start() {
     process_ = RUNINK_TRY(execution_.impl().factory->start_step(op_, input_schema_));
+    received_ = false;
+    receive_status_ = {};
     receiver_ = std::thread([this] {
       receive_all();
       std::lock_guard lock(received_mutex_);
@@ -127,6 +138,46 @@ class ProgramNode final : public Node {
   }
 
  private:
+  std::unique_ptr<RowQueue> new_answers() const {
+    const auto& x = execution_.impl();
+    return std::make_unique<RowQueue>(x.options.temp_folder, op_.schema, x.memory_share / 4);
+  }
+  // Whether a failure is one that @retry answers, and attempts are left.
+  bool again(const Status& failure) const {
+    const auto* stop = execution_.impl().options.stop;
+    if (stop != nullptr && stop->requested()) return false;
+    return attempts_ < op_.retries && failure.kind() != "run.interrupted" && failure.kind() != "run.stopped";
+  }
+  // A failure that @retry answers waits in failure_ for the end of the input.
+  Status send(const Batch& batch) {
+    Status status = process_->send(batch);
+    if (status.ok()) return status;
+    status = explain(std::move(status));
+    if (!again(status)) return status;
+    failure_ = std::move(status);
+    return {};
+  }
+  Status end_of_input() {
+    if (Status status = process_->close_input(); !status.ok()) return explain(std::move(status));
+    receiver_.join();
+    return std::move(receive_status_);
+  }
+  // Another process, sent all rows from the first.
+  Status run_again() {
+    process_.reset();
+    answers_ = new_answers();
+    RUNINK_RETURN_IF_ERROR(start());
+    auto rows = sent_.reread();
+    for (;;) {
+      auto batch = RUNINK_TRY(rows());
+      if (!batch) break;
+      if (Status status = process_->send(*batch); !status.ok()) return explain(std::move(status));
+      if (const auto* stop = execution_.impl().options.stop; stop != nullptr && stop->requested()) {
+        return cancelled("interrupted").with_kind("run.interrupted");
+      }
+    }
+    return end_of_input();
+  }
   void receive_all() {
     for (;;) {
       auto batch = process_->receive();
@@ -135,7 +186,7 @@ class ProgramNode final : public Node {
         return;
       }
       if (!batch->has_value()) return;
-      if (Status status = answers_.add(std::move(**batch)); !status.ok()) {
+      if (Status status = answers_->add(std::move(**batch)); !status.ok()) {
         receive_status_ = std::move(status);
         process_->kill();
         return;
@@ -155,13 +206,16 @@ class ProgramNode final : public Node {
   }
 
   SchemaPtr input_schema_, refused_schema_ = with_ordinal(input_schema_);
-  RowQueue sent_, answers_;
+  RowQueue sent_;
+  std::unique_ptr<RowQueue> answers_;
   std::unique_ptr<StepProcess> process_;
   std::thread receiver_;
   Status receive_status_;
   std::mutex received_mutex_;
   std::condition_variable received_changed_;
   bool received_ = false;
+  Status failure_;         // of the latest attempt; turnstile
+  uint32_t attempts_ = 0;  // made after the first
   std::vector<StepProcess::Refusal> refusals_;
   size_t next_refusal_ = 0;
   uint64_t sent_seen_ = 0;

@@ -11,6 +11,7 @@
 #include "client/cli/progress.h"
 #include "client/cli/project.h"
 #include "client/local/project.h"
+#include "client/local/resume.h"
 #include "client/local/runner.h"
 #include "client/local/watch.h"
 #include "platform/os/signals.h"
@@ -222,7 +223,8 @@ Result<int> go_on(Invocation& invocation, bool resume) {
   if (before.state == ledger::RunState::kRunning) {
     return failed_precondition("run {} is still running", before.id).with_hint("runi status shows how far it is");
   }
-  if (resume && before.state == ledger::RunState::kSucceeded) {
+  if (resume && before.state == ledger::RunState::kSucceeded &&
+      RUNINK_TRY(local::outputs_are_there(ledger, before.id))) {
     invocation.console().say(fmt::format("run {} is complete; there is nothing to resume", before.id));
     return kExitDone;
   }
@@ -282,7 +284,8 @@ Command resume_command() {
           .group = "runs",
           .summary = "go on with a run that was interrupted or failed",
           .description =
-              "Scenarios that are complete are skipped. Refused where the feature, a contract, runink.toml or an input "
+              "Scenarios that are complete are skipped, unless a file that they wrote is gone or has changed since. "
+              "Refused where the feature, a contract, runink.toml or an input "
               "has changed "
               "since: then begin anew with runi restart.",
           .positionals = {run_positional(true)},
