@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "client/local/letter_source.h"
 #include "client/local/lineage_events.h"
+#include "client/local/replay_known.h"
 #include "client/local/version.h"
 #include "data/engine/execution.h"
 #include "data/plan/to_json.h"
@@ -27,12 +28,13 @@ struct Fates {
   std::atomic<bool> origin_lost{false};  // some rows no longer know which record they came from
 };
 
-// Stands beside a sink and notes which records reach it.
+// Stands beside a sink and notes which letters reach it.
 class TrackingSink final : public engine::BatchSink {
  public:
-  TrackingSink(const ledger::ReplayInput& input, Fates& fates) : input_(input), fates_(fates) {}
+  TrackingSink(const ledger::ReplayInput& input, const uint32_t& number, Fates& fates)
+      : input_(input), number_(number), fates_(fates) {}
   Result<std::unique_ptr<engine::SinkFormatter>> make_formatter() override {
-    return std::unique_ptr<engine::SinkFormatter>(std::make_unique<Formatter>(input_, fates_));
+    return std::unique_ptr<engine::SinkFormatter>(std::make_unique<Formatter>(input_, number_, fates_));
   }
   Status write(std::string_view) override { return {}; }
   Status finish() override { return {}; }
@@ -40,45 +42,72 @@ class TrackingSink final : public engine::BatchSink {
 
  private:
   struct Formatter final : engine::SinkFormatter {
-    Formatter(const ledger::ReplayInput& i, Fates& f) : input(i), fates(f) {}
+    Formatter(const ledger::ReplayInput& i, uint32_t n, Fates& f) : input(i), number(n), fates(f) {}
     Status append(const columnar::Batch& batch, columnar::Buffer&) override {
       if (!batch.origin) {
         if (batch.rows > 0) fates.origin_lost = true;
         return {};
       }
       for (int64_t row = 0; row < batch.rows; ++row) {
+        if (batch.origin->source(row) != number) continue;
         const std::string* id = input.letter_of_offset(static_cast<int64_t>(batch.origin->position(row)));
         if (id != nullptr) fates.reached[static_cast<size_t>(id - &input.letter_at(0))] = 1;
       }
       return {};
     }
     const ledger::ReplayInput& input;
+    uint32_t number;
     Fates& fates;
   };
   const ledger::ReplayInput& input_;
+  const uint32_t& number_;
   Fates& fates_;
 };
 
 class ReplayIo final : public engine::IoFactory {
  public:
-  ReplayIo(LocalIo& io, size_t own_operators, const ledger::ReplayInput& input, Fates& fates)
-      : io_(io), own_operators_(own_operators), input_(input), fates_(fates) {}
+  // `known`: what letters are to be compared with; null where nothing compares them.
+  ReplayIo(LocalIo& io, size_t own_operators, plan::OperatorId source, const ledger::ReplayInput& input,
+           const KnownRecords* known, std::string root, Fates& fates)
+      : io_(io),
+        own_operators_(own_operators),
+        source_(source),
+        input_(input),
+        known_(known),
+        root_(std::move(root)),
+        fates_(fates) {}
   Result<std::unique_ptr<engine::BatchSource>> open_source(const plan::Operator& op, const std::vector<bool>& needed) override {
-    return io_.open_source(op, needed);
+    if (op.id != source_) return io_.open_source(op, needed);
+    std::unique_ptr<engine::BatchSource> before;
+    if (known_ != nullptr) before = RUNINK_TRY(io_.open_records(op, std::get<plan::Source>(op.parameters), needed));
+    letters_number_ = static_cast<uint32_t>(io_.files()->size());
+    auto letters = RUNINK_TRY(io_.open_source(op, needed));
+    if (known_ == nullptr) return letters;
+    return read_before_letters(std::move(before), std::move(letters), letters_number_, *known_, root_, io_.files());
   }
   Result<std::unique_ptr<engine::BatchSink>> open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) override {
-    if (op.id < own_operators_) return io_.open_sink(op, input);
-    return std::unique_ptr<engine::BatchSink>(std::make_unique<TrackingSink>(input_, fates_));
+    if (op.id >= own_operators_)
+      return std::unique_ptr<engine::BatchSink>(std::make_unique<TrackingSink>(input_, letters_number_, fates_));
+    auto sink = RUNINK_TRY(io_.open_sink(op, input));
+    if (known_ == nullptr) return sink;
+    return only_letters(std::move(sink), letters_number_, arrivals_[op.id]);
   }
   Result<std::unique_ptr<engine::StepProcess>> start_step(const plan::Operator& op, const columnar::SchemaPtr& input) override {
     return io_.start_step(op, input);
   }
+  uint32_t letters_number() const { return letters_number_; }
+  const std::map<plan::OperatorId, Arrivals>& arrivals() const { return arrivals_; }
 
  private:
   LocalIo& io_;
   size_t own_operators_;
+  plan::OperatorId source_;
   const ledger::ReplayInput& input_;
+  const KnownRecords* known_;
+  std::string root_;
   Fates& fates_;
+  uint32_t letters_number_ = engine::kNoSource;
+  std::map<plan::OperatorId, Arrivals> arrivals_;  // of sinks that take only letters
 };
 
 // Which sources' records each operator passes on (what is only joined with does not count).
@@ -176,6 +205,10 @@ class Replay {
   Status replay(const Group& group, ReplayResult* result);
   Status execute(const plan::Plan& plan, const plan::ScenarioPlan& scenario, plan::OperatorId source, const Group& group,
                  ledger::RunRecord& record, ledger::LineageEvent& event, ReplayResult* result);
+  Result<KnownRecords> known_for(const plan::Plan& plan, const plan::ScenarioPlan& scenario, plan::OperatorId source,
+                                 const ledger::ReplayInput& input) const;
+  Status check_known(const KnownRecords& known, const plan::ScenarioPlan& scenario,
+                     const std::map<plan::OperatorId, Arrivals>& arrivals, uint64_t others_rejected) const;
   Result<const plan::Plan*> plan_of(const std::string& feature);
   ledger::DeadLetterFilter filter_of(const Group& group) const;
   std::vector<ledger::ReplayEntry> settle(const ledger::ReplayInput& input, const plan::ScenarioPlan& scenario, const Fates& fates,
@@ -234,6 +267,40 @@ std::vector<ledger::ReplayEntry> Replay::settle(const ledger::ReplayInput& input
   return entries;
 }
 
+Result<KnownRecords> Replay::known_for(const plan::Plan& plan, const plan::ScenarioPlan& scenario,
+                                       plan::OperatorId source, const ledger::ReplayInput& input) const {
+  KnownRecords known = RUNINK_TRY(find_known_records(project_, ledger_, plan, scenario, source));
+  for (size_t i = 0; i < input.letters(); ++i) {
+    if (known.letters.contains(input.letter_at(i))) continue;
+    return failed_precondition(
+               "letter {} is of an earlier run, whose records the outputs of scenario \"{}\" no longer hold",
+               input.letter_at(i).substr(0, 8), scenario.name)
+        .with_hint("choose the letters of the newest run with --run");
+  }
+  return known;
+}
+
+// That reading the source again gave what the outputs hold.
+Status Replay::check_known(const KnownRecords& known, const plan::ScenarioPlan& scenario,
+                           const std::map<plan::OperatorId, Arrivals>& arrivals, uint64_t others_rejected) const {
+  const auto no = [&](const std::string& why) {
+    return failed_precondition(
+               "scenario \"{}\" compares records, and would make something else of those in its outputs now: {}",
+               scenario.name, why)
+        .with_hint("run it again: runi run " + scenario.location.file);
+  };
+  if (others_rejected > 0) return no(fmt::format("{} of them would be rejected", others_rejected));
+  for (const auto& [id, arrived] : arrivals) {
+    const auto& sink = std::get<plan::Sink>(scenario.operators[id].parameters);
+    const auto before = known.sink_rows.find(sink.name);
+    const uint64_t rows = before == known.sink_rows.end() ? 0 : before->second;
+    if (arrived.origin_lost) return no("rows of " + sink.locator + " no longer know which record they are of");
+    if (arrived.others != rows)
+      return no(fmt::format("{} holds {} records and would hold {}", sink.locator, rows, arrived.others.load()));
+  }
+  return {};
+}
+
 Status Replay::execute(const plan::Plan& plan, const plan::ScenarioPlan& scenario, plan::OperatorId source, const Group& group,
                        ledger::RunRecord& record, ledger::LineageEvent& event, ReplayResult* result) {
   os::TempFolder temp = RUNINK_TRY(os::TempFolder::create(ledger_.temp_root(), record.id + "-"));
@@ -255,17 +322,24 @@ Status Replay::execute(const plan::Plan& plan, const plan::ScenarioPlan& scenari
   io_options.temp_folder = temp.path();
   LocalIo io(scenario, std::move(io_options));
   const size_t own_operators = plan.scenario(scenario.name)->operators.size();
-  ReplayIo replay_io(io, own_operators, input, fates);
+  std::optional<KnownRecords> known;
+  if (compares_records(scenario)) known = RUNINK_TRY(known_for(plan, *plan.scenario(scenario.name), source, input));
+  ReplayIo replay_io(io, own_operators, source, input, known ? &*known : nullptr, project_.root(), fates);
 
   DeadLetterChannel::Options letter_options;
   letter_options.origin.run_id = record.id;
   letter_options.outputs = &outputs;
   letter_options.project_root = project_.root();
   letter_options.files = io.files();
-  const std::string input_name = os::file_name_of(path);
+  const std::string input_name = letter_name(path, project_.root());
+  uint64_t others_rejected = 0;
   letter_options.tee = [&](const ledger::DeadLetterView& view, std::string_view) {
-    if (os::file_name_of(view.source) != input_name) return;
-    if (const std::string* id = input.letter_of_offset(view.offset)) fates.rejected[static_cast<size_t>(id - &input.letter_at(0))] = 1;
+    if (view.source != input_name) {
+      ++others_rejected;
+      return;
+    }
+    if (const std::string* id = input.letter_of_offset(view.offset))
+      fates.rejected[static_cast<size_t>(id - &input.letter_at(0))] = 1;
     for (size_t i = 0; i < view.rule_count; ++i) ++result->reasons[std::string(view.rules[i].rule)];
   };
   auto letters = RUNINK_TRY(DeadLetterChannel::open(scenario, std::move(letter_options)));
@@ -280,6 +354,8 @@ Status Replay::execute(const plan::Plan& plan, const plan::ScenarioPlan& scenari
   auto execution = RUNINK_TRY(engine::Execution::create(scenario, std::move(x), replay_io, *letters));
   RUNINK_RETURN_IF_ERROR(execution->run());
   RUNINK_RETURN_IF_ERROR(letters->finish());
+  if (known)
+    RUNINK_RETURN_IF_ERROR(check_known(*known, *plan.scenario(scenario.name), replay_io.arrivals(), others_rejected));
 
   ReplayResult counted;
   const auto entries = settle(input, scenario, fates, record.id, &counted);
@@ -294,7 +370,16 @@ Status Replay::execute(const plan::Plan& plan, const plan::ScenarioPlan& scenari
   result->sinks = io.sinks();
   engine::ExecutionReport report = execution->report();
   std::erase_if(report.operators, [&](const auto& r) { return r.id >= own_operators; });
-  record.records_in = report.records_read;
+  for (auto& r : report.operators) {  // of the letters alone
+    if (const auto arrived = replay_io.arrivals().find(r.id); arrived != replay_io.arrivals().end())
+      r.rows_in = arrived->second.letters;
+    if (known && r.id == source) {
+      r.rows_out = {input.letters()};
+      r.rejected = 0;
+      r.bytes = os::file_info(path).ok() ? os::file_info(path)->size : 0;
+    }
+  }
+  record.records_in = input.letters();
   record.records_valid = counted.accepted;
   record.records_rejected = counted.rejected;
   record.spilled_bytes = report.spilled_bytes;
@@ -323,12 +408,6 @@ Status Replay::replay(const Group& group, ReplayResult* result) {
   if (planned == nullptr) return not_found("{} has no scenario \"{}\" any more", group.feature, group.scenario);
   const plan::OperatorId source = RUNINK_TRY(source_of_letter(*planned, group.source));
   RUNINK_RETURN_IF_ERROR(can_be_added_to(*planned, source));
-  for (const auto& op : planned->operators) {
-    const bool alone = std::holds_alternative<plan::Unique>(op.parameters) || std::holds_alternative<plan::Deduplicate>(op.parameters);
-    if (alone && options_.on_note) {
-      options_.on_note(fmt::format("{}: \"{}\" compares the letters with each other only, not with records written before", op.location.to_string(), op.name));
-    }
-  }
   const plan::ScenarioPlan scenario = adding(*planned);
 
   ledger::RunRecord record;

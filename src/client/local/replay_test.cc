@@ -124,6 +124,112 @@ TEST_F(ReplayLetters, WhatDependsOnAllRecordsIsRefused) {
   EXPECT_EQ(replay().size(), 1u);
 }
 
+// ---- rules that compare records
+// ----------------------------------------------------------------------------------------
+
+class ReplayUnique : public ReplayLetters {
+ protected:
+  static std::string keyed(const std::string& range) {
+    return "contract Order { string id [[required, key]]; int32 items [[required, range(" + range +
+           ")]]; string name; }\n";
+  }
+  // a twice; b refused and then valid; c refused twice; d valid.
+  void SetUp() override {
+    p_.write("contracts/order.contract", keyed("1, 100"));
+    p_.write("data/orders.ndjson",
+             "{\"id\":\"a\",\"items\":1}\n{\"id\":\"b\",\"items\":500}\n{\"id\":\"a\",\"items\":2}\n"
+             "{\"id\":\"b\",\"items\":3}\n{\"id\":\"c\",\"items\":500}\n{\"id\":\"c\",\"items\":600}\n{\"id\":\"d\","
+             "\"items\":4}\n");
+    p_.write("features/orders.dsl", R"(Feature: Orders
+  Scenario: Clean
+    @source("data/orders.ndjson") @contract("contracts/order.contract")
+    Given orders arrive
+    When records are checked against the contract
+     And only fields id and items are kept
+    Then valid records are written to "out/orders.csv"
+)");
+    p_.run("features/orders.dsl");
+    before_ = p_.read("out/orders.csv");
+    ASSERT_EQ(before_, "id,items\na,1\nb,3\nd,4\n");
+  }
+  std::string refused() {
+    const auto results = replay();
+    EXPECT_EQ(results.size(), 1u);
+    EXPECT_EQ(p_.read("out/orders.csv"), before_);
+    return results.empty() ? "" : results[0].status.to_string();
+  }
+  std::string before_;
+};
+
+TEST_F(ReplayUnique, LettersAreComparedWithWhatWasWritten) {
+  p_.write("contracts/order.contract", keyed("1, 1000"));
+  auto results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  ASSERT_TRUE(results[0].status.ok()) << results[0].status.to_string();
+  EXPECT_EQ(results[0].letters, 4u);
+  EXPECT_EQ(results[0].accepted, 1u);  // the first c
+  EXPECT_EQ(results[0].rejected, 3u);  // the second a, the first b, the second c
+  EXPECT_EQ(results[0].reasons["key"], 3u);
+  EXPECT_EQ(p_.read("out/orders.csv"), before_ + "c,500\n");
+  const auto run = ledger::Ledger::open_existing(p_.root())->load_run(results[0].run_id);
+  EXPECT_EQ(run->records_in, 4u);
+  EXPECT_EQ(run->sinks.at(0).rows, 1u);
+
+  // What a replay has added counts the next time.
+  results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].letters, 3u);
+  EXPECT_EQ(results[0].rejected, 3u) << results[0].status.to_string();
+  EXPECT_EQ(p_.read("out/orders.csv"), before_ + "c,500\n");
+}
+
+TEST_F(ReplayUnique, ASourceThatHasChangedIsRefused) {
+  p_.write("contracts/order.contract", keyed("1, 1000"));
+  p_.write("data/orders.ndjson", p_.read("data/orders.ndjson") + "{\"id\":\"e\",\"items\":5}\n");
+  EXPECT_THAT(refused(), HasSubstr("data/orders.ndjson has changed since run "));
+}
+
+TEST_F(ReplayUnique, RulesThatWouldRefuseWhatWasWrittenAreRefused) {
+  p_.write("contracts/order.contract", keyed("2, 1000"));
+  EXPECT_THAT(refused(), HasSubstr("1 of them would be rejected"));
+}
+
+TEST_F(ReplayUnique, AFilterThatWouldDropWhatWasWrittenIsRefused) {
+  p_.write("contracts/order.contract", keyed("1, 1000"));
+  std::string feature = p_.read("features/orders.dsl");
+  feature.replace(feature.find("     And only"), 0, "     And records where items > 3 are kept\n");
+  p_.write("features/orders.dsl", feature);
+  EXPECT_THAT(refused(), HasSubstr("out/orders.csv holds 3 records and would hold 1"));
+}
+
+TEST_F(ReplayUnique, LettersOfEarlierRunsAreRefused) {
+  p_.write("data/orders.ndjson", "{\"id\":\"a\",\"items\":700}\n{\"id\":\"z\",\"items\":1}\n");
+  p_.run("features/orders.dsl");
+  before_ = p_.read("out/orders.csv");
+  EXPECT_THAT(refused(), HasSubstr("is of an earlier run"));
+}
+
+TEST_F(ReplayUnique, DuplicatesOfWhatWasWrittenAreDropped) {
+  p_.write("contracts/order.contract", contract("1, 100"));
+  std::string feature = p_.read("features/orders.dsl");
+  feature.replace(feature.find("     And only"), 0, "     And duplicates by id are dropped\n");
+  p_.write("features/orders.dsl", feature);
+  p_.run("features/orders.dsl");
+  ASSERT_EQ(p_.read("out/orders.csv"), before_);
+  p_.write("contracts/order.contract", contract("1, 1000"));
+  ReplayOptions options;
+  options.filter.run_id = std::filesystem::directory_iterator(p_.root() + "/.runink/dead-letters")->path().filename();
+  for (const auto& run : std::filesystem::directory_iterator(p_.root() + "/.runink/dead-letters")) {
+    options.filter.run_id = std::max(options.filter.run_id, run.path().filename().string());  // the newest
+  }
+  const auto results = replay(options);
+  ASSERT_EQ(results.size(), 1u);
+  ASSERT_TRUE(results[0].status.ok()) << results[0].status.to_string();
+  EXPECT_EQ(results[0].accepted, 1u);
+  EXPECT_EQ(results[0].dropped, 2u);
+  EXPECT_EQ(p_.read("out/orders.csv"), before_ + "c,500\n");
+}
+
 TEST_F(ReplayLetters, ALetterBecomesAGoldenCase) {
   make_project("data/orders.csv", "name,items,id\nAda,1,a\n\"Ben\nB.\",500,b\n");
   std::string id;

@@ -122,7 +122,8 @@ Command dlq_replay_command() {
               "refused again stay pending.\n"
               "\n"
               "Refused where the outputs cannot be added to record by record: after grouping, limit and sample, to "
-              "pipes and Arrow streams. "
+              "pipes and Arrow streams. Where a rule compares records (unique, key, deduplicate) the source is read "
+              "again, so that letters are compared with what was written before; refused where it has changed since. "
               "Assertions and quality rules are about whole runs and are not judged.",
           .positionals = {feature},
           .flags = std::move(flags),
