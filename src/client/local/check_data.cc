@@ -30,10 +30,12 @@ std::string quoted(std::string_view text) {
 // The check as a feature: one source, one check, and the valid records go nowhere.
 std::string feature_text(const DataCheckOptions& options) {
   std::string format = options.format.empty() ? "" : ", format=" + quoted(options.format);
+  const std::string first =
+      options.records_max > 0 ? "\n    When the first " + std::to_string(options.records_max) + " records are kept" : "";
   return "Feature: Check\n  Scenario: Check\n    @source(" + quoted(options.data) + format + ")\n    @contract(" +
          quoted(options.contract) +
-         ")\n    Given records arrive\n    When records are checked against the contract\n    Then records are passed "
-         "on\n";
+         ")\n    Given records arrive" + first +
+         "\n    When records are checked against the contract\n    Then records are passed on\n";
 }
 
 // Counts by rule what is rejected.
@@ -97,7 +99,7 @@ Result<DataCheck> check_data(const DataCheckOptions& options) {
   LocalIo io(scenario, std::move(io_options));
   Counter counter(io.files());
   engine::ExecutionOptions execution_options;
-  execution_options.threads = options.threads;
+  execution_options.threads = options.records_max > 0 ? 1 : options.threads;
   execution_options.memory_budget_bytes = options.memory_budget_bytes;
   execution_options.temp_folder = temp.path();
   execution_options.now_micros = system_clock().unix_micros();

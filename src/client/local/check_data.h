@@ -1,5 +1,5 @@
 // Whether every record of a file keeps a contract: read and checked by the same engine as runs are, and nothing is
-// left behind, neither outputs nor dead letters.
+// left behind, neither outputs nor dead letters. `runi contract check --data` and `runi contract diff` judge by it.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,7 @@ struct DataCheckOptions {
   std::string contract;  // reference as in @contract
   std::string data;      // path; its format by its name, unless `format` says
   std::string format;    // "ndjson", "csv", "arrow", or empty
+  uint64_t records_max = 0;  // look at so many only, and at what one thread reads along with them; 0: all
   uint32_t threads = 1;
   uint64_t memory_budget_bytes = 256u << 20;
   const StopFlag* stop = nullptr;

@@ -209,7 +209,9 @@ std::string hashed_text(const Contract& contract) {
 std::string contract_hash(const Contract& contract) { return crypto::sha256_hex(hashed_text(contract)); }
 
 std::vector<std::string> attribute_texts(const ContractField& field) { return Printer(Form::kWhole).attributes(field); }
-std::vector<std::string> attribute_texts(const Contract& contract) { return Printer(Form::kWhole).attributes(contract); }
+std::vector<std::string> attribute_texts(const Contract& contract) {
+  return Printer(Form::kWhole).attributes(contract);
+}
 
 std::string type_text(const ContractField& field) { return Printer(Form::kWhole).type(field); }
 

@@ -23,7 +23,7 @@ std::string contract_hash(const Contract& contract);  // what Contract::hash hol
 // Parts of it, used by diff, exports and messages.
 std::vector<std::string> attribute_texts(const ContractField& field);  // of the field itself: "required", "min(1)"
 std::vector<std::string> attribute_texts(const Contract& contract);    // "version(\"1.2.0\")", "open"
-std::string type_text(const ContractField& field);  // with members of lists written out
+std::string type_text(const ContractField& field);                     // with members of lists written out
 std::string value_text(const Value& value,
                        const ContractField& field);  // a literal as in an attribute: 12, "2001-01-10"
 std::string quote_text(std::string_view text);       // "…" with the escapes of the language

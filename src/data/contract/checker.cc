@@ -225,7 +225,8 @@ std::string ContractChecker::message(const columnar::Batch& batch, const Failure
   const Rule& rule = contract_->rules[static_cast<size_t>(failure.rule)];
   const auto value_of = [&](int column) {
     const auto at = static_cast<size_t>(column);
-    if (at < reader.hidden.size() && reader.hidden[at]) return std::string(batch.columns[at].is_null(failure.row) ? "null" : "****");
+    if (at < reader.hidden.size() && reader.hidden[at])
+      return std::string(batch.columns[at].is_null(failure.row) ? "null" : "****");
     return shown_value(batch.columns[at], failure.row, contract_->fields[at], reader);
   };
   switch (rule.kind) {
@@ -237,10 +238,9 @@ std::string ContractChecker::message(const columnar::Batch& batch, const Failure
     case RuleKind::kCheck: {
       const RowCheck& check = contract_->checks[static_cast<size_t>(rule.check)];
       if (result != nullptr) {
-        const auto error =
-            std::lower_bound(result->errors.begin(), result->errors.end(), failure, [](const auto& e, const auto& f) {
-              return e.rule != f.rule ? e.rule < f.rule : e.row < f.row;
-            });
+        const auto error = std::lower_bound(
+            result->errors.begin(), result->errors.end(), failure,
+            [](const auto& e, const auto& f) { return e.rule != f.rule ? e.rule < f.rule : e.row < f.row; });
         if (error != result->errors.end() && error->row == failure.row && error->rule == failure.rule)
           return fmt::format("{} could not be computed{}{}", rule.name, error->text.empty() ? "" : ": ",
                              escape_control(error->text));

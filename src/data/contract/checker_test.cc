@@ -77,14 +77,17 @@ TEST(Checker, AnExpressionErrorBreaksTheCheck) {
   EXPECT_THAT(checked.checker->message(checked.batch, checked.result.failures[0], {}, &checked.result),
               testing::AllOf(HasSubstr("check c could not be computed: "), HasSubstr("overflow")));
   EXPECT_THAT(checked.checker->message(checked.batch, checked.result.failures[1], {}, &checked.result),
-              HasSubstr("a is 0")) << "this one is false, and says of what";
+              HasSubstr("a is 0"))
+      << "this one is false, and says of what";
 }
 
 TEST(Checker, TheReasonOfEachRowAndCheckIsItsOwn) {
-  const auto checked = run("contract C { int64 a; string s [[pii]]; check x: 10 / a > 1; check y: div(10, a - 1) > 0;"
-                           " check z: cast(s as int32) > 0; }",
-                           {{int64_t{0}, "1"}, {int64_t{1}, "no"}, {int64_t{2}, "2"}, {int64_t{0}, "3"}});
-  EXPECT_THAT(checked.broken, ElementsAre("0 check x", "0 check y", "1 check y", "1 check z", "3 check x", "3 check y"));
+  const auto checked =
+      run("contract C { int64 a; string s [[pii]]; check x: 10 / a > 1; check y: div(10, a - 1) > 0;"
+          " check z: cast(s as int32) > 0; }",
+          {{int64_t{0}, "1"}, {int64_t{1}, "no"}, {int64_t{2}, "2"}, {int64_t{0}, "3"}});
+  EXPECT_THAT(checked.broken,
+              ElementsAre("0 check x", "0 check y", "1 check y", "1 check z", "3 check x", "3 check y"));
   const auto message = [&](size_t i) {
     return checked.checker->message(checked.batch, checked.result.failures[i], {}, &checked.result);
   };

@@ -107,16 +107,16 @@ TEST(Exchange, PlainTextListsAllThatIsLost) {
   const auto contract = *parse_contract_text(
       "[[version(\"1.2.0\"), owner(\"o@x.org\"), classification(\"internal\"), tags(\"a\", \"b\"), max_records(500)]]"
       " contract Flight {"
-      " int32 delay [[required, min(1), unit(\"minutes\"), glossary(\"lateness\"), lineage(\"the feed\"), tags(\"t\")]];"
+      " int32 delay [[required, min(1), unit(\"minutes\"), glossary(\"lateness\"), lineage(\"the feed\"), "
+      "tags(\"t\")]];"
       " string ssn [[pii(\"ssn\"), access(\"hr\"), mask(\"last4\")]]; int64 n [[unique, coerce, default(5)]];"
       " timestamp at [[format(\"%d.%m.%y\"), zone(\"Asia/Tokyo\")]];"
       " list<struct { int8 k [[max(3), unit(\"m\")]]; }> l;"
       " check c: n > 1 [[description(\"d\")]]; quality q: count() > 1 [[severity(\"warn\")]]; }");
   const auto odcs = export_odcs(*contract, {false})->not_carried;
-  for (const char* what :
-       {"the contract: max_records(500)", "the contract: classification(\"internal\")", "delay: unit(\"minutes\")",
-        "ssn: mask(\"last4\")", "ssn: access(\"hr\")", "ssn: pii(\"ssn\") comes back as pii", "n: default(5)",
-        "n: coerce", "l.k: unit(\"m\")"}) {
+  for (const char* what : {"the contract: max_records(500)", "the contract: classification(\"internal\")",
+                           "delay: unit(\"minutes\")", "ssn: mask(\"last4\")", "ssn: access(\"hr\")",
+                           "ssn: pii(\"ssn\") comes back as pii", "n: default(5)", "n: coerce", "l.k: unit(\"m\")"}) {
     EXPECT_THAT(odcs, Contains(what)) << join(odcs, "\n");
   }
   const auto schema = export_json_schema(*contract, {false})->not_carried;

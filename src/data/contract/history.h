@@ -45,15 +45,15 @@ class History {
   std::string root_;
 };
 
-// How many rules the contract states: field rules, checks, unique and key. Not that records can be read and values are of
-// their types, and not its quality rules, which are counted apart.
+// How many rules the contract states: field rules, checks, unique and key. Not that records can be read and values are
+// of their types, and not its quality rules, which are counted apart.
 size_t count_rules(const Contract& contract);
 
 // `runi contract catalog`: every contract of a project.
 struct CatalogEntry {
   std::string name, path;  // path#Name where the file has several
   std::string version, hash, owner, description, classification;
-  std::string released;  // highest released version; empty: none
+  std::string released;                         // highest released version; empty: none
   size_t fields = 0, rules = 0, qualities = 0;  // rules as count_rules() has it
   std::vector<std::string> pii_fields;
   std::vector<std::string> tags;

@@ -29,9 +29,9 @@ Result<int> run(Invocation& invocation) {
     std::vector<std::string> glossary;
     for (const auto& term : entry.glossary) glossary.push_back(term.field + ": " + term.glossary);
     table.add({entry.name, entry.version, entry.released, Cell(static_cast<uint64_t>(entry.fields)),
-               Cell(static_cast<uint64_t>(entry.rules)), Cell(static_cast<uint64_t>(entry.qualities)), Cell::list(entry.pii_fields), entry.classification,
-               entry.owner, entry.path, entry.hash, Cell::list(entry.tags), entry.description, Cell::list(glossary),
-               entry.error});
+               Cell(static_cast<uint64_t>(entry.rules)), Cell(static_cast<uint64_t>(entry.qualities)),
+               Cell::list(entry.pii_fields), entry.classification, entry.owner, entry.path, entry.hash,
+               Cell::list(entry.tags), entry.description, Cell::list(glossary), entry.error});
     if (entry.error.empty()) continue;
     broken = true;
     invocation.console().warn(entry.path + " is left out of the counts: " + entry.error);

@@ -27,7 +27,8 @@ Command contract_export_command() {
       .summary = "write a contract as ODCS 3.1 or JSON Schema 2020-12",
       .description =
           "What only Runink can say travels in the standard's own room for extensions, so that the contract comes "
-          "back by import with the same hash. What the standard cannot say is listed on standard error.",
+          "back by import with the same hash. What the standard cannot say is listed on standard error; with --plain "
+          "everything that is not the same when the text is read back.",
       .positionals = {contract_positional()},
       .flags = {{.name = "to",
                  .letter = 't',
