@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "platform/os/terminal.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::cli {
 namespace {
@@ -100,12 +101,14 @@ void Console::print_error(const Status& status) {
   if (!told_by_details(status)) {
     text += err_styled(Style::kRed, "error:") + " " + indent_rest(escape_control(status.message(), true), "  ") + "\n";
   }
-  for (const std::string& detail : status.details()) text += detail + (detail.ends_with('\n') ? "" : "\n");
+  for (const std::string& detail : status.details()) {
+    text += os::terminal_text(detail) + (detail.ends_with('\n') ? "" : "\n");
+  }
   for (const std::string& context : status.context()) {
     text += err_styled(Style::kDim, "  while:") + " " + escape_control(context) + "\n";
   }
   if (!status.hint().empty()) {
-    text += err_styled(Style::kCyan, "  help:") + " " + indent_rest(status.hint(), "        ") + "\n";
+    text += err_styled(Style::kCyan, "  help:") + " " + indent_rest(os::terminal_text(status.hint()), "        ") + "\n";
   }
   if (!status.kind().empty() && status.kind() != "usage") {
     text += err_styled(Style::kDim, "  kind: " + status.kind()) + "\n";

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/nearest.h"
 #include "base/text.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::cli {
 namespace {
@@ -50,6 +51,26 @@ std::string paint(Style style, const std::string& text, bool colour) {
   if (!colour || style == Style::kPlain) return text;
   static constexpr const char* kCodes[] = {"", "1", "2", "31", "32", "33", "34", "36"};
   return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<int>(style)], text);
+}
+
+// JSON in which DEL and the C1 control characters are escaped as well: JSON allows them in a text, terminals obey them.
+void append_without_controls(std::string_view json, std::string& out) {
+  for (size_t i = 0; i < json.size(); ++i) {
+    const auto c = static_cast<uint8_t>(json[i]);
+    if (c == 0x7F) {
+      out += "\\u007f";
+    } else if (c == 0xC2 && i + 1 < json.size() && static_cast<uint8_t>(json[i + 1]) < 0xA0) {
+      out += fmt::format("\\u{:04x}", static_cast<uint8_t>(json[++i]));
+    } else {
+      out += json[i];
+    }
+  }
+}
+
+// CSV has no escape for control bytes; who asks for it on a terminal only wants to look.
+void print_listing(const std::string& text, OutputForm form, Console& console) {
+  const bool raw = form == OutputForm::kCsv && console.out_is_terminal();
+  console.out(raw ? os::terminal_text(text) : text);
 }
 
 constexpr int kGap = 2;        // spaces between columns
@@ -213,7 +234,11 @@ void Cell::append_json(std::string& out) const {
   if (std::holds_alternative<std::monostate>(value_)) {
     out += "null";
   } else if (const std::string* text = std::get_if<std::string>(&value_)) {
-    append_json_quoted(out, *text);
+    std::string quoted;
+    append_json_quoted(quoted, *text);
+    append_without_controls(quoted, out);
+  } else if (const Json* json = std::get_if<Json>(&value_)) {
+    append_without_controls(json->text, out);
   } else if (const double* number = std::get_if<double>(&value_); number && !std::isfinite(*number)) {
     out += "null";
   } else {
@@ -256,7 +281,8 @@ std::string render_text(const Table& table, OutputForm form, int width, bool col
 }
 
 Status render(const Table& table, OutputForm form, Console& console) {
-  console.out(render_text(table, form, console.out_is_terminal() ? console.out_width() : 0, console.out_colour()));
+  print_listing(render_text(table, form, console.out_is_terminal() ? console.out_width() : 0, console.out_colour()), form,
+                console);
   bool for_people = form == OutputForm::kTable || form == OutputForm::kWide;
   if (table.rows().empty() && for_people && !table.empty_note().empty()) console.say(table.empty_note());
   return console.flush();
@@ -299,8 +325,9 @@ std::string render_fields_text(const std::vector<Field>& fields, OutputForm form
 }
 
 Status render_fields(const std::vector<Field>& fields, OutputForm form, Console& console) {
-  console.out(
-      render_fields_text(fields, form, console.out_is_terminal() ? console.out_width() : 0, console.out_colour()));
+  print_listing(
+      render_fields_text(fields, form, console.out_is_terminal() ? console.out_width() : 0, console.out_colour()), form,
+      console);
   return console.flush();
 }
 

@@ -7,8 +7,8 @@
 //   csv    RFC 4180 with a header line of keys
 //   name   the first column only, one per line: for scripts
 //
-// Text in cells may hold anything: control bytes are escaped in table, wide and name; JSON, YAML and CSV have escapes
-// of their own. Bytes that are not UTF-8 become U+FFFD in JSON and YAML.
+// Text in cells may hold anything: control bytes are escaped in table, wide and name, and as \u009b in JSON and YAML. CSV
+// has no escape for them: it is exact, but for a terminal. Bytes that are not UTF-8 become U+FFFD in JSON and YAML.
 #pragma once
 
 #include <cstdint>

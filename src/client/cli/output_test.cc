@@ -103,6 +103,21 @@ TEST(Output, ColourOnlyWhenAsked) {
   EXPECT_THAT(render_text(sample(), OutputForm::kJson, 0, true), Not(HasSubstr("\x1b")));
 }
 
+// JSON allows C1 and DEL in a text, and YAML takes them as they are; terminals obey them.
+TEST(Output, NoControlCharactersInAnyForm) {
+  Table table({{"text", "TEXT"}, {"list", "LIST"}});
+  const std::string text = "a\x1b[2J\xc2\x9b" "2Jb\x7f\xc3\xa9";
+  table.add({text, Cell::list({text})});
+  for (const OutputForm form : {OutputForm::kTable, OutputForm::kWide, OutputForm::kJson, OutputForm::kYaml, OutputForm::kName}) {
+    const std::string out = render_text(table, form, 0, false);
+    EXPECT_EQ(out.find_first_of("\x1b\x7f"), std::string::npos) << out;
+    EXPECT_EQ(out.find("\xc2\x9b"), std::string::npos) << out;
+    EXPECT_THAT(out, HasSubstr("\xc3\xa9"));
+  }
+  EXPECT_THAT(render_text(table, OutputForm::kJson, 0, false), HasSubstr("\"text\":\"a\\u001b[2J\\u009b2Jb\\u007f\xc3\xa9\""));
+  EXPECT_THAT(render_text(table, OutputForm::kYaml, 0, false), HasSubstr("list: [\"a\\u001b[2J\\u009b2Jb\\u007f\xc3\xa9\"]"));
+}
+
 TEST(Output, Fields) {
   std::vector<Field> fields = {{"run", "run", "r-1"}, {"rows", "records in", Cell::count(1200)}};
   EXPECT_EQ(render_fields_text(fields, OutputForm::kTable, 0, false), "run:         r-1\nrecords in:  1,200\n");

@@ -8,6 +8,7 @@
 #include "data/contract/history.h"
 #include "data/contract/parse.h"
 #include "platform/os/file.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::cli {
 namespace {
@@ -83,7 +84,7 @@ Result<std::vector<std::string>> contract_files(const std::string& project_root)
 
 Status write_output(Invocation& invocation, std::string_view text) {
   if (!invocation.given("out")) {
-    invocation.console().out(text);
+    invocation.console().out(invocation.console().out_is_terminal() ? os::terminal_text(text) : text);
     return {};
   }
   const std::string& path = invocation.text("out");

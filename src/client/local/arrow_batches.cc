@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "data/columnar/kernels.h"
+#include "data/plan/pii.h"
 
 namespace runink::local {
 namespace {
@@ -98,10 +99,9 @@ engine::ReadReport read_report(connectors::ChunkReport parsed, const columnar::I
     }
     const bool hide = has_field && static_cast<size_t>(bad.field) < op.columns.size() &&
                       !op.columns[static_cast<size_t>(bad.field)].pii.empty();
-    // A record whose field cannot be told may hold any of them.
-    const bool any_pii =
-        !has_field && std::any_of(op.columns.begin(), op.columns.end(), [](const auto& c) { return !c.pii.empty(); });
-    row.message = connectors::describe(bad, schema, chunk.bytes.substr(bad.offset, bad.length), hide || any_pii);
+    // Where the field cannot be told, or where it ends, what stands there may be of any.
+    const bool any = (!has_field || bad.reason == connectors::Undecodable::kSyntax) && plan::reveals_pii(op.columns);
+    row.message = connectors::describe(bad, schema, chunk.bytes.substr(bad.offset, bad.length), hide || any);
     report.undecodable.push_back(std::move(row));
   }
   return report;

@@ -1,5 +1,7 @@
 #include "client/local/history.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "data/contract/history.h"
@@ -24,6 +26,22 @@ std::vector<std::string> header_of(const Project& project, const std::string& so
   std::vector<std::string> names;
   for (const contract::CsvCell& cell : cells) names.push_back(cell.text);
   return names;
+}
+
+// Whether the source still is the file that the record was read from: then its header is the one it was read by.
+bool still_there(const Project& project, const ledger::DeadLetter& letter) {
+  if (letter.offset < 0) return false;
+  Result<os::Fd> fd = os::open_file(os::join_path(project.root(), letter.source));
+  if (!fd.ok()) return false;
+  const auto info = os::file_info(*fd);
+  if (!info.ok() || info->modified_nanos / 1000 > letter.time_micros || ::lseek(fd->get(), letter.offset, SEEK_SET) != letter.offset) return false;
+  std::string bytes(letter.record.size(), '\0');
+  for (size_t at = 0; at < bytes.size();) {
+    Result<size_t> got = os::read_some(*fd, bytes.data() + at, bytes.size() - at);
+    if (!got.ok() || *got == 0) return false;
+    at += *got;
+  }
+  return bytes == letter.record;
 }
 
 }  // namespace
@@ -82,8 +100,17 @@ void LetterMasker::load_contracts() {
   }
 }
 
+std::string LetterMasker::shown_cells(const ledger::DeadLetter& letter, const contract::RecordRedactor& redactor) const {
+  if (!still_there(project_, letter)) return kMaskedWholly + std::string("its source does not hold it any more)");
+  const char separator = letter.source.find(".tsv") != std::string::npos ? '\t' : ',';
+  const std::vector<std::string> names = header_of(project_, letter.source, separator);
+  if (names.empty() || !redactor.lost_in(names).empty()) return kMaskedWholly + std::string("its columns are not known for certain)");
+  return redactor.csv(letter.record, names, separator);
+}
+
 std::string LetterMasker::shown(const ledger::DeadLetter& letter) {
-  if (reveal_ || letter.contract_hash.empty()) return letter.record;
+  if (reveal_ || (letter.contract_hash.empty() && letter.pii.empty())) return letter.record;
+  if (letter.contract_hash.empty()) return kMaskedWholly + std::string("it holds fields with pii, and has no contract)");
   if (!loaded_) load_contracts();
   auto found = contracts_.find(letter.contract_hash);
   if (found == contracts_.end()) {
@@ -94,12 +121,10 @@ std::string LetterMasker::shown(const ledger::DeadLetter& letter) {
   reader.roles = project_.config().held_roles;
   Result<std::string> key = project_.secret_key();
   contract::RecordRedactor redactor(*found->second, reader, contract::MaskKey{key.ok() ? *key : ""});
+  redactor.mask_wholly(letter.pii);
   if (!redactor.masks_anything()) return letter.record;
   if (letter.record.starts_with('{')) return redactor.json(letter.record);
-  const char separator = letter.source.find(".tsv") != std::string::npos ? '\t' : ',';
-  std::vector<std::string> names = header_of(project_, letter.source, separator);
-  if (names.empty()) return kMaskedWholly + std::string("its columns are not known any more)");
-  return redactor.csv(letter.record, names, separator);
+  return shown_cells(letter, redactor);
 }
 
 }  // namespace runink::local

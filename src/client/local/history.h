@@ -13,8 +13,13 @@
 #include "data/ledger/gc.h"
 #include "data/ledger/ledger.h"
 #include "data/ledger/lineage_graph.h"
+#include "data/ledger/reveals.h"
 #include "data/ledger/run_log.h"
 #include "data/ledger/run_record.h"
+
+namespace runink::contract {
+class RecordRedactor;
+}
 
 namespace runink::local {
 
@@ -34,8 +39,8 @@ struct RunFamily {
 Result<RunFamily> load_family(const ledger::Ledger& ledger, const std::string& words);
 
 // Values of pii fields masked as the project's reader may see them: the roles held in runink.toml, or all with
-// `reveal`. A record whose contract can no longer be found, or no longer has the hash that the letter names, is masked
-// wholly.
+// `reveal`. A record is masked wholly where its fields cannot be told for certain: its contract can no longer be found,
+// or no longer has the hash that the letter names; it is CSV, and its source is gone, has changed, or has no header.
 class LetterMasker {
  public:
   LetterMasker(const Project& project, bool reveal);
@@ -47,6 +52,7 @@ class LetterMasker {
   std::map<std::string, contract::ContractPtr> contracts_;  // by hash
   bool loaded_ = false;
   void load_contracts();
+  std::string shown_cells(const ledger::DeadLetter& letter, const contract::RecordRedactor& redactor) const;
 };
 
 }  // namespace runink::local

@@ -8,7 +8,9 @@
 #include "data/columnar/spill.h"
 #include "data/connectors/record_reader.h"
 #include "data/connectors/record_writer.h"
+#include "data/contract/redact.h"
 #include "data/engine/held_rows.h"
+#include "data/plan/pii.h"
 #include "platform/os/file.h"
 
 namespace runink::local {
@@ -159,6 +161,8 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_records(const plan::O
     }
     reader.fields.push_back(std::move(field));
   }
+  reader.holds_pii = plan::reveals_pii(op.columns);
+  locator.words = words_of(op, reader.holds_pii);
   if (locator.format == connectors::DataFormat::kArrow) {
     return open_arrow_batches(locator, reader, files_, options_.stop, op, source.contract);
   }
@@ -275,6 +279,7 @@ Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operat
   } else {
     state.target = locator.kind == connectors::LocatorKind::kStandard ? "-" : locator.text;
     state.atomic = false;
+    locator.words = words_of(op, options_.reveal && plan::receives_pii(scenario_, op));
     connectors::OutputOptions output;
     output.stop = options_.stop;
     stream = RUNINK_TRY(connectors::open_output(locator, output));
@@ -294,10 +299,46 @@ Result<std::unique_ptr<engine::StepProcess>> LocalIo::start_step(const plan::Ope
   options.runi_slice = options_.runi_slice;
   options.stop = options_.stop;
   options.temp_folder = options_.temp_folder;
+  options.words = words_of(op, plan::receives_pii(scenario_, op));
   return start_step_process(op, input, options);
 }
 
+connectors::ProgramWords LocalIo::words_of(const plan::Operator& op, bool are_private) const {
+  if (!are_private || options_.words_folder.empty()) return {are_private, ""};
+  return {true, fmt::format("{}/step-{}.stderr", options_.words_folder, op.id)};
+}
+
 // ---- dead letters -------------------------------------------------------------------------------------------------------
+
+ledger::DeadLetterOrigin letter_origin(const plan::ScenarioPlan& scenario) {
+  const contract::Contract* contract = nullptr;
+  for (const auto& op : scenario.operators) {
+    const auto* check = std::get_if<plan::Check>(&op.parameters);
+    if (check != nullptr && contract == nullptr) contract = check->contract.get();
+  }
+  for (const auto& op : scenario.operators) {
+    const auto* source = std::get_if<plan::Source>(&op.parameters);
+    if (source != nullptr && contract == nullptr) contract = source->contract.get();
+  }
+  ledger::DeadLetterOrigin origin;
+  origin.pii = plan::pii_names(scenario);
+  if (contract == nullptr) return origin;
+  origin.contract = contract->name;
+  origin.contract_hash = contract->hash;
+  // The contract speaks for a name as long as that is the field wherever it stands in the scenario.
+  std::erase_if(origin.pii, [&](const std::string& name) {
+    const int column = contract->column_of(name);
+    const auto mask = column < 0 ? std::nullopt : contract::mask_of(contract->fields[static_cast<size_t>(column)]);
+    if (!mask) return false;
+    const auto differs = [&](const plan::ColumnInfo& c) {
+      return c.field.name == name && !c.pii.empty() && plan::shown_mask(c) != contract::mask_name(*mask);
+    };
+    return std::none_of(scenario.operators.begin(), scenario.operators.end(), [&](const auto& op) {
+      return std::any_of(op.columns.begin(), op.columns.end(), differs);
+    });
+  });
+  return origin;
+}
 
 struct DeadLetterChannel::RejectedSink {
   SinkState state;
@@ -352,7 +393,7 @@ std::string DeadLetterChannel::source_name(uint32_t source) const {
 
 Status DeadLetterChannel::write(const engine::RejectedRecord& record) {
   std::vector<ledger::BrokenRuleView> rules;
-  for (const auto& r : *record.rules) rules.push_back({r.rule, r.field, r.message});
+  for (const auto& r : *record.rules) rules.push_back({r.rule, r.field, r.message, r.words});
   const std::string source = source_name(record.source);
   ledger::DeadLetterView letter;
   letter.record = record.bytes;

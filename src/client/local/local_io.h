@@ -27,6 +27,9 @@ struct LocalIoOptions {
   std::map<plan::OperatorId, std::string> step_answers;  // golden cases: recorded output instead of the process
   std::string runi_slice;                            // the program that runs C++ steps; empty: beside this one
   std::string temp_folder;
+  // Where what programs say that are given pii fields, or give them, is kept (mode 0600); empty: nowhere.
+  std::string words_folder;
+  bool reveal = false;                               // sinks are given pii fields unmasked
   size_t chunk_bytes = 0;                           // tests: size of morsels; 0: the usual one
 };
 
@@ -57,6 +60,7 @@ class LocalIo final : public engine::IoFactory {
 
  private:
   friend class FileBatchSink;
+  connectors::ProgramWords words_of(const plan::Operator& op, bool are_private) const;
   const plan::ScenarioPlan& scenario_;
   LocalIoOptions options_;
   std::shared_ptr<connectors::SourceFiles> files_;
@@ -67,6 +71,10 @@ class LocalIo final : public engine::IoFactory {
 Result<connectors::Locator> source_locator(const plan::Source& source, const std::string& project_root);
 Result<connectors::Locator> sink_locator(const plan::Sink& sink, const std::string& project_root);
 connectors::CsvDialect csv_dialect(const plan::Dialect& dialect, const connectors::Locator& locator);
+
+// What all letters of a scenario say of where they come from and what must be masked in them: the contract, and names of
+// fields with pii that it does not name. The run's own members are left empty.
+ledger::DeadLetterOrigin letter_origin(const plan::ScenarioPlan& scenario);
 
 // Writes every letter to the ledger's store and to the sinks for rejected records whose rules name it.
 class DeadLetterChannel final : public engine::DeadLetterSink {

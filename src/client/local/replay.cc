@@ -320,6 +320,7 @@ Status Replay::execute(const plan::Plan& plan, const plan::ScenarioPlan& scenari
   io_options.source_paths[source] = path;
   io_options.runi_slice = options_.runi_slice;
   io_options.temp_folder = temp.path();
+  io_options.words_folder = store_.words_folder(record.id);
   LocalIo io(scenario, std::move(io_options));
   const size_t own_operators = plan.scenario(scenario.name)->operators.size();
   std::optional<KnownRecords> known;

@@ -353,20 +353,17 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
       io_options.scenario_rows[input->scenario + "\n" + input->output] = spool_file(input->scenario, input->output);
     }
   }
+  const ledger::DeadLetterStore store(ledger_.root());
+  io_options.words_folder = store.words_folder(record.id);
+  io_options.reveal = options_.reveal;
   LocalIo io(scenario, std::move(io_options));
 
-  const ledger::DeadLetterStore store(ledger_.root());
   DeadLetterChannel::Options letter_options;
+  letter_options.origin = letter_origin(scenario);
   letter_options.origin.run_id = record.id;
   letter_options.origin.feature = plan_.feature_path;
   letter_options.origin.scenario = scenario.name;
   letter_options.origin.time_micros = record.started_micros;
-  for (const auto& op : scenario.operators) {
-    if (const auto* check = std::get_if<plan::Check>(&op.parameters); check != nullptr && letter_options.origin.contract.empty()) {
-      letter_options.origin.contract = check->contract->name;
-      letter_options.origin.contract_hash = check->contract->hash;
-    }
-  }
   letter_options.store = &store;
   letter_options.outputs = &outputs;
   letter_options.project_root = project_.root();

@@ -153,7 +153,8 @@ class LetterReader {
     if (!redactor.masks_anything()) return std::string(view.record);
     if (source->format == "ndjson") return redactor.json(view.record);
     if (source->format != "csv") return "****";
-    return redactor.csv(view.record, header_of(*source), source->dialect.delimiter);
+    const std::vector<std::string> names = header_of(*source);
+    return redactor.lost_in(names).empty() ? redactor.csv(view.record, names, source->dialect.delimiter) : "****";
   }
   const plan::Source* source_of(std::string_view file) const {
     if (file.empty()) return nullptr;

@@ -360,8 +360,9 @@ Result<std::unique_ptr<ArrowSource>> open_arrow_source(const Locator& locator, c
     opener = [=](const std::string&) { return open_standard_input(compression, stop); };
   } else {
     names = {locator.text};
-    opener = [=, command = locator.command, folder = locator.working_directory](const std::string&) {
-      return open_program(command, folder, compression, stop);
+    opener = [=, command = locator.command, folder = locator.working_directory,
+              words = locator.words](const std::string&) {
+      return open_program(command, folder, compression, stop, words);
     };
   }
   auto reader = std::make_unique<Reader>(std::move(names), std::move(opener), options, std::move(files), size, stop);

@@ -216,8 +216,8 @@ Result<std::unique_ptr<ByteSource>> open_unpacked(const std::string& path, const
 
 Result<std::unique_ptr<ByteSource>> open_program(const std::vector<std::string>& command,
                                                  const std::string& working_directory, Compression compression,
-                                                 const StopFlag* stop) {
-  return make_byte_source(RUNINK_TRY(open_raw_program(command, working_directory, stop)), compression);
+                                                 const StopFlag* stop, const ProgramWords& words) {
+  return make_byte_source(RUNINK_TRY(open_raw_program(command, working_directory, stop, words)), compression);
 }
 
 std::unique_ptr<ByteSource> make_memory_source(std::string bytes, Compression compression, size_t piece) {

@@ -325,8 +325,9 @@ Result<std::unique_ptr<ChunkSource>> open_chunk_source(const Locator& locator, c
       break;
     case LocatorKind::kProgram:
       names = {locator.text};
-      opener = [=, command = locator.command, folder = locator.working_directory](const std::string&) {
-        return open_program(command, folder, compression, stop);
+      opener = [=, command = locator.command, folder = locator.working_directory,
+                words = locator.words](const std::string&) {
+        return open_program(command, folder, compression, stop, words);
       };
       break;
   }

@@ -58,6 +58,7 @@ std::optional<CsvFault> split_csv_record(std::string_view record, const CsvDiale
         }
       }
       if (!closed) return fault(Undecodable::kUnterminatedQuote, opened);
+      cell.raw = {opened + 1, static_cast<size_t>(q - opened - 1)};
       if (pieces) {
         scratch.append(plain, q);
         cell.text = std::string_view(scratch).substr(kept);
@@ -81,6 +82,7 @@ std::optional<CsvFault> split_csv_record(std::string_view record, const CsvDiale
         while (!cell.text.empty() && blank(cell.text.front())) cell.text.remove_prefix(1);
         while (!cell.text.empty() && blank(cell.text.back())) cell.text.remove_suffix(1);
       }
+      cell.raw = cell.text;
     }
     cells->push_back(cell);
     if (q == end) return std::nullopt;
@@ -158,6 +160,13 @@ Result<const CsvReader::Mapping*> CsvReader::mapping_of(uint32_t source) {
   return &mappings_.emplace(source, std::move(mapping)).first->second;
 }
 
+Status CsvReader::named_twice(const SourceFile& file, size_t cell, std::string_view name) const {
+  if (options_.holds_pii) {
+    return invalid_argument("{}: the CSV header names a column twice, the second time in cell {}", file.name, cell + 1);
+  }
+  return invalid_argument("{}: the CSV header names column \"{}\" twice", file.name, escape_control(name));
+}
+
 Result<CsvReader::Mapping> CsvReader::map_header(const SourceFile& file) {
   Mapping mapping;
   const size_t fields = options_.schema->size();
@@ -170,6 +179,8 @@ Result<CsvReader::Mapping> CsvReader::map_header(const SourceFile& file) {
   }
   std::vector<bool> seen(fields);
   bool ordered = cells_.size() == fields;
+  const bool names_any = std::any_of(cells_.begin(), cells_.end(),
+                                     [&](const CsvCell& cell) { return options_.schema->index_of(trim(cell.text)) >= 0; });
   for (size_t i = 0; i < cells_.size(); ++i) {
     const std::string_view name = trim(cells_[i].text);
     const int index = options_.schema->index_of(name);
@@ -177,12 +188,12 @@ Result<CsvReader::Mapping> CsvReader::map_header(const SourceFile& file) {
     mapping.names.emplace_back();
     ordered = ordered && index == static_cast<int>(i);
     if (index < 0) {
-      mapping.drift.push_back(drift_.id_of(name));
+      mapping.drift.push_back(drift_.id_of(names_any || !options_.holds_pii ? std::string(name) : fmt::format("column {}", i + 1)));
       mapping.names.back() = std::string(name);
       continue;
     }
     if (seen[static_cast<size_t>(index)]) {
-      return invalid_argument("{}: the CSV header names column \"{}\" twice", file.name, escape_control(name));
+      return named_twice(file, i, name);
     }
     seen[static_cast<size_t>(index)] = true;
   }
@@ -198,7 +209,10 @@ Result<CsvReader::Mapping> CsvReader::map_header(const SourceFile& file) {
       if (!name.empty()) unknown.push_back(name);
     }
     const auto near = nearest(absent[0], unknown);
-    std::string hint = near.empty()
+    std::string hint = options_.holds_pii
+                           ? fmt::format("the first record must name the columns; {} of its {} cells name one of the contract",
+                                         cells_.size() - unknown.size(), cells_.size())
+                       : near.empty()
                            ? "the header is: " + escape_control(header.substr(0, 200))
                            : fmt::format("is column \"{}\" meant? Then rename one of them", escape_control(near[0]));
     return invalid_argument("{}: the CSV header lacks {} {}", file.name,
@@ -354,6 +368,7 @@ std::optional<UndecodableRecord> CsvReader::convert(const Mapping& mapping, std:
   if (const auto fault = split_csv_record(record, options_.csv, mapping.lone_cr, scratch_, &cells_)) {
     bad.reason = fault->reason;
     bad.at = static_cast<uint32_t>(fault->at);
+    bad.cell = static_cast<uint32_t>(std::min(record.find(options_.csv.delimiter, fault->at), record.size()) - fault->at);
     return bad;
   }
   if (cells_.size() != mapping.columns.size()) {
@@ -380,9 +395,8 @@ std::optional<UndecodableRecord> CsvReader::convert(const Mapping& mapping, std:
     if (const auto reason = convert_cell(cells_[i], static_cast<size_t>(column))) {
       bad.reason = *reason;
       bad.field = column;
-      const char* const text = cells_[i].text.data();
-      const bool inside = text >= record.data() && text <= record.data() + record.size();
-      bad.at = inside ? static_cast<uint32_t>(text - record.data()) : 0;
+      bad.at = static_cast<uint32_t>(cells_[i].raw.data() - record.data());
+      bad.cell = static_cast<uint32_t>(cells_[i].raw.size());
       return bad;
     }
   }

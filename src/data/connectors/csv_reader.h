@@ -16,6 +16,7 @@ namespace runink::connectors {
 
 struct CsvCell {
   std::string_view text;  // without quotes, escapes undone
+  std::string_view raw;   // its bytes in the record, between the quotes where it has them
   bool quoted = false;
 };
 // Splits one record (without its line break). Texts are views into it, or into `scratch`. Nothing if it is well formed.
@@ -49,6 +50,7 @@ class CsvReader : public RecordReader {
             const hot::Loops* loops);
   Result<const Mapping*> mapping_of(uint32_t source);
   Result<Mapping> map_header(const SourceFile& file);
+  Status named_twice(const SourceFile& file, size_t cell, std::string_view name) const;
   void begin_batch(const ChunkPtr& chunk);
   Status flush(const ChunkPtr& chunk, const BatchCallback& callback, ChunkReport& report, bool more);
   void fill_missing(const Mapping& mapping, int64_t first, int64_t last);

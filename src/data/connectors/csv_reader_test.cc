@@ -47,6 +47,49 @@ TEST(CsvReader, ReadsRecordsByHeader) {
   EXPECT_THAT(got.raw, ElementsAre("1,x,1.5", "-2,yy,2"));
 }
 
+std::string message_of(const std::string& text, ReaderOptions options) {
+  const ReadBack got = read_back(text, options);
+  return got.bad.size() == 1 ? got.bad[0].message : got.error.empty() ? fmt::format("{} bad records", got.bad.size()) : got.error;
+}
+
+// Whatever stands beside it may be of a field that is not to be shown.
+TEST(CsvReader, MessagesShowTheWrongCellAndNothingBeside) {
+  EXPECT_EQ(message_of("a,b,c\n\"\",SECRET,1\n", three()), "field a: an empty text is no int32 (byte 1)");
+  EXPECT_EQ(message_of("a,b,c\n1x,SECRET,1\n", three()), "field a: 1x is no int32 (byte 0)");
+  EXPECT_EQ(message_of("a,b,c\n\"1 \"\"x\"\"\",SECRET,1\n", three()), "field a: 1 \"\"x\"\" is no int32 (byte 1)");
+  EXPECT_EQ(message_of("b,a,c\nSECRET,\"1,\n2\",1\n", three()), "field a: 1,\\n2 is no int32 (byte 8)");
+  EXPECT_EQ(message_of("b,c,a\nSECRET,1,x y\n", three()), "field a: x y is no int32 (byte 9)");
+  EXPECT_EQ(message_of("a,b,c\n" + std::string(39, '1') + "\xc3\xa9\xc3\xa9,SECRET,1\n", three()),
+            "field a: " + std::string(39, '1') + "… is no int32 (byte 0)") << "no half of a character";
+  EXPECT_EQ(message_of("a,b,c\n\"1\" x,SECRET,1\n", three()), "not well formed at  x (byte 3)");
+  ReaderOptions other = three();
+  other.csv.delimiter = ';';
+  EXPECT_EQ(message_of("a;b;c\n1x;SECRET;1\n", other), "field a: 1x is no int32 (byte 0)");
+  EXPECT_EQ(message_of("a;b;c\n\"\"x;SECRET;1\n", other), "not well formed at x (byte 2)");
+  other.csv.delimiter = '\t';
+  EXPECT_EQ(message_of("a\tb\tc\n\"\"\tSECRET\t1\n", other), "field a: an empty text is no int32 (byte 1)");
+}
+
+// Where a file has no header, its first record is taken for one.
+TEST(CsvReader, MessagesShowNothingOfAHeaderWhereThereIsPii) {
+  ReaderOptions options = three();
+  options.fields[0].required = true;
+  options.holds_pii = true;
+  const auto error_of = [&](const std::string& text) {
+    const auto files = std::make_shared<SourceFiles>();
+    ChunkOptions chunks;
+    chunks.format = DataFormat::kCsv;
+    auto source = make_memory_chunk_source("x", make_memory_source(text), chunks, files);
+    options.files = files;
+    auto chunk = source->next().value();
+    const Status status = CsvReader::make(options).value()->parse(chunk, [](columnar::Batch&&) { return Status(); }).status();
+    return status.to_string() + "\n" + status.hint();
+  };
+  EXPECT_THAT(error_of("1,SECRET,x\n2,y,z\n"), testing::AllOf(HasSubstr("lacks the required column a"), testing::Not(HasSubstr("SECRET"))));
+  EXPECT_THAT(error_of("1,aa,SECRET\n2,y,z\n"), testing::Not(HasSubstr("\"aa\"")));
+  EXPECT_THAT(error_of("a,b,b\n1,x,2\n"), HasSubstr("names a column twice, the second time in cell 3"));
+}
+
 TEST(CsvReader, OtherColumnOrderUnknownAndMissingColumns) {
   const ReadBack got = read_all("b,extra,a\nx,9,1\n\"y\",,2\n", three());
   EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"b":"x","c":null})", R"({"a":2,"b":"y","c":null})"));

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "platform/os/file.h"
 
 namespace runink::connectors {
 
@@ -49,12 +50,35 @@ Status ErrorTail::wait(os::Child& child, std::string_view name, const char* kind
   }
   if (status->success()) return Status();
   Status failed = aborted("{} failed: {}", name, status->to_string()).with_kind(kind);
-  std::vector<std::string_view> lines = split(trim(tail_), '\n');
+  return with_last_words(std::move(failed), tail_, "", words_);
+}
+
+namespace {
+// Added to the file; the detail says where.
+std::string keep_words(std::string_view said, const std::string& file) {
+  if (file.empty()) return "not shown, since it may hold personal data";
+  Status kept = os::make_directories(os::folder_of(file), 0700);
+  if (kept.ok()) {
+    const auto fd = os::open_file(file, os::OpenMode::kAppend, 0600);
+    kept = fd.ok() ? os::write_all(*fd, std::string(said) + "\n") : fd.status();
+  }
+  return kept.ok() ? "it may hold personal data, and is in " + escape_control(file)
+                   : "it may hold personal data, and could not be kept: " + kept.to_string();
+}
+}  // namespace
+
+Status with_last_words(Status failure, std::string_view said, const std::string& prefix, const ProgramWords& words) {
+  said = trim(said);
+  if (said.empty()) return failure;
+  if (words.are_private) {
+    return std::move(failure).with_detail((prefix.empty() ? "standard error: " : prefix) + keep_words(said, words.file));
+  }
+  std::vector<std::string_view> lines = split(said, '\n');
   if (lines.size() > kTailLines) lines.erase(lines.begin(), lines.end() - kTailLines);
   for (const std::string_view line : lines) {
-    if (!trim(line).empty()) failed = std::move(failed).with_detail(escape_control(line, true));
+    if (!trim(line).empty()) failure = std::move(failure).with_detail(prefix + escape_control(line, true));
   }
-  return failed;
+  return failure;
 }
 
 }  // namespace runink::connectors

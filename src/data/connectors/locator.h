@@ -27,6 +27,14 @@ std::string_view compression_name(Compression compression);  // "none", "gzip", 
 
 enum class LocatorKind : uint8_t { kPath, kStandard, kProgram };
 
+// What becomes of a program's standard error. One that gives pii fields, or is given them, may say anything of them, and
+// nobody can tell such words from others: then none are shown, and they are added to a file that only its owner can read
+// (mode 0600), or to none.
+struct ProgramWords {
+  bool are_private = false;
+  std::string file;  // empty: not kept
+};
+
 struct Locator {
   LocatorKind kind = LocatorKind::kPath;
   std::string text;                  // as written; for a program its command line
@@ -37,6 +45,7 @@ struct Locator {
   DataFormat format = DataFormat::kNdjson;
   Compression compression = Compression::kNone;
   char delimiter = ',';  // kCsv: tab for .tsv or format="tsv"
+  ProgramWords words;    // kProgram; set by the caller
 };
 
 struct LocatorOptions {

@@ -328,6 +328,8 @@ TEST(NdjsonReader, MessagesNameFieldAndValueUnlessHidden) {
   const ReadBack got = read_all("{\"delay\":3000000000}\n", flight_options());
   ASSERT_EQ(got.bad.size(), 1u);
   EXPECT_EQ(got.bad[0].message, "field delay: 3000000000 does not fit int32 (byte 9)");
+  EXPECT_EQ(read_all("{\"delay\":{\"name\":\"SECRET\"}}\n", flight_options()).bad[0].message, "field delay: an object is no int32 (byte 9)");
+  EXPECT_EQ(read_all("{\"delay\":[\"SECRET\"]}\n", flight_options()).bad[0].message, "field delay: a list is no int32 (byte 9)");
   UndecodableRecord bad;
   bad.field = 1;
   bad.at = 9;

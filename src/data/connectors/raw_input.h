@@ -29,7 +29,8 @@ class RawInput {
 Result<std::unique_ptr<RawInput>> open_raw_file(const std::string& path, const StopFlag* stop);
 Result<std::unique_ptr<RawInput>> open_raw_descriptor(os::Fd fd, std::string name, const StopFlag* stop);
 Result<std::unique_ptr<RawInput>> open_raw_program(const std::vector<std::string>& command,
-                                                   const std::string& working_directory, const StopFlag* stop);
+                                                   const std::string& working_directory, const StopFlag* stop,
+                                                   const ProgramWords& words = {});
 std::unique_ptr<RawInput> make_raw_memory(std::string bytes, size_t piece);
 
 // The ByteSource over it. Truncated or damaged data is kDataLoss, data of another kind kInvalidArgument.

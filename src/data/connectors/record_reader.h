@@ -58,14 +58,18 @@ inline constexpr int kMaxDepth = 128;
 
 // Small on purpose: a chunk of rubbish has many.
 struct UndecodableRecord {
+  static constexpr uint32_t kNotACell = UINT32_MAX;
   uint32_t offset = 0, length = 0;  // in the chunk, without the line break
   uint32_t line = 0;                // relative, as in RowOrigin
   uint32_t at = 0;                  // byte in the record where decoding stopped
+  // Of CSV: bytes from `at` on that are the wrong cell, without its quotes. Of JSON (kNotACell) the value's own syntax
+  // says where it ends.
+  uint32_t cell = kNotACell;
   int32_t field = -1;               // index in the schema, -1: none
   Undecodable reason = Undecodable::kSyntax;
 };
-// "field delay: 300 does not fit int8 (byte 27)": one line, control bytes escaped. `record` is its bytes; where
-// hide_value is set (a pii field) no part of them is shown.
+// "field delay: 300 does not fit int8 (byte 27)": one line, control bytes escaped. `record` is its bytes, of which only the
+// wrong value is shown; where hide_value is set (a pii field, or text of which nobody can say whose it is) no part of them.
 std::string describe(const UndecodableRecord& bad, const columnar::Schema& schema, std::string_view record,
                      bool hide_value = false);
 
@@ -97,6 +101,7 @@ struct ReaderOptions {
   std::vector<FieldOptions> fields;  // one per column, or empty: all at their defaults
   bool open = false;                 // collect unknown fields in kOpenColumn
   bool origin = true;                // make RowOrigin (needed for dead letters and for copying raw text)
+  bool holds_pii = false;            // messages and drift show nothing of a CSV header that may be a record
   CsvDialect csv;
   std::shared_ptr<const SourceFiles> files;  // needed for CSV with header and for Arrow
 };

@@ -48,7 +48,7 @@ Result<std::unique_ptr<ByteSource>> open_unpacked(const std::string& path, const
 // the end fails if the program failed (exit code other than 0, signal), with its last lines of standard error.
 Result<std::unique_ptr<ByteSource>> open_program(const std::vector<std::string>& command,
                                                  const std::string& working_directory, Compression compression,
-                                                 const StopFlag* stop = nullptr);
+                                                 const StopFlag* stop = nullptr, const ProgramWords& words = {});
 // The bytes given, for tests; `piece` is the most that one internal read delivers.
 std::unique_ptr<ByteSource> make_memory_source(std::string bytes, Compression compression = Compression::kNone,
                                                size_t piece = SIZE_MAX);

@@ -46,10 +46,25 @@ std::string_view undecodable_name(Undecodable reason) {
 
 namespace {
 
-// The value that begins at the byte, shortened, for people.
-std::string value_shown(std::string_view record, uint32_t at) {
-  if (at >= record.size()) return "";
-  std::string_view value = record.substr(at);
+constexpr size_t kShown = 40;
+
+std::string shortened(std::string_view value) {
+  size_t end = std::min(value.size(), kShown);
+  while (end > 0 && end < value.size() && (static_cast<uint8_t>(value[end]) & 0xC0) == 0x80) --end;
+  return escape_control(value.substr(0, end)) + (end < value.size() ? "…" : "");
+}
+
+// The wrong value, shortened, for people: never a byte of what stands behind it.
+std::string value_shown(const UndecodableRecord& bad, std::string_view record) {
+  if (bad.at > record.size()) return "";
+  if (bad.cell != UndecodableRecord::kNotACell) {
+    const std::string_view cell = record.substr(bad.at, bad.cell);
+    return cell.empty() ? "an empty text" : shortened(cell);
+  }
+  if (bad.at >= record.size()) return "";
+  std::string_view value = record.substr(bad.at);
+  if (value[0] == '{') return "an object";
+  if (value[0] == '[') return "a list";
   size_t length = 0;
   if (value[0] == '"') {
     length = 1;
@@ -59,9 +74,7 @@ std::string value_shown(std::string_view record, uint32_t at) {
     while (length < value.size() && std::string_view(",}] \t\r\n").find(value[length]) == std::string_view::npos)
       ++length;
   }
-  constexpr size_t kShown = 40;
-  value = value.substr(0, std::min(length, kShown));
-  return escape_control(value) + (length > kShown ? "…" : "");
+  return shortened(value.substr(0, length));
 }
 
 }  // namespace
@@ -72,7 +85,7 @@ std::string describe(const UndecodableRecord& bad, const columnar::Schema& schem
   const bool has_field = bad.field >= 0 && static_cast<size_t>(bad.field) < schema.size();
   const std::string type = has_field ? schema.field(static_cast<size_t>(bad.field)).type.to_string() : "";
   if (has_field) out = "field " + schema.field(static_cast<size_t>(bad.field)).name + ": ";
-  const std::string shown = hide_value ? "" : value_shown(record, bad.at);
+  const std::string shown = hide_value ? "" : value_shown(bad, record);
   const std::string value = shown.empty() ? "the value" : shown;
   switch (bad.reason) {
     case Undecodable::kSyntax:

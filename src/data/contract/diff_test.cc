@@ -297,6 +297,19 @@ TEST(DiffAgainstBruteForce, Presence) {
   }
 }
 
+TEST(Drift, NothingOfAPiiFieldIsTold) {
+  const auto contract = make("contract C { string name [[pii, length(1, 3)]]; int32 age [[pii, range(0, 9)]]; int8 n [[pii]]; }");
+  Inferrer inferrer;
+  ASSERT_TRUE(inferrer.add_json(R"({"name":"of-17-characters.","age":77,"n":777})").ok());
+  const auto found = drift_of(*contract, inferrer.profile());
+  ASSERT_EQ(found.size(), 4u);
+  for (const auto& drift : found) {
+    EXPECT_TRUE(drift.error);
+    EXPECT_EQ(drift.found, "****") << drift.sentence;
+    EXPECT_THAT(drift.sentence, testing::Not(testing::AnyOf(HasSubstr("17"), HasSubstr("77"), HasSubstr("characters"))));
+  }
+}
+
 TEST(Drift, FindsWhatTheDataDoesOtherwise) {
   const auto contract = make(
       "contract C { int32 id [[required, range(0, 100)]]; string code [[pattern(\"[A-Z]{3}\")]]; enum(a, b) kind; date "

@@ -134,7 +134,7 @@ class ColumnDrift {
     if (!is_short && !is_long) return;
     const std::string expected = fmt::format("{} to {}", field_.length_min.value_or(0),
                                              field_.length_max ? std::to_string(*field_.length_max) : "any number");
-    const std::string found = fmt::format("{} to {}", seen_.length_min, seen_.length_max);
+    const std::string found = hidden_ ? std::string("****") : fmt::format("{} to {}", seen_.length_min, seen_.length_max);
     add("length.broken", true, expected, found, fmt::format("lengths go from {}, allowed are {}", found, expected));
   }
 

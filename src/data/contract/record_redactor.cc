@@ -1,6 +1,7 @@
 // Masking in the text of records: what must not be shown is replaced, every other byte stays as it came.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "base/text.h"
@@ -202,8 +203,21 @@ class JsonMasker {
 RecordRedactor::RecordRedactor(const Contract& contract, const Reader& reader, MaskKey key) : key_(std::move(key)) {
   for (const auto& field : contract.fields) {
     const auto mask = mask_for(field, reader);
-    if (mask) masks_.push_back({field.name, *mask});
+    fields_.push_back(field.name);
+    if (!mask) continue;
+    masks_.push_back({field.name, *mask});
+    protected_.push_back(field.name);
   }
+}
+
+std::string RecordRedactor::lost_in(const std::vector<std::string>& names) const {
+  const auto in = [](const std::vector<std::string>& list, const std::string& name) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  if (std::all_of(names.begin(), names.end(), [&](const std::string& name) { return in(fields_, name); })) return {};
+  const auto lost =
+      std::find_if(protected_.begin(), protected_.end(), [&](const std::string& name) { return !in(names, name); });
+  return lost == protected_.end() ? std::string() : *lost;
 }
 
 const Mask* RecordRedactor::find(std::string_view name) const {
@@ -288,6 +302,15 @@ Status redact_bytes(const Contract& contract, const std::string& name, ByteReade
         return invalid_argument("{}:{}: the header row has quotes that do not match", name, file.line());
       }
       for (auto& cell : cells) names.push_back(std::move(cell.text));
+      if (const std::string lost = redactor.lost_in(names); !lost.empty()) {
+        return failed_precondition(
+                   "{}:{}: the header does not name {}, which is to be masked, and has cells that the contract does "
+                   "not name",
+                   name, file.line(), lost)
+            .with_hint(
+                "cells are known by the header: it must be the first record, separated by commas (tabs in TSV), with "
+                "the contract's names");
+      }
       buffer += record;
     } else if (record.empty()) {
       continue;

@@ -47,6 +47,7 @@ std::optional<Mask> mask_of(const ContractField& field);
 struct Reader {
   std::vector<std::string> roles;
   bool reveal = false;
+  std::vector<bool> hidden;  // columns of which nothing is shown whatever the contract says; empty: none
 };
 std::optional<Mask> mask_for(const ContractField& field, const Reader& reader);
 
@@ -82,6 +83,13 @@ class RecordRedactor {
   // `names`: the header row. Cells that are masked are quoted.
   std::string csv(std::string_view record, const std::vector<std::string>& names, char separator = ',') const;
   bool masks_anything() const { return !masks_.empty(); }
+  // Fields of these names as well, wholly, whatever the contract says of them.
+  void mask_wholly(const std::vector<std::string>& names) {
+    for (const auto& name : names) masks_.insert(masks_.begin(), {name, Mask{}});
+  }
+  // A field to be masked that the header does not name although it names one that the contract does not: that may be
+  // it, in another spelling or dialect, or the header is no header but a record. Empty where every cell is sure.
+  std::string lost_in(const std::vector<std::string>& names) const;
 
  private:
   struct ColumnMask {
@@ -90,6 +98,7 @@ class RecordRedactor {
   };
   const Mask* find(std::string_view name) const;
   std::vector<ColumnMask> masks_;
+  std::vector<std::string> fields_, protected_;  // of the contract
   MaskKey key_;
 };
 

@@ -154,6 +154,31 @@ TEST(Records, OfTables) {
   EXPECT_THAT(redactor.csv("1,\"SECRET", names), Not(HasSubstr("SECRET")));
 }
 
+// A cell whose column is not known may be any field: a header in another dialect or spelling, or none at all.
+TEST(Files, WithoutASureHeaderAreNotRedacted) {
+  const auto folder = os::TempFolder::create("");
+  ASSERT_TRUE(folder.ok());
+  const auto contract = make("contract C { int64 id; string name [[pii]]; string x; }");
+  uint64_t records = 0;
+  for (const char* text : {"id;name;x\n1;SECRET;y\n", "1,SECRET,y\n2,SECRET,z\n", "id,Name,x\n1,SECRET,y\n", "'id','name','x'\n1,SECRET,y\n"}) {
+    ASSERT_TRUE(os::write_file_atomic(folder->file("in.csv"), text).ok());
+    std::string out;
+    const auto write = [&](std::string_view bytes) {
+      out += bytes;
+      return Status();
+    };
+    const Status status = redact_records(*contract, folder->file("in.csv"), {}, {}, write, &records);
+    EXPECT_EQ(status.code(), Code::kFailedPrecondition) << text;
+    EXPECT_THAT(status.to_string(), testing::AllOf(HasSubstr("does not name name, which is to be masked"), Not(HasSubstr("SECRET"))));
+    EXPECT_EQ(out, "");
+  }
+  for (const char* text : {"id,x\n1,y\n", "id,name,x,more\n1,,y,z\n"}) {
+    ASSERT_TRUE(os::write_file_atomic(folder->file("in.csv"), text).ok());
+    EXPECT_TRUE(redact_file(*contract, folder->file("in.csv"), folder->file("out.csv"), {}, {}, &records).ok()) << text;
+    EXPECT_EQ(*os::read_file(folder->file("out.csv")), text);
+  }
+}
+
 TEST(Files, AreRedactedRecordByRecord) {
   const auto folder = os::TempFolder::create("");
   ASSERT_TRUE(folder.ok());

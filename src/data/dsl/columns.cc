@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "data/contract/redact.h"
+#include "data/plan/pii.h"
 
 namespace runink::dsl {
 
@@ -108,12 +109,21 @@ void add_origins(const std::vector<ColumnInfo::Origin>& from, const char* how, b
 
 namespace {
 
-// Adds what the columns read give to the result, those not revealed as masked ones.
-void follow(const Columns& in, const std::vector<int>& read, const std::vector<int>& revealed, const char* how,
-            ColumnInfo* out) {
+bool contains(const std::vector<int>& list, int column) {
+  return std::find(list.begin(), list.end(), column) != list.end();
+}
+
+bool was_computed(const ColumnInfo& column) {
+  return std::any_of(column.pii.begin(), column.pii.end(), [](const auto& p) { return p.derived; });
+}
+
+// Adds what the columns read give to the result, those not revealed as masked ones. A part of a value that an earlier
+// step computed may be anything of the field.
+void follow(const Columns& in, const std::vector<int>& read, const std::vector<int>& revealed,
+            const expr::PartMasks& parts, const char* how, ColumnInfo* out) {
   for (const int c : read) {
     const auto& column = in[static_cast<size_t>(c)];
-    const bool shown = std::find(revealed.begin(), revealed.end(), c) != revealed.end();
+    const bool shown = contains(revealed, c) || (contains(parts.fields, c) && was_computed(column));
     if (shown) add_pii(column.pii, true, &out->pii);
     add_origins(column.lineage, how, !shown, &out->lineage);
   }
@@ -133,7 +143,7 @@ ColumnInfo column_of(const Columns& in, const expr::TypedExpr& value, std::strin
   out.field.name = std::move(name);
   out.field.type = value.type();
   out.field.nullable = value.nullable();
-  follow(in, value.columns(), expr::taint(value, value.columns()), "TRANSFORMATION", &out);
+  follow(in, value.columns(), expr::taint(value, value.columns()), expr::part_masks(value), "TRANSFORMATION", &out);
   return out;
 }
 
@@ -159,7 +169,8 @@ ColumnInfo column_of(const Columns& in, const expr::AggregateExpr& value, const 
     }
   }
   std::sort(all.begin(), all.end());
-  follow(in, read, expr::taint(value, all, key_taint), "AGGREGATION", &out);
+  follow(in, read, expr::taint(value, all, key_taint), expr::part_masks(value, static_cast<int>(keys.size())),
+         "AGGREGATION", &out);
   for (const int c : value.result.columns()) {
     if (static_cast<size_t>(c) >= keys.size()) continue;  // an aggregate
     add_pii(keys[static_cast<size_t>(c)].pii, true, &out.pii);
@@ -168,14 +179,21 @@ ColumnInfo column_of(const Columns& in, const expr::AggregateExpr& value, const 
   return out;
 }
 
+bool masked_in_vain(const Columns& in, const expr::PartMasks& parts) {
+  const auto any = [&](const std::vector<int>& list, bool computed) {
+    return std::any_of(list.begin(), list.end(), [&](int c) {
+      const auto& column = in[static_cast<size_t>(c)];
+      return computed ? was_computed(column) : !column.pii.empty();
+    });
+  };
+  return any(parts.computed, false) || any(parts.fields, true);
+}
+
 std::string sink_mask(const ColumnInfo& column, bool* derived) {
   *derived = false;
   if (column.pii.empty()) return "";
   *derived = std::any_of(column.pii.begin(), column.pii.end(), [](const auto& p) { return p.derived; });
-  const bool same_mask =
-      std::all_of(column.pii.begin(), column.pii.end(), [&](const auto& p) { return p.mask == column.pii[0].mask; });
-  if (*derived || !same_mask || column.pii[0].mask.empty()) return "all";
-  return column.pii[0].mask;
+  return plan::shown_mask(column);
 }
 
 std::string quote_field(std::string_view name) {

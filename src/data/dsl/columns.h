@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/expr/aggregate.h"
+#include "data/expr/part_masks.h"
 #include "data/plan/plan.h"
 
 namespace runink::dsl {
@@ -37,6 +38,9 @@ void add_pii(const std::vector<plan::PiiSource>& from, bool derived, std::vector
 // Adds origins, joined with those already there: the stronger `how` wins, masked only where both are.
 void add_origins(const std::vector<plan::ColumnInfo::Origin>& from, const char* how, bool masked,
                  std::vector<plan::ColumnInfo::Origin>* to);
+
+// Whether a mask that shows a part is applied to a value computed from pii, and so protects nothing.
+bool masked_in_vain(const Columns& in, const expr::PartMasks& parts);
 
 // How a column must be masked at a sink: "" not at all. `derived` says that the value was computed from pii.
 std::string sink_mask(const plan::ColumnInfo& column, bool* derived);

@@ -62,6 +62,7 @@ bool ScenarioCompiler::group_keys(plan::Group* group, Columns* keys, std::vector
       good = false;
       continue;
     }
+    if (masked_in_vain(columns(), expr::part_masks(value))) warn_masked_in_vain(text.span);
     plan::ColumnInfo column = column_of(columns(), value, name);
     column.unchanged_from.reset();
     keys->push_back(std::move(column));
@@ -93,6 +94,7 @@ bool ScenarioCompiler::group_item(const TextAt& name, const TextAt& text, plan::
     failed_ = true;
     return false;
   }
+  if (masked_in_vain(columns(), expr::part_masks(aggregate, static_cast<int>(keys.size())))) warn_masked_in_vain(text.span);
   out->push_back(column_of(columns(), aggregate, keys, key_values, name.text));
 
   // Where each aggregate stands among those of the whole group.

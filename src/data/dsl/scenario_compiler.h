@@ -87,6 +87,7 @@ class ScenarioCompiler {
   TextAt text_at(const Capture& capture, const Capture::Item& item) const;
   Span step_span() const { return step_->step->text.span; }
   Diagnostic& error(Span span, std::string code, std::string message);
+  void warn_masked_in_vain(Span span);
 
   OperatorId add(plan::Parameters parameters, std::string name, std::vector<plan::Input> inputs, Columns columns);
   // Adds an operator that reads the flow, and moves the flow to it.

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "data/dsl/scenario_compiler.h"
 #include "data/expr/mask.h"
+#include "data/plan/pii.h"
 
 namespace runink::dsl {
 
@@ -173,6 +174,7 @@ void ScenarioCompiler::set_field(const std::string& name, Span name_span, const 
     if (at < 0) lost_.insert(name);
     return;
   }
+  if (masked_in_vain(*columns, expr::part_masks(typed))) warn_masked_in_vain(value.span);
   plan::ColumnInfo column = column_of(*columns, typed, name);
   column.qualifier = at >= 0 ? (*columns)[static_cast<size_t>(at)].qualifier : 0;
   if (at >= 0)
@@ -181,6 +183,11 @@ void ScenarioCompiler::set_field(const std::string& name, Span name_span, const 
     columns->push_back(std::move(column));
   lost_.erase(name);
   items->push_back({name, std::move(typed)});
+}
+
+void ScenarioCompiler::warn_masked_in_vain(Span span) {
+  context_.warning(span, "dsl.mask_in_vain", "a mask that shows a part protects only a field itself; this value was computed, and stays personal data")
+      .help.push_back("mask the field and compute with that, or show nothing of the value: mask(x)");
 }
 
 void ScenarioCompiler::set_one() {
@@ -366,7 +373,7 @@ void ScenarioCompiler::protect(Meaning meaning) {
     if (at < 0) continue;
     const plan::ColumnInfo& before = columns()[static_cast<size_t>(at)];
     std::string how = meaning == Meaning::kHash ? "hash" : meaning == Meaning::kTokenise ? "tokenise" : "";
-    if (how.empty()) how = method != nullptr ? method->text : !before.pii.empty() ? before.pii[0].mask : "all";
+    if (how.empty()) how = method != nullptr ? method->text : plan::shown_mask(before);
     if (how != "hash" && how != "tokenise" && !expr::MaskMethod::parse(how).ok()) how = "all";
     std::string value = quote_field(name_at(at));
     if (before.field.type.id() != columnar::TypeId::kString) value = "cast(" + value + " as string)";

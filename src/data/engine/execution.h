@@ -40,7 +40,7 @@ struct ExecutionOptions {
   std::string key;                   // secret of hash() and tokenise()
   const StopFlag* stop = nullptr;    // may be null
   uint64_t sample_rows = 20;         // per tapped operator; 0: none
-  bool reveal = false;               // samples and messages show pii fields
+  bool reveal = false;               // sinks write pii fields as they are; samples and messages never do
   Fault fault;
 };
 
@@ -59,7 +59,7 @@ struct OperatorReport {
   std::vector<uint64_t> rows_out;                 // per port
   std::map<std::string, uint64_t> dropped;
   uint64_t spilled_bytes = 0;
-  std::vector<std::string> sample;                // rows as JSON, pii masked unless revealed
+  std::vector<std::string> sample;                // rows as JSON, pii masked
   uint64_t bytes = 0;                             // read (source) or written (sink)
 };
 

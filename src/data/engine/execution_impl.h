@@ -44,7 +44,7 @@ struct PipelineState {
 class Sample {
  public:
   void offer(const plan::Operator& op, const Batch& batch, uint64_t sequence, const std::vector<bool>& live,
-             uint64_t rows_max, bool reveal);
+             uint64_t rows_max);
   std::vector<std::string> rows(uint64_t rows_max) const;
 
  private:
@@ -100,8 +100,9 @@ struct Execution::Impl {
   std::vector<std::unique_ptr<Observer>> all_observers;
 };
 
-// Row as JSON text with pii columns masked unless `reveal`; columns that are not live are left out.
-std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, const std::vector<bool>* live, bool reveal);
+// Row as JSON text with pii columns masked unless `raw` (a dead letter's record); columns that are not live are left out.
+// Unless `raw`, the batch is of op's own schema.
+std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, const std::vector<bool>* live, bool raw);
 
 // Which output columns of each operator something reads.
 std::vector<std::vector<bool>> needed_columns(const plan::ScenarioPlan& scenario);

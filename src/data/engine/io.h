@@ -79,7 +79,8 @@ struct RejectedRecord {
   int64_t offset = -1;        // of the first byte in the source; -1: none
   uint64_t line = 0;          // from 1; 0: none
   std::string_view bytes;     // the original record; of a computed row its JSON text
-  struct Rule { std::string rule, field, message; };
+  // `words`: what a custom step said; values of pii fields may stand in it, so it is for the letter alone.
+  struct Rule { std::string rule, field, message, words; };
   const std::vector<Rule>* rules = nullptr;
 };
 inline constexpr uint32_t kNoSource = UINT32_MAX;

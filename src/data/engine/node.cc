@@ -9,6 +9,7 @@
 #include "data/contract/redact.h"
 #include "data/engine/execution_impl.h"
 #include "data/engine/observer.h"
+#include "data/plan/pii.h"
 
 namespace runink::engine {
 
@@ -96,8 +97,7 @@ Status Node::emit(Batch batch, uint32_t port, MorselContext& m) {
   c.out[port] += static_cast<uint64_t>(batch.rows);
   if (port == 0) {
     if (op_.tap) {
-      x.samples[op_.id].offer(op_, batch, m.sequence, x.needed[op_.id], op_.checkpoint ? UINT64_MAX : x.options.sample_rows,
-                              x.options.reveal);
+      x.samples[op_.id].offer(op_, batch, m.sequence, x.needed[op_.id], op_.checkpoint ? UINT64_MAX : x.options.sample_rows);
     }
     if (!x.observers[op_.id].empty()) RUNINK_RETURN_IF_ERROR(observe(x, op_.id, batch, m));
   }
@@ -148,7 +148,7 @@ PendingReject Node::make_reject(const Batch& batch, int64_t row, std::vector<Rej
     r.row = row;
   } else {
     // A computed row has no original bytes: what is kept is its content at this step.
-    r.text = row_json(op_, batch, row, nullptr, /*reveal=*/true);
+    r.text = row_json(op_, batch, row, nullptr, /*raw=*/true);
   }
   return r;
 }
@@ -169,7 +169,7 @@ Batch Node::reject_errors(Batch batch, const std::vector<expr::RowError>& errors
 // ---- samples --------------------------------------------------------------------------------------------------------
 
 std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, const std::vector<bool>* live,
-                     bool reveal) {
+                     bool raw) {
   std::string out = "{";
   for (size_t c = 0; c < batch.columns.size(); ++c) {
     if (live != nullptr && c < live->size() && !(*live)[c]) continue;
@@ -178,12 +178,11 @@ std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, 
     append_json_quoted(out, field.name);
     out += ':';
     const auto& column = batch.columns[c];
-    const bool hidden = !reveal && c < op.columns.size() && op.columns[c].field.name == field.name && !op.columns[c].pii.empty();
+    const std::string shown = raw ? "" : c < op.columns.size() ? plan::shown_mask(op.columns[c]) : "all";
     if (column.is_null(row)) {
       out += "null";
-    } else if (hidden) {
-      const auto& pii = op.columns[c].pii;
-      auto mask = contract::parse_mask(pii.size() == 1 && !pii[0].mask.empty() ? pii[0].mask : "all");
+    } else if (!shown.empty()) {
+      auto mask = contract::parse_mask(shown);
       std::string text;
       columnar::append_value_text(column, row, field, text);
       append_json_quoted(out, contract::mask_text(mask.ok() ? *mask : contract::Mask{}, text, contract::MaskKey{}));
@@ -199,11 +198,11 @@ std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, 
 }
 
 void Sample::offer(const plan::Operator& op, const Batch& batch, uint64_t sequence, const std::vector<bool>& live,
-                   uint64_t rows_max, bool reveal) {
+                   uint64_t rows_max) {
   if (rows_max == 0 || sequence > last_needed_.load(std::memory_order_relaxed)) return;
   std::lock_guard lock(mutex_);
   auto& rows = by_sequence_[sequence];
-  for (int64_t r = 0; r < batch.rows && rows.size() < rows_max; ++r) rows.push_back(row_json(op, batch, r, &live, reveal));
+  for (int64_t r = 0; r < batch.rows && rows.size() < rows_max; ++r) rows.push_back(row_json(op, batch, r, &live, /*raw=*/false));
   if (rows_max == UINT64_MAX) return;
   // Once the morsels up to this one hold enough rows, later ones are not needed.
   uint64_t total = 0;

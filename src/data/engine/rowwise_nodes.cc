@@ -9,6 +9,7 @@
 #include "data/engine/execution_impl.h"
 #include "data/engine/node.h"
 #include "data/expr/eval.h"
+#include "data/plan/pii.h"
 
 namespace runink::engine {
 
@@ -17,7 +18,16 @@ namespace {
 class CheckNode final : public Node {
  public:
   CheckNode(const plan::Operator& op, Execution& x, std::shared_ptr<const contract::ContractChecker> checker)
-      : Node(op, x), checker_(std::move(checker)) {}
+      : Node(op, x), checker_(std::move(checker)) {
+    // A field may hold what an earlier step made of another one.
+    const auto& columns = x.impl().scenario->operators[op.inputs[0].from].columns;
+    const auto& fields = checker_->contract().fields;
+    for (size_t c = 0; c < columns.size() && c < fields.size(); ++c) {
+      const auto mask = contract::mask_of(fields[c]);
+      const std::string shown = plan::shown_mask(columns[c]);
+      reader_.hidden.push_back(!shown.empty() && (!mask || contract::mask_name(*mask) != shown));
+    }
+  }
 
   Status receive(Batch batch, uint32_t, MorselContext& m) override {
     struct Local {
@@ -28,7 +38,6 @@ class CheckNode final : public Node {
     auto& result = local->result;
     RUNINK_RETURN_IF_ERROR(checker_->check(batch, eval_context(), local->scratch, result));
     if (result.failed_rows == 0) return emit(std::move(batch), 0, m);
-    const contract::Reader reader{{}, execution_.impl().options.reveal};
     for (size_t i = 0; i < result.failures.size();) {
       const int32_t row = result.failures[i].row;
       std::vector<RejectedRecord::Rule> rules;
@@ -36,7 +45,7 @@ class CheckNode final : public Node {
         const auto& rule = checker_->contract().rules[static_cast<size_t>(result.failures[i].rule)];
         const std::string field =
             rule.column >= 0 ? checker_->contract().fields[static_cast<size_t>(rule.column)].name : std::string();
-        rules.push_back({rule.name, field, checker_->message(batch, result.failures[i], reader)});
+        rules.push_back({rule.name, field, checker_->message(batch, result.failures[i], reader_)});
       }
       reject(batch, row, std::move(rules), m);
     }
@@ -46,6 +55,7 @@ class CheckNode final : public Node {
 
  private:
   std::shared_ptr<const contract::ContractChecker> checker_;
+  contract::Reader reader_;  // of messages, which are kept: nobody sees more in them, whoever asked for this run
 };
 
 class FilterNode final : public Node {

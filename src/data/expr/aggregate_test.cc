@@ -8,6 +8,7 @@
 
 #include "data/columnar/builder.h"
 #include "data/columnar/kernels.h"
+#include "data/expr/part_masks.h"
 #include "data/expr/test_records.h"
 
 namespace runink::expr {
@@ -377,6 +378,14 @@ TEST(Aggregate, TaintFollowsTheArguments) {
   EXPECT_EQ(taint(compile("max(s)"), pii), (std::vector<int>{8}));
   EXPECT_EQ(taint(compile("max(mask(s, \"last1\"))"), pii), std::vector<int>());
   EXPECT_EQ(taint(compile("mask(max(s))"), pii), std::vector<int>());
+  EXPECT_EQ(taint(compile("mask(max(s), \"first9\")"), pii), std::vector<int>())
+      << "the greatest value is one of the field";
+  EXPECT_EQ(taint(compile("mask(max(s + repeat(\"x\", 200)), \"first9\")"), pii), (std::vector<int>{8}));
+  EXPECT_EQ(taint(compile("max(mask(s + repeat(\"x\", 200), \"first9\"))"), pii), (std::vector<int>{8}));
+  EXPECT_EQ(taint(compile("mask(max(s) + repeat(\"x\", 200), \"first9\")"), pii), (std::vector<int>{8}));
+  EXPECT_EQ(part_masks(compile("mask(max(s), \"first9\")"), 0).fields, (std::vector<int>{8}));
+  EXPECT_EQ(part_masks(compile("max(mask(s, \"first9\"))"), 0).fields, (std::vector<int>{8}));
+  EXPECT_EQ(part_masks(compile("mask(max(s) + \"x\", \"first9\")"), 0).computed, (std::vector<int>{8}));
   EXPECT_EQ(taint(compile("sum(i)"), pii), std::vector<int>());
   EXPECT_EQ(taint(compile("count_if(s == \"x\")"), pii), (std::vector<int>{8}));
   EXPECT_EQ(taint(compile("s + \"x\"", {{"s", TypeId::kString, true}}), pii, {{8}}), (std::vector<int>{8}));

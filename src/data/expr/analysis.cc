@@ -5,17 +5,57 @@
 #include "data/expr/check.h"
 #include "data/expr/checker.h"
 #include "data/expr/functions.h"
+#include "data/expr/mask.h"
 #include "data/expr/node.h"
+#include "data/expr/part_masks.h"
 
 namespace runink::expr {
 
 namespace {
 
+// Whether the node is a mask that shows a part of its argument.
+bool shows_part(const Node& node) {
+  return node.hides_pii && node.function == "mask" && !static_cast<const MaskMethod*>(node.state.get())->shows_nothing();
+}
+
+// The column that a mask is applied to, itself or as its text; -1 where the value is computed.
+int masked_field(const Node& mask) {
+  const Node* value = mask.args[0].get();
+  if (value->kind == Node::Kind::kCall && value->function == "cast" && value->type.is_text()) value = value->args[0].get();
+  return value->kind == Node::Kind::kColumn ? value->column : -1;
+}
+
 void gather_taint(const Node& node, const std::vector<int>& pii, std::vector<int>& out) {
-  if (node.hides_pii) return;
+  if (node.hides_pii && (!shows_part(node) || masked_field(node) >= 0)) return;
   if (node.kind == Node::Kind::kColumn && std::find(pii.begin(), pii.end(), node.column) != pii.end())
     out.push_back(node.column);
   for (const auto& arg : node.args) gather_taint(*arg, pii, out);
+}
+
+void gather_part_masks(const Node& node, PartMasks& out) {
+  if (shows_part(node)) {
+    const int field = masked_field(node);
+    if (field >= 0) {
+      out.fields.push_back(field);
+    } else {
+      out.computed.insert(out.computed.end(), node.columns.begin(), node.columns.end());
+    }
+  }
+  if (node.hides_pii && !shows_part(node)) return;
+  for (const auto& arg : node.args) gather_part_masks(*arg, out);
+}
+
+// Aggregates that give one of their argument's values as it is.
+bool gives_a_value(const AggregateSpec& aggregate) {
+  switch (aggregate.function) {
+    case AggregateFunction::kMin:
+    case AggregateFunction::kMax:
+    case AggregateFunction::kFirst:
+    case AggregateFunction::kLast:
+      return aggregate.argument.valid() && aggregate.argument.column_if_plain() >= 0;
+    default:
+      return false;
+  }
 }
 
 void sort_unique(std::vector<int>& list) {
@@ -59,8 +99,13 @@ std::vector<int> taint(const AggregateExpr& expr, const std::vector<int>& pii_co
   // The result's columns are the keys and then the aggregates; which of those the result shows decides what it reveals.
   std::vector<int> shown;
   const int keys = static_cast<int>(key_taint.size());
-  std::vector<int> all = expr.result.columns();
-  for (const int column : taint(expr.result, all)) {
+  std::vector<int> columns = taint(expr.result, expr.result.columns());
+  // A part of an aggregate is a part of a field only where the aggregate gives the field's value.
+  for (const int column : part_masks(expr.result).fields) {
+    const auto index = static_cast<size_t>(column - keys);
+    if (column < keys || index >= expr.aggregates.size() || !gives_a_value(expr.aggregates[index])) columns.push_back(column);
+  }
+  for (const int column : columns) {
     if (column < keys) {
       const auto& of_key = key_taint[static_cast<size_t>(column)];
       shown.insert(shown.end(), of_key.begin(), of_key.end());
@@ -73,6 +118,36 @@ std::vector<int> taint(const AggregateExpr& expr, const std::vector<int>& pii_co
   }
   sort_unique(shown);
   return shown;
+}
+
+PartMasks part_masks(const TypedExpr& expr) {
+  PartMasks out;
+  gather_part_masks(*expr.root(), out);
+  sort_unique(out.fields);
+  sort_unique(out.computed);
+  return out;
+}
+
+PartMasks part_masks(const AggregateExpr& expr, int keys) {
+  PartMasks out;
+  const auto add = [](const std::vector<int>& from, std::vector<int>& to) { to.insert(to.end(), from.begin(), from.end()); };
+  const PartMasks of_result = part_masks(expr.result);
+  for (size_t i = 0; i < expr.aggregates.size(); ++i) {
+    const AggregateSpec& aggregate = expr.aggregates[i];
+    if (!aggregate.argument.valid()) continue;
+    const PartMasks below = part_masks(aggregate.argument);
+    add(below.fields, out.fields);
+    add(below.computed, out.computed);
+    const auto holds = [&](const std::vector<int>& list) {
+      return std::find(list.begin(), list.end(), keys + static_cast<int>(i)) != list.end();
+    };
+    const bool masked = holds(of_result.fields);
+    if (masked && gives_a_value(aggregate)) add(aggregate.argument.columns(), out.fields);
+    if ((masked && !gives_a_value(aggregate)) || holds(of_result.computed)) add(aggregate.argument.columns(), out.computed);
+  }
+  sort_unique(out.fields);
+  sort_unique(out.computed);
+  return out;
 }
 
 TypedExpr shift_columns(const TypedExpr& expr, int delta) {

@@ -18,6 +18,8 @@ class MaskMethod {
   // Appends the masked form. UTF-8 in, UTF-8 out.
   void apply(std::string_view value, std::string& out) const;
   std::string apply(std::string_view value) const;
+  // Of what the value is; the other methods show a part of it, or its length.
+  bool shows_nothing() const { return kind_ == Kind::kAll; }
 
  private:
   enum class Kind { kAll, kFirst, kLast, kEmail, kLength };

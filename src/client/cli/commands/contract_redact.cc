@@ -5,6 +5,7 @@
 #include "client/cli/project.h"
 #include "client/local/data_file.h"
 #include "platform/os/file.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::cli {
 namespace {
@@ -27,11 +28,13 @@ Result<int> run(Invocation& invocation) {
     }
     records = RUNINK_TRY(local::redact_data_to(out, *contract, data, reader, no_key));
   } else {
+    os::TerminalText terminal;
     auto write = [&](std::string_view text) {
-      console.out(text);
+      console.out(console.out_is_terminal() ? terminal.next(text) : text);
       return Status();
     };
     records = RUNINK_TRY(local::redact_data(*contract, data, reader, no_key, write));
+    console.out(terminal.rest());
   }
   console.say(human_count(records) + " records");
   return kExitDone;

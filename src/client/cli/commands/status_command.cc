@@ -5,6 +5,7 @@
 #include "client/cli/commands/all.h"
 #include "client/cli/history.h"
 #include "platform/os/file.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::cli {
 namespace {
@@ -15,7 +16,8 @@ using ledger::RunRecord;
 Status print_for_programs(Invocation& invocation, const local::RunFamily& family) {
   std::string text = "[\n" + ledger::to_json(family.run);
   for (const RunRecord& child : family.children) text += ",\n" + ledger::to_json(child);
-  invocation.console().out(text + "]\n");
+  text += "]\n";
+  invocation.console().out(invocation.console().out_is_terminal() ? os::terminal_text(text) : text);
   return {};
 }
 

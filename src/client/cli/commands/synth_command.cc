@@ -16,6 +16,7 @@
 #include "client/local/synth_output.h"
 #include "platform/os/file.h"
 #include "platform/os/signals.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::cli {
 namespace {
@@ -23,7 +24,7 @@ namespace {
 // For standard output.
 local::SynthWrite to_console(Console& console) {
   return [&console](std::string_view bytes) {
-    console.out(bytes);
+    console.out(console.out_is_terminal() ? os::terminal_text(bytes) : bytes);
     return console.flush();
   };
 }

@@ -8,6 +8,7 @@
 #include "client/local/golden.h"
 #include "platform/os/file.h"
 #include "platform/os/signals.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::cli {
 namespace {
@@ -37,7 +38,7 @@ void print_diff(Console& console, const std::string& text) {
                         : line.starts_with("+")  ? Style::kGreen
                         : line.starts_with("@@") ? Style::kCyan
                                                  : Style::kPlain;
-    if (!line.empty()) console.out("    " + console.out_styled(style, line) + "\n");
+    if (!line.empty()) console.out("    " + console.out_styled(style, os::terminal_text(line)) + "\n");
   }
 }
 
@@ -54,7 +55,7 @@ void print_result(Console& console, const local::GoldenResult& result) {
   print_diff(console, result.problem);
   for (const auto& path : result.written)
     console.out(fmt::format("    {} {}\n", os::exists(path) ? "wrote" : "removed", escape_control(path)));
-  if (!result.printed.empty()) console.out(console.out_is_terminal() ? escape_control(result.printed) : result.printed);
+  if (!result.printed.empty()) console.out(console.out_is_terminal() ? os::terminal_text(result.printed) : result.printed);
 }
 
 Result<int> run(Invocation& invocation) {

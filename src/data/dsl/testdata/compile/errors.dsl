@@ -528,6 +528,9 @@ Feature: F
     Given records arrive from "x.csv" with contract "contracts/flight.contract"
     When field "initial" is set to left(passport, 1)
     And field "safe" is set to hash(passport)
+    And field "shown" is set to mask(passport + repeat("x", 200), "first9")
+    And field "last" is set to mask(passport, "last2")
+    And field "again" is set to mask(initial, "first1")
     Then records are written to "out/a.csv"
 --- case: what cannot be enforced here
 Feature: F
