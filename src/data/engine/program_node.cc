@@ -16,7 +16,7 @@
 #include "data/engine/execution_impl.h"
 #include "data/engine/held_rows.h"
 #include "data/engine/node.h"
-#include "data/engine/step_books.h"
+#include "data/engine/partitions.h"
 #include "data/plan/pii.h"
 
 namespace runink::engine {
@@ -28,14 +28,8 @@ class ProgramNode final : public Node {
   ProgramNode(const plan::Operator& op, Execution& x)
       : Node(op, x),
         input_schema_(x.impl().scenario->operators[op.inputs[0].from].schema),
-        memory_(std::min(x.impl().memory_share / 4, kHeldBytesMax)),
-        books_(
-            op, input_schema_, x.impl().options.temp_folder, memory_, op.retries > 0,
-            plan::receives_pii(*x.impl().scenario, op),
-            [this](const Batch& batch, int64_t row, std::vector<RejectedRecord::Rule> rules) {
-              return make_reject(batch, row, std::move(rules));
-            },
-            x.impl().progress.rejected) {}
+        sent_(x.impl().options.temp_folder, input_schema_, x.impl().memory_share / 4),
+        answers_(new_answers()) {}
   ~ProgramNode() override {
     if (process_) process_->kill();
     if (receiver_.joinable()) receiver_.join();
@@ -116,7 +110,9 @@ class ProgramNode final : public Node {
     for (int64_t r = 0; r < batch.rows; ++r) {
       const auto& refusal = refusals_[numbers.data<uint64_t>()[r]];
       if (refusal.dropped) {
-        ++counts(m).dropped[refusal.reason.empty() ? "dropped by the step" : refusal.reason];
+        ++counts(m).dropped[refusal.reason.empty() || sent_pii_ ? "dropped by the step" : refusal.reason];
+      } else if (sent_pii_) {
+        reject(batch, r, {{"step", "", "refused by the step", refusal.reason}}, m);
       } else {
         reject(batch, r, {{"step", "", refusal.reason.empty() ? "refused by the step" : refusal.reason}}, m);
       }
@@ -164,52 +160,8 @@ class ProgramNode final : public Node {
     failure_ = std::move(status);
     return {};
   }
-  // Sending failed: what the reading thread knows (how the process ended, its last words) says more.
-  Status explain(Status sending) {
-    answers_->discard();
-    // A step that stopped reading is mostly about to end, and how it ends says more than a broken pipe.
-    if (sending.kind() == "step.stopped_reading") (void)answers_->wait_for_end(kLastWordsMicros);
-    process_->kill();
-    if (receiver_.joinable()) receiver_.join();
-    if (stopped_) return cancelled("another part of the run failed").with_kind("run.stopped");
-    Status reading = answers_->status();
-    return reading.ok() ? std::move(sending) : std::move(reading);
-  }
-  void end_process() {
-    if (receiver_.joinable()) receiver_.join();
-    std::unique_ptr<StepProcess> process;
-    {
-      std::lock_guard lock(process_mutex_);
-      process = std::move(process_);
-    }
-    if (!process) return;
-    process.reset();
-    tail_counts.rejected += books_.rejected();
-    for (const auto& [reason, count] : books_.dropped()) tail_counts.dropped[reason] += count;
-    const uint64_t spilled = books_.spilled_bytes() + answers_->spilled_bytes();
-    if (spilled > 0) execution_.impl().count_spill(op_, spilled);
-  }
-
-  // ---- @retry
-
-  // Whether a failure is one that @retry answers, and attempts are left.
-  bool again(const Status& failure) const {
-    const auto* stop = execution_.impl().options.stop;
-    if (stopped_ || (stop != nullptr && stop->requested())) return false;
-    return attempts_ < op_.retries && failure.kind() != "run.interrupted" && failure.kind() != "run.stopped";
-  }
-  Status run_to_the_end() {
-    if (failure_.ok()) failure_ = wait_for_answers();
-    while (!failure_.ok() && again(failure_)) {
-      ++attempts_;
-      execution_.impl().note(fmt::format("step \"{}\" failed and was run again ({} of {}): {}", op_.name, attempts_,
-                                         op_.retries, failure_.to_string()));
-      failure_ = run_again();
-    }
-    return std::move(failure_);
-  }
-  Status wait_for_answers() {
-    RUNINK_RETURN_IF_ERROR(end_of_input());
+  Status end_of_input() {
+    if (Status status = process_->close_input(); !status.ok()) return explain(std::move(status));
     receiver_.join();
     return std::move(receive_status_);
   }
@@ -227,10 +179,38 @@ class ProgramNode final : public Node {
         return cancelled("interrupted").with_kind("run.interrupted");
       }
     }
-    return wait_for_answers();
+    return end_of_input();
+  }
+  void receive_all() {
+    for (;;) {
+      auto batch = process_->receive();
+      if (!batch.ok()) {
+        receive_status_ = std::move(batch).status();
+        return;
+      }
+      if (!batch->has_value()) return;
+      if (Status status = answers_->add(std::move(**batch)); !status.ok()) {
+        receive_status_ = std::move(status);
+        process_->kill();
+        return;
+      }
+    }
+  }
+  // Sending failed: what the reader knows (how the process ended, its last words) says more.
+  Status explain(Status sending) {
+    {
+      // A step that stopped reading is mostly about to end, and how it ends says more than a broken pipe.
+      std::unique_lock lock(received_mutex_);
+      if (sending.kind() == "step.stopped_reading") received_changed_.wait_for(lock, std::chrono::seconds(2), [&] { return received_; });
+    }
+    if (process_) process_->kill();
+    if (receiver_.joinable()) receiver_.join();
+    return receive_status_.ok() ? std::move(sending) : std::move(receive_status_);
   }
 
   SchemaPtr input_schema_, refused_schema_ = with_ordinal(input_schema_);
+  // Its reasons are words of a program, in which values cannot be told from other words: they are for the letter alone.
+  const bool sent_pii_ = plan::receives_pii(*execution_.impl().scenario, op_);
   RowQueue sent_;
   std::unique_ptr<RowQueue> answers_;
   std::unique_ptr<StepProcess> process_;
