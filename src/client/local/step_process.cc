@@ -439,9 +439,9 @@ class ProcessStep final : public engine::StepProcess {
       if (last_words_.size() > 2 * kStderrKept) last_words_.erase(0, last_words_.size() - kStderrKept);
     }
   }
-  void read_report() {
-    StepReportReader reader(op_.name, *reports_, options_.words.are_private);
-    std::vector<char> buffer(64 << 10);
+  void read_report(os::Fd& fd) {
+    StepReportReader reader(op_.name, options_.words.are_private);
+    char buffer[4096];
     for (;;) {
       pollfd p{fd.get(), POLLIN, 0};
       const int ready = ::poll(&p, 1, kPollMillis);
@@ -490,9 +490,60 @@ class ProcessStep final : public engine::StepProcess {
   Status send_status_;
   std::thread errors_thread_, report_thread_;
   Status report_status_;
-  os::Fd report_;
-  engine::StepReports* reports_ = nullptr;
-  std::atomic<uint64_t> rejected_{0}, dropped_{0};
+  std::vector<Refusal> refusals_;
+};
+
+// Answers from a file.
+class RecordedStep final : public engine::StepProcess {
+ public:
+  RecordedStep(std::unique_ptr<connectors::ChunkSource> chunks, std::unique_ptr<connectors::RecordReader> reader, std::string path)
+      : chunks_(std::move(chunks)), reader_(std::move(reader)), path_(std::move(path)) {}
+  // What is sent beyond the recorded answers counts as dropped, so that the step balances.
+  Status send(const columnar::Batch& batch) override {
+    sent_ += static_cast<uint64_t>(batch.rows);
+    return {};
+  }
+  Status close_input() override {
+    kill();
+    return {};
+  }
+  Result<std::optional<columnar::Batch>> receive() override {
+    closed_.wait(false);  // how many answers are missing is known only once all has been sent
+    while (ready_.empty()) {
+      auto chunk = RUNINK_TRY(chunks_->next());
+      if (!chunk) {
+        if (answered_ > sent_) {
+          return failed_precondition("{} holds {} answers for {} records", path_, answered_, sent_.load());
+        }
+        for (uint64_t r = answered_; r < sent_; ++r) refusals_.push_back({r, true, "not in the recorded output"});
+        return std::optional<columnar::Batch>();
+      }
+      auto report = RUNINK_TRY(reader_->parse(chunk, [&](columnar::Batch&& b) {
+        ready_.insert(ready_.begin(), std::move(b));
+        return Status();
+      }));
+      if (!report.undecodable.empty()) return invalid_argument("{} holds a line that is no record of the step's output", path_);
+    }
+    auto batch = std::move(ready_.back());
+    ready_.pop_back();
+    answered_ += static_cast<uint64_t>(batch.rows);
+    return std::optional<columnar::Batch>(std::move(batch));
+  }
+  const std::vector<Refusal>& refusals() const override { return refusals_; }
+  void kill() override {
+    closed_ = true;
+    closed_.notify_all();
+  }
+
+ private:
+  std::unique_ptr<connectors::ChunkSource> chunks_;
+  std::unique_ptr<connectors::RecordReader> reader_;
+  std::string path_;
+  std::atomic<uint64_t> sent_{0};
+  std::atomic<bool> closed_{false};
+  uint64_t answered_ = 0;
+  std::vector<columnar::Batch> ready_;
+  std::vector<Refusal> refusals_;
 };
 
 }  // namespace
