@@ -27,6 +27,14 @@ class Count : public PlainAccumulator<Count, int64_t> {
 
 }  // namespace
 
+bool keeps_values(AggregateFunction function) {
+  return function == AggregateFunction::kQuantile || function == AggregateFunction::kDistinctCount ||
+         function == AggregateFunction::kList;
+}
+columnar::DataType kept_type(const AggregateSpec& spec) {
+  return spec.function == AggregateFunction::kQuantile ? columnar::DataType(TypeId::kFloat64) : spec.argument.type();
+}
+
 std::unique_ptr<Accumulator> make_accumulator(const AggregateSpec& spec) {
   switch (spec.function) {
     case AggregateFunction::kCount:
@@ -74,7 +82,10 @@ Status WholeAggregate::update(const columnar::Batch& batch, const EvalContext& c
 
 Result<Value> WholeAggregate::finish(const EvalContext& context) {
   std::vector<Column> columns;
-  for (auto& state : states_) columns.push_back(RUNINK_TRY(state->finish(0, 1)));
+  for (auto& state : states_) {
+    columns.push_back(RUNINK_TRY(state->finish(0, 1)));
+    if (!state->errors().empty()) return out_of_range("{}", state->errors()[0].message);
+  }
   Evaluator evaluator(expr_.result);
   std::vector<RowError> errors;
   const Column result = RUNINK_TRY(evaluator.evaluate(columns, 1, context, errors));

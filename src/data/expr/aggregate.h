@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "data/columnar/builder.h"
 #include "data/expr/check.h"
 #include "data/expr/eval.h"
 
@@ -74,9 +75,14 @@ AggregateExpr check_aggregate(const ExprPtr& expr, const SourceTextPtr& text, co
 std::vector<int> taint(const AggregateExpr& expr, const std::vector<int>& pii_columns,
                        const std::vector<std::vector<int>>& key_taint = {});
 
+class ValueKeeper;
+
 class Accumulator {
  public:
   virtual ~Accumulator() = default;
+
+  // Not null for an aggregate that keeps every value of its groups.
+  virtual const ValueKeeper* values() const { return nullptr; }
 
   // Groups 0 … count-1 exist from now on; new ones are empty. Never shrinks.
   virtual void resize(size_t groups) = 0;
@@ -93,8 +99,11 @@ class Accumulator {
   // Adds `other` (of the same spec), whose rows come after those already here: its group g goes to group_of[g].
   virtual void merge(const Accumulator& other, const uint32_t* group_of) = 0;
 
-  // The results of groups first … first+count-1. Fails when a sum does not fit its type.
+  // The results of groups first … first+count-1. A group whose result does not exist (a sum outside its type) has null
+  // there and stands in errors(). Fails only when the results do not fit a column.
   virtual Result<columnar::Column> finish(size_t first, size_t count) = 0;
+  // What the last finish() could not compute: its groups as rows of the column, ascending.
+  const std::vector<RowError>& errors() const { return errors_; }
 
   // One group's state as bytes, and adding such bytes to a group; read() takes what it reads off the front of `in` and
   // fails on bytes that write() did not make.
@@ -103,7 +112,28 @@ class Accumulator {
 
   virtual size_t memory_bytes() const = 0;  // all of it, for the memory budget
   virtual void clear() = 0;                 // no groups, memory given back
+
+ protected:
+  std::vector<RowError> errors_;
 };
+
+// quantile, distinct_count and list keep the values of a group until the end, so that one group can outgrow any memory.
+// Whoever groups can take the values out as columns, clear() the accumulator, and finish the aggregate outside of memory:
+// a quantile by its place among the sorted values, a distinct count by counting where sorted values change, a list by
+// the values in the order they came. update() also takes such a column as its argument, and so puts values back.
+class ValueKeeper {
+ public:
+  virtual ~ValueKeeper() = default;
+  // Appends values of the group, from where *at stands (0 is the first), until the group has no more (then false), or
+  // `out` has rows_max rows or about bytes_max bytes of them (then true). The type of `out` is kept_type().
+  virtual bool copy_values(uint32_t group, size_t* at, int64_t rows_max, size_t bytes_max,
+                           columnar::ColumnBuilder& out) const = 0;
+};
+bool keeps_values(AggregateFunction function);
+// float64 for a quantile, else the type of the argument. Of aggregates that keep values.
+columnar::DataType kept_type(const AggregateSpec& spec);
+// The value at `part` (0 to 1) of the way between two neighbours: how a quantile interpolates.
+double between(double low, double high, double part);
 
 std::unique_ptr<Accumulator> make_accumulator(const AggregateSpec& spec);
 

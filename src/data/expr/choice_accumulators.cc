@@ -166,7 +166,7 @@ class TextChoice : public Accumulator {
 // --- list
 
 // Per group the values' bytes: fixed-width ones side by side, texts each after its length.
-class ListOf : public Accumulator {
+class ListOf : public Accumulator, public ValueKeeper {
  public:
   explicit ListOf(const AggregateSpec& spec)
       : spec_(spec), text_(spec.argument.type().is_text()), width_(static_cast<size_t>(spec.argument.type().width())) {}
@@ -174,6 +174,19 @@ class ListOf : public Accumulator {
     if (groups > lists_.size()) lists_.resize(groups);
   }
   size_t groups() const override { return lists_.size(); }
+  const ValueKeeper* values() const override { return this; }
+  bool copy_values(uint32_t group, size_t* at, int64_t rows_max, size_t bytes_max,
+                   columnar::ColumnBuilder& out) const override {
+    std::string_view rest = std::string_view(lists_[group]).substr(*at);
+    for (size_t bytes = 0; !rest.empty();) {
+      if (out.length() >= rows_max || bytes >= bytes_max) return true;
+      const std::string_view value = take_value(rest);
+      bytes += value.size();
+      append_bytes(out, value);
+      *at = lists_[group].size() - rest.size();
+    }
+    return false;
+  }
   void update(const uint32_t* group, int64_t rows, const Column* argument, const uint8_t* skip) override {
     each_row(rows, argument, skip, [&](int64_t i) { push(group[i], bytes_at(*argument, i)); });
   }
@@ -191,16 +204,7 @@ class ListOf : public Accumulator {
       total += lists_[g].size();
       if (total > columnar::ColumnBuilder::kMaxTextBytes) return no_room(spec_);
       std::string_view rest = lists_[g];
-      while (!rest.empty()) {
-        std::string_view bytes;
-        if (text_) {
-          RUNINK_CHECK(take_text(rest, &bytes));
-        } else {
-          bytes = rest.substr(0, width_);
-          rest.remove_prefix(width_);
-        }
-        append_bytes(out.child(), bytes);
-      }
+      while (!rest.empty()) append_bytes(out.child(), take_value(rest));
       out.close_list();
     }
     return out.finish();
@@ -219,6 +223,17 @@ class ListOf : public Accumulator {
   }
 
  private:
+  // The first value of a list's bytes, taken off them.
+  std::string_view take_value(std::string_view& rest) const {
+    std::string_view bytes;
+    if (text_) {
+      RUNINK_CHECK(take_text(rest, &bytes));
+    } else {
+      bytes = rest.substr(0, width_);
+      rest.remove_prefix(width_);
+    }
+    return bytes;
+  }
   bool is_well_formed(std::string_view bytes) const {
     if (!text_) return bytes.size() % width_ == 0;
     std::string_view one;

@@ -10,13 +10,26 @@ namespace runink::expr {
 namespace {
 
 // One open-addressing table for all groups: (group, bytes of the value). Up to 8 bytes are kept in the entry.
-class DistinctCount : public Accumulator {
+class DistinctCount : public Accumulator, public ValueKeeper {
  public:
   explicit DistinctCount(const AggregateSpec& spec) : float_id_(spec.argument.type().id()) {}
   void resize(size_t groups) override {
     if (groups > counts_.size()) counts_.resize(groups);
   }
   size_t groups() const override { return counts_.size(); }
+  const ValueKeeper* values() const override { return this; }
+  bool copy_values(uint32_t group, size_t* at, int64_t rows_max, size_t bytes_max,
+                   columnar::ColumnBuilder& out) const override {
+    index_groups();
+    const size_t begin = group_begin_[group], end = group_begin_[group + 1];
+    for (size_t bytes = 0; begin + *at < end; ++*at) {
+      if (out.length() >= rows_max || bytes >= bytes_max) return true;
+      const std::string_view value = bytes_of(entries_[by_group_[begin + *at]]);
+      bytes += value.size();
+      append_bytes(out, value);
+    }
+    return false;
+  }
   void update(const uint32_t* group, int64_t rows, const Column* argument, const uint8_t* skip) override {
     each_row(rows, argument, skip, [&](int64_t i) { later(group[i], *argument, i); });
     insert_pending();

@@ -1,5 +1,6 @@
 // quantile, median: all values kept, the one asked for found at the end.
 #include <algorithm>
+#include <cmath>
 
 #include "data/expr/accumulators.h"
 
@@ -7,13 +8,22 @@ namespace runink::expr {
 
 namespace {
 
-class Quantile : public Accumulator {
+class Quantile : public Accumulator, public ValueKeeper {
  public:
   explicit Quantile(const AggregateSpec& spec) : spec_(spec) {}
   void resize(size_t groups) override {
     if (groups > values_.size()) values_.resize(groups);
   }
   size_t groups() const override { return values_.size(); }
+  const ValueKeeper* values() const override { return this; }
+  bool copy_values(uint32_t group, size_t* at, int64_t rows_max, size_t bytes_max,
+                   columnar::ColumnBuilder& out) const override {
+    const auto& v = values_[group];
+    const auto room = static_cast<size_t>(std::max<int64_t>(0, rows_max - out.length()));
+    const size_t end = std::min(v.size(), *at + std::min(room, bytes_max / sizeof(double) + 1));
+    for (; *at < end; ++*at) out.append_fixed(v[*at]);
+    return *at < v.size();
+  }
   void update(const uint32_t* group, int64_t rows, const Column* argument, const uint8_t* skip) override {
     with_doubles(*argument,
                  [&](auto at) { each_row(rows, argument, skip, [&](int64_t i) { push(group[i], at(i)); }); });
@@ -43,7 +53,7 @@ class Quantile : public Accumulator {
       if (low + 1 < v.size()) {
         const double next = *std::min_element(v.begin() + static_cast<std::ptrdiff_t>(low) + 1, v.end(), below);
         const double part = place - static_cast<double>(low);
-        if (part > 0) result += (next - result) * part;
+        if (part > 0) result = between(result, next, part);
       }
       out.append_double(result);
     }
@@ -80,15 +90,22 @@ class Quantile : public Accumulator {
   void push(uint32_t g, double v) {
     auto& list = values_[g];
     const size_t before = list.capacity();
-    list.push_back(v);
-    if (list.capacity() != before) heap_ += (list.capacity() - before) * sizeof(double);
+    list.push_back(v + 0.0);  // -0 becomes 0: which of equal values comes first must not matter
+    if (list.capacity() != before) heap_ += (list.capacity() - before) * sizeof(double) + (before == 0 ? kBlock : 0);
   }
+  static constexpr size_t kBlock = 16;  // what the allocator takes besides
   AggregateSpec spec_;
   std::vector<std::vector<double>> values_;
   size_t heap_ = 0;
 };
 
 }  // namespace
+
+double between(double low, double high, double part) {
+  const double apart = high - low;
+  if (std::isfinite(apart) || !std::isfinite(low) || !std::isfinite(high)) return low + apart * part;
+  return low * (1 - part) + high * part;  // further apart than float64 reaches
+}
 
 std::unique_ptr<Accumulator> make_quantile(const AggregateSpec& spec) { return std::make_unique<Quantile>(spec); }
 

@@ -34,16 +34,33 @@ struct WholeState {
 
 struct FloatState {
   double sum = 0, rest = 0;  // Neumaier: what the additions lost
+  double large = 0;          // what went beyond float64 on the way, in units of 2^64; infinite or NaN where a value was
   uint64_t count = 0;
 };
+constexpr int kLargeUnit = 64;
+[[gnu::noinline, gnu::cold]] void add_large(FloatState& s, double v) {
+  if (std::isfinite(v)) {
+    s.large += std::ldexp(s.sum, -kLargeUnit);  // exact: only the exponent changes
+    s.sum = v;
+  } else {
+    s.large += v;
+  }
+}
 inline void add_float(FloatState& s, double v) {
   const double t = s.sum + v;
-  // Infinite sums have no rest.
+  if (__builtin_expect(!std::isfinite(t), 0)) return add_large(s, v);
   const double lost = std::fabs(s.sum) >= std::fabs(v) ? (s.sum - t) + v : (v - t) + s.sum;
   s.rest += lost;
   s.sum = t;
 }
-double float_total(const FloatState& s) { return std::isfinite(s.sum) ? s.sum + s.rest : s.sum; }
+// The sum, or with a divisor the mean; not finite although all values were: it is beyond float64.
+double float_total(const FloatState& s, uint64_t divisor) {
+  const double plain = (s.sum + s.rest) / static_cast<double>(divisor);
+  if (s.large == 0 && std::isfinite(plain)) return plain;
+  const long double whole =
+      std::ldexp(static_cast<long double>(s.large), kLargeUnit) + static_cast<long double>(s.sum) + s.rest;
+  return static_cast<double>(whole / static_cast<long double>(divisor));
+}
 
 // The sum and the mean of one state form; Adder says how a row is added and how states combine.
 template <typename State, typename Adder>
@@ -59,21 +76,28 @@ class Sum : public PlainAccumulator<Sum<State, Adder>, State> {
 
   Result<Column> finish(size_t first, size_t count) override {
     columnar::ColumnBuilder out(spec_.result_type, static_cast<int64_t>(count));
+    this->errors_.clear();
     for (size_t g = first; g < first + count; ++g) {
       const State& s = this->states_[g];
-      if (s.count == 0) {
-        out.append_null();
-      } else {
-        RUNINK_RETURN_IF_ERROR(spec_.function == AggregateFunction::kAvg ? append_mean(s, out) : append_sum(s, out));
+      if (s.count > 0) {
+        if (spec_.function == AggregateFunction::kAvg ? append_mean(s, out) : append_sum(s, out)) continue;
+        this->errors_.push_back({static_cast<int64_t>(g - first), too_large()});
       }
+      out.append_null();
     }
     return out.finish();
   }
 
  private:
-  Status too_large() const {
-    return out_of_range("{}: the sum is outside {}", spec_.text, spec_.result_type.to_string())
-        .with_hint("sum as decimal: sum(cast(x as decimal(38,0))), or as float64");
+  std::string too_large() const {
+    const bool mean = spec_.function == AggregateFunction::kAvg && std::is_same_v<State, FloatState>;
+    return fmt::format("{}: the {} is outside {}{}", spec_.text, mean ? "mean" : "sum", spec_.result_type.to_string(),
+                       spec_.result_type.is_integer() ? "; sum(cast(x as decimal(38,0))) has more room" : "");
+  }
+  static bool append_finite(double value, const FloatState& s, columnar::ColumnBuilder& out) {
+    if (!std::isfinite(value) && std::isfinite(s.large)) return false;
+    out.append_double(value);
+    return true;
   }
   bool whole(const State& s, int128* total) const {
     if constexpr (std::is_same_v<State, ExactState>) {
@@ -85,40 +109,39 @@ class Sum : public PlainAccumulator<Sum<State, Adder>, State> {
       return false;
     }
   }
-  Status append_sum(const State& s, columnar::ColumnBuilder& out) const {
+  // Both false: the result is outside its type.
+  bool append_sum(const State& s, columnar::ColumnBuilder& out) const {
     if constexpr (std::is_same_v<State, FloatState>) {
-      out.append(float_total(s));
-      return Status();
+      return append_finite(float_total(s, 1), s, out);
     } else {
       int128 total = 0;
-      if (!whole(s, &total)) return too_large();
+      if (!whole(s, &total)) return false;
       switch (spec_.result_type.id()) {
         case TypeId::kDecimal:
-          if (!fits_digits(total, 38)) return too_large();
+          if (!fits_digits(total, 38)) return false;
           out.append_decimal(total);
-          return Status();
+          return true;
         case TypeId::kUInt64:
-          if (total > static_cast<int128>(UINT64_MAX)) return too_large();
+          if (total > static_cast<int128>(UINT64_MAX)) return false;
           out.append_uint64(static_cast<uint64_t>(total));
-          return Status();
+          return true;
         default:
-          if (total > INT64_MAX || total < INT64_MIN) return too_large();
+          if (total > INT64_MAX || total < INT64_MIN) return false;
           out.append_int64(static_cast<int64_t>(total));
-          return Status();
+          return true;
       }
     }
   }
-  Status append_mean(const State& s, columnar::ColumnBuilder& out) const {
+  bool append_mean(const State& s, columnar::ColumnBuilder& out) const {
     if constexpr (std::is_same_v<State, FloatState>) {
-      out.append(float_total(s) / static_cast<double>(s.count));
-      return Status();
+      return append_finite(float_total(s, s.count), s, out);
     } else {
       int128 total = 0;
-      if (!whole(s, &total)) return too_large();
+      if (!whole(s, &total)) return false;
       const auto n = static_cast<int128>(s.count);
       if (spec_.result_type.id() == TypeId::kDecimal) {
         int128 mean = 0;
-        if (!divide_scaled(total, spec_.result_type.scale() - scale_, n, &mean)) return too_large();
+        if (!divide_scaled(total, spec_.result_type.scale() - scale_, n, &mean)) return false;
         out.append_decimal(mean);
       } else if (spec_.result_type.id() == TypeId::kDuration) {
         int128 mean = 0;
@@ -130,7 +153,7 @@ class Sum : public PlainAccumulator<Sum<State, Adder>, State> {
             static_cast<long double>(total / n) + static_cast<long double>(total % n) / static_cast<long double>(n);
         out.append_double(static_cast<double>(mean));
       }
-      return Status();
+      return true;
     }
   }
 
@@ -168,6 +191,7 @@ struct AddFloat {
     if (b.count == 0) return;
     add_float(a, b.sum);
     a.rest += b.rest;
+    a.large += b.large;
     a.count += b.count;
   }
   const T* values = nullptr;
@@ -194,9 +218,14 @@ double exact_squared_distance(const SquareState& s) {
 
 // Welford's running mean and squared distance; states combine as Chan, Golub and LeVeque have it.
 struct WelfordState {
-  double mean = 0, distance = 0;
+  double mean = 0,
+         distance = 0;  // a distance beyond float64: infinite, the mean 0, or NaN where a value was not finite
   uint64_t count = 0;
 };
+[[gnu::noinline, gnu::cold]] void too_far(WelfordState& s, bool finite_values) {
+  s.mean = finite_values ? 0 : std::nan("");
+  s.distance = HUGE_VAL;
+}
 
 template <typename State>
 double squared_distance(const State& s) {
@@ -207,6 +236,9 @@ double squared_distance(const State& s) {
   }
 }
 
+bool has_finite_values(const SquareState&) { return true; }
+bool has_finite_values(const WelfordState& s) { return !std::isnan(s.mean); }
+
 template <typename State, typename Adder>
 class Spread : public PlainAccumulator<Spread<State, Adder>, State> {
  public:
@@ -216,6 +248,7 @@ class Spread : public PlainAccumulator<Spread<State, Adder>, State> {
   void combine(State& a, const State& b) { Adder::combine(a, b); }
   Result<Column> finish(size_t first, size_t count) override {
     columnar::ColumnBuilder out(spec_.result_type, static_cast<int64_t>(count));
+    this->errors_.clear();
     for (size_t g = first; g < first + count; ++g) {
       const State& s = this->states_[g];
       if (s.count < 2) {
@@ -223,6 +256,17 @@ class Spread : public PlainAccumulator<Spread<State, Adder>, State> {
         continue;
       }
       const double variance = squared_distance(s) / static_cast<double>(s.count - 1);
+      if (!std::isfinite(variance)) {
+        if (has_finite_values(s)) {
+          this->errors_.push_back(
+              {static_cast<int64_t>(g - first),
+               fmt::format("{}: the squares of what values differ by are outside float64", spec_.text)});
+          out.append_null();
+        } else {
+          out.append_double(std::nan(""));
+        }
+        continue;
+      }
       out.append_double(spec_.function == AggregateFunction::kStddev ? std::sqrt(variance) : variance);
     }
     return out.finish();
@@ -257,8 +301,10 @@ struct AddWelford {
     const double v = as_double<T>(*column, i);
     ++s.count;
     const double delta = v - s.mean;
+    const bool finite_before = !std::isnan(s.mean);
     s.mean += delta / static_cast<double>(s.count);
     s.distance += delta * (v - s.mean);
+    if (__builtin_expect(!std::isfinite(s.distance), 0)) too_far(s, finite_before && std::isfinite(v));
   }
   static void combine(WelfordState& a, const WelfordState& b) {
     if (b.count == 0) return;
@@ -268,9 +314,11 @@ struct AddWelford {
     }
     const auto na = static_cast<double>(a.count), nb = static_cast<double>(b.count);
     const double delta = b.mean - a.mean;
+    const bool finite = !std::isnan(a.mean) && !std::isnan(b.mean);
     a.mean += delta * nb / (na + nb);
     a.distance += b.distance + delta * delta * na * nb / (na + nb);
     a.count += b.count;
+    if (!std::isfinite(a.distance)) too_far(a, finite);
   }
   const Column* column = nullptr;
 };
