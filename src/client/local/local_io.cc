@@ -140,7 +140,7 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_records(const plan::O
   connectors::ChunkOptions chunk_options;
   chunk_options.format = locator.format;
   chunk_options.csv = csv_dialect(source.dialect, locator);
-  chunk_options.stop = options_.stop;
+  chunk_options.stop = &stop_;
   if (options_.chunk_bytes > 0) chunk_options.chunk_bytes = options_.chunk_bytes;
   connectors::ReaderOptions reader;
   reader.format = locator.format;
@@ -164,7 +164,7 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_records(const plan::O
   reader.holds_pii = plan::reveals_pii(op.columns);
   locator.words = words_of(op, reader.holds_pii);
   if (locator.format == connectors::DataFormat::kArrow) {
-    return open_arrow_batches(locator, reader, files_, options_.stop, op, source.contract);
+    return open_arrow_batches(locator, reader, files_, &stop_, op, source.contract);
   }
   auto chunks = RUNINK_TRY(connectors::open_chunk_source(locator, chunk_options, files_));
   return std::unique_ptr<engine::BatchSource>(std::make_unique<ChunkBatchSource>(std::move(chunks), std::move(reader), op, source.contract));
@@ -281,7 +281,7 @@ Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operat
     state.atomic = false;
     locator.words = words_of(op, options_.reveal && plan::receives_pii(scenario_, op));
     connectors::OutputOptions output;
-    output.stop = options_.stop;
+    output.stop = &stop_;
     stream = RUNINK_TRY(connectors::open_output(locator, output));
   }
   sinks_.push_back(std::move(state));
@@ -297,7 +297,7 @@ Result<std::unique_ptr<engine::StepProcess>> LocalIo::start_step(const plan::Ope
   StepOptions options;
   options.project_root = options_.project_root;
   options.runi_slice = options_.runi_slice;
-  options.stop = options_.stop;
+  options.stop = &stop_;
   options.temp_folder = options_.temp_folder;
   options.words = words_of(op, plan::receives_pii(scenario_, op));
   return start_step_process(op, input, options);

@@ -51,6 +51,7 @@ class LocalIo final : public engine::IoFactory {
   Result<std::unique_ptr<engine::BatchSink>> open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) override;
   Result<std::unique_ptr<engine::StepProcess>> start_step(const plan::Operator& op, const columnar::SchemaPtr& input) override;
 
+  void stop() override { stop_.request(); }
   // The operator's records, read from where `source` says.
   Result<std::unique_ptr<engine::BatchSource>> open_records(const plan::Operator& op, const plan::Source& source,
                                                             const std::vector<bool>& needed);
@@ -63,6 +64,7 @@ class LocalIo final : public engine::IoFactory {
   connectors::ProgramWords words_of(const plan::Operator& op, bool are_private) const;
   const plan::ScenarioPlan& scenario_;
   LocalIoOptions options_;
+  StopFlag stop_{options_.stop};  // what everything opened here looks at
   std::shared_ptr<connectors::SourceFiles> files_;
   std::vector<SinkState> sinks_;
 };

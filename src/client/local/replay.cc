@@ -95,6 +95,7 @@ class ReplayIo final : public engine::IoFactory {
   Result<std::unique_ptr<engine::StepProcess>> start_step(const plan::Operator& op, const columnar::SchemaPtr& input) override {
     return io_.start_step(op, input);
   }
+  void stop() override { io_.stop(); }
   uint32_t letters_number() const { return letters_number_; }
   const std::map<plan::OperatorId, Arrivals>& arrivals() const { return arrivals_; }
 

@@ -46,13 +46,14 @@ struct StepState {
   const StopFlag* stop = nullptr;
   std::atomic<int64_t> last_progress{0};
   std::atomic<bool> input_closed{false}, killed{false};
+  std::atomic<bool> answers_wanted{false};  // somebody waits for its answers; else it may be stuck writing them
 
   void progressed() { last_progress = os::monotonic_nanos(); }
   // Why a wait must end now; OK to go on.
   Status check(bool waiting_for_step) const {
     if (stop != nullptr && stop->requested()) return cancelled("interrupted").with_kind("run.interrupted");
     if (killed) return cancelled("the step was ended").with_kind("run.stopped");
-    if (waiting_for_step && os::monotonic_nanos() - last_progress > timeout_nanos) {
+    if (waiting_for_step && answers_wanted && os::monotonic_nanos() - last_progress > timeout_nanos) {
       return deadline_exceeded("step \"{}\" made no progress for {}", name, human_duration(static_cast<double>(timeout_nanos) * 1e-9))
           .with_kind("step.timeout")
           .with_hint("raise it with @timeout(\"…\") if the step needs longer");
@@ -153,7 +154,7 @@ class ProcessStep final : public engine::StepProcess {
     state_.progressed();
 
     errors_thread_ = std::thread([this, fd = std::move(err.read)]() mutable { keep_last_words(fd); });
-    report_thread_ = std::thread([this, fd = std::move(side.read)]() mutable { read_report(fd); });
+    report_ = std::move(side.read);
 
     connectors::WriterOptions writer;
     writer.format = format_;
@@ -162,34 +163,42 @@ class ProcessStep final : public engine::StepProcess {
     return open_answers(std::make_unique<StepOutput>(std::move(out.read), child_.pid_descriptor(), state_));
   }
 
+  void listen(engine::StepReports& reports) override {
+    reports_ = &reports;
+    report_thread_ = std::thread([this] { read_report(); });
+  }
   Status send(const columnar::Batch& batch) override {
     buffer_.resize(0);
-    if (!begun_) RUNINK_RETURN_IF_ERROR(writer_->begin(buffer_));
-    begun_ = true;
-    RUNINK_RETURN_IF_ERROR(writer_->append(batch, buffer_));
+    if (Status status = encode(&batch); !status.ok()) return sending_failed(std::move(status));
     sent_ += static_cast<uint64_t>(batch.rows);
     return write(buffer_.view());
   }
   Status close_input() override {
     buffer_.resize(0);
-    if (!begun_) RUNINK_RETURN_IF_ERROR(writer_->begin(buffer_));
-    begun_ = true;
-    RUNINK_RETURN_IF_ERROR(writer_->end(buffer_));
+    if (Status status = encode(nullptr); !status.ok()) return sending_failed(std::move(status));
     Status status = buffer_.size() > 0 ? write(buffer_.view()) : Status();
-    stdin_.reset();
     state_.progressed();
-    state_.input_closed = true;
+    state_.input_closed = true;  // first: the step may end at once
+    stdin_.reset();
     return status;
   }
 
   Result<std::optional<columnar::Batch>> receive() override {
+    struct Waiting {
+      StepState& state;
+      explicit Waiting(StepState& s) : state(s) {
+        state.progressed();
+        state.answers_wanted = true;
+      }
+      ~Waiting() { state.answers_wanted = false; }
+    } waiting(state_);
     auto batch = next_batch();
     if (!batch.ok()) return failed(std::move(batch).status());
     if (batch->has_value()) return batch;
     RUNINK_RETURN_IF_ERROR(end());
     return batch;
   }
-  const std::vector<Refusal>& refusals() const override { return refusals_; }
+  Status blame(Status status) override { return failed(std::move(status)); }
   void kill() override {
     state_.killed = true;
     std::lock_guard lock(child_mutex_);
@@ -197,6 +206,12 @@ class ProcessStep final : public engine::StepProcess {
   }
 
  private:
+  // null: the end of the stream.
+  Status encode(const columnar::Batch* batch) {
+    if (!begun_) RUNINK_RETURN_IF_ERROR(writer_->begin(buffer_));
+    begun_ = true;
+    return batch != nullptr ? writer_->append(*batch, buffer_) : writer_->end(buffer_);
+  }
   Status write(std::string_view bytes) {
     // Blocked for so long only while the step neither reads nor writes: state_.check() looks at both.
     state_.progressed();
@@ -358,23 +373,11 @@ class ProcessStep final : public engine::StepProcess {
       std::lock_guard lock(mutex_);
       if (!report_status_.ok()) return report_status_;
     }
-    std::vector<uint64_t> records;
-    uint64_t dropped = 0;
-    for (const auto& refusal : refusals_) {
-      records.push_back(refusal.record);
-      dropped += refusal.dropped ? 1 : 0;
-    }
-    std::sort(records.begin(), records.end());
+    RUNINK_RETURN_IF_ERROR(reports_->ended());
     const uint64_t sent = sent_;
-    if (!records.empty() && records.back() >= sent) {
-      return unbalanced(fmt::format("refused record {}, and was sent {}, counted from 0", records.back(), sent));
-    }
-    if (const auto twice = std::adjacent_find(records.begin(), records.end()); twice != records.end()) {
-      return unbalanced(fmt::format("said twice what became of record {}", *twice));
-    }
-    if (answered_ + records.size() != sent) {
+    if (answered_ + rejected_ + dropped_ != sent) {
       return unbalanced(fmt::format("was sent {} records, and answered {}, rejected {} and dropped {}", sent, answered_,
-                                    records.size() - dropped, dropped))
+                                    rejected_.load(), dropped_.load()))
           .with_hint("each record is answered once, or refused on descriptor 3: {\"record\": N, \"action\": \"reject\", \"reason\": \"…\"}");
     }
     return {};
@@ -439,23 +442,28 @@ class ProcessStep final : public engine::StepProcess {
       if (last_words_.size() > 2 * kStderrKept) last_words_.erase(0, last_words_.size() - kStderrKept);
     }
   }
-  void read_report(os::Fd& fd) {
-    StepReportReader reader(op_.name, options_.words.are_private);
-    char buffer[4096];
+  void read_report() {
+    StepReportReader reader(op_.name, *reports_, options_.words.are_private);
+    std::vector<char> buffer(64 << 10);
     for (;;) {
-      pollfd p{fd.get(), POLLIN, 0};
+      pollfd p{report_.get(), POLLIN, 0};
       const int ready = ::poll(&p, 1, kPollMillis);
       if (ready == 0 && state_.killed) return;
       if (ready <= 0) continue;
-      const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+      const ssize_t n = ::read(report_.get(), buffer.data(), buffer.size());
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) break;
       state_.progressed();
-      Status status = reader.add({buffer, static_cast<size_t>(n)}, &refusals_);
-      if (status.ok() && refusals_.size() > sent_) status = unbalanced("refused more records than it was sent");
+      Status status = reader.add({buffer.data(), static_cast<size_t>(n)});
+      rejected_ = reader.rejected();
+      dropped_ = reader.dropped();
+      if (status.ok() && rejected_ + dropped_ > sent_) status = unbalanced("refused more records than it was sent");
       if (!status.ok()) return report_failed(std::move(status));
     }
-    if (Status status = reader.finish(&refusals_); !status.ok()) report_failed(std::move(status));
+    Status status = reader.finish();
+    rejected_ = reader.rejected();
+    dropped_ = reader.dropped();
+    if (!status.ok()) report_failed(std::move(status));
   }
   // Such a step might never end.
   void report_failed(Status status) {
@@ -490,60 +498,9 @@ class ProcessStep final : public engine::StepProcess {
   Status send_status_;
   std::thread errors_thread_, report_thread_;
   Status report_status_;
-  std::vector<Refusal> refusals_;
-};
-
-// Answers from a file.
-class RecordedStep final : public engine::StepProcess {
- public:
-  RecordedStep(std::unique_ptr<connectors::ChunkSource> chunks, std::unique_ptr<connectors::RecordReader> reader, std::string path)
-      : chunks_(std::move(chunks)), reader_(std::move(reader)), path_(std::move(path)) {}
-  // What is sent beyond the recorded answers counts as dropped, so that the step balances.
-  Status send(const columnar::Batch& batch) override {
-    sent_ += static_cast<uint64_t>(batch.rows);
-    return {};
-  }
-  Status close_input() override {
-    kill();
-    return {};
-  }
-  Result<std::optional<columnar::Batch>> receive() override {
-    closed_.wait(false);  // how many answers are missing is known only once all has been sent
-    while (ready_.empty()) {
-      auto chunk = RUNINK_TRY(chunks_->next());
-      if (!chunk) {
-        if (answered_ > sent_) {
-          return failed_precondition("{} holds {} answers for {} records", path_, answered_, sent_.load());
-        }
-        for (uint64_t r = answered_; r < sent_; ++r) refusals_.push_back({r, true, "not in the recorded output"});
-        return std::optional<columnar::Batch>();
-      }
-      auto report = RUNINK_TRY(reader_->parse(chunk, [&](columnar::Batch&& b) {
-        ready_.insert(ready_.begin(), std::move(b));
-        return Status();
-      }));
-      if (!report.undecodable.empty()) return invalid_argument("{} holds a line that is no record of the step's output", path_);
-    }
-    auto batch = std::move(ready_.back());
-    ready_.pop_back();
-    answered_ += static_cast<uint64_t>(batch.rows);
-    return std::optional<columnar::Batch>(std::move(batch));
-  }
-  const std::vector<Refusal>& refusals() const override { return refusals_; }
-  void kill() override {
-    closed_ = true;
-    closed_.notify_all();
-  }
-
- private:
-  std::unique_ptr<connectors::ChunkSource> chunks_;
-  std::unique_ptr<connectors::RecordReader> reader_;
-  std::string path_;
-  std::atomic<uint64_t> sent_{0};
-  std::atomic<bool> closed_{false};
-  uint64_t answered_ = 0;
-  std::vector<columnar::Batch> ready_;
-  std::vector<Refusal> refusals_;
+  os::Fd report_;
+  engine::StepReports* reports_ = nullptr;
+  std::atomic<uint64_t> rejected_{0}, dropped_{0};
 };
 
 }  // namespace
@@ -553,20 +510,6 @@ Result<std::unique_ptr<engine::StepProcess>> start_step_process(const plan::Oper
   auto step = std::make_unique<ProcessStep>(op, input, options);
   RUNINK_RETURN_IF_ERROR(step->start());
   return std::unique_ptr<engine::StepProcess>(std::move(step));
-}
-
-Result<std::unique_ptr<engine::StepProcess>> replay_step(const plan::Operator& op, const std::string& path) {
-  auto files = std::make_shared<connectors::SourceFiles>();
-  connectors::LocatorOptions lo;
-  lo.format = "ndjson";
-  auto locator = RUNINK_TRY(connectors::parse_source_locator("file://" + path, lo));
-  auto chunks = RUNINK_TRY(connectors::open_chunk_source(locator, {}, files));
-  connectors::ReaderOptions reader;
-  reader.schema = op.schema;
-  reader.origin = false;
-  reader.files = files;
-  auto records = RUNINK_TRY(connectors::make_record_reader(reader));
-  return std::unique_ptr<engine::StepProcess>(std::make_unique<RecordedStep>(std::move(chunks), std::move(records), path));
 }
 
 }  // namespace runink::local

@@ -6,14 +6,18 @@
 //   {"record": 17, "action": "reject", "reason": "no such aircraft"}     a dead letter
 //   {"record": 18, "action": "drop", "reason": "test flight"}            dropped, counted by reason
 //
-// `record` counts the records sent from 0. Every record must be answered, rejected or dropped, once.
+// `record` counts the records sent from 0. Every record must be answered, rejected or dropped, once. There it may also
+// say that every record before one is settled: answered, rejected or dropped, and the latter two said. The engine then
+// forgets those records. A C++ step says so after each batch.
+//
+//   {"settled": 4096}
 //
 // A step that is sent pii fields may say anything of them. Then its standard error is not shown but kept in a file that
 // only its owner can read, and its reasons go to the dead letters alone (the engine sees to that).
 //
 // The run fails, naming the step and its last lines of standard error, when the process exits with anything but 0, dies,
-// makes no progress for its timeout (neither reads nor writes), writes what is no record of its contract, or leaves
-// children behind (they are ended).
+// makes no progress for its timeout (neither reads nor writes although it could), writes what is no record of its
+// contract, or leaves children behind (they are ended).
 #pragma once
 
 #include <memory>

@@ -10,10 +10,24 @@
 
 namespace runink::local {
 
-struct StepRun {
+struct StepRun : engine::StepReports {
   Status status;
   std::vector<columnar::Batch> answers;
-  std::vector<engine::StepProcess::Refusal> refusals;
+  std::vector<engine::StepRefusal> refusals;
+  std::vector<uint64_t> marks;  // "settled"
+  bool ended_well = false;
+  Status refused(std::vector<engine::StepRefusal> more) override {
+    refusals.insert(refusals.end(), more.begin(), more.end());
+    return {};
+  }
+  Status settled(uint64_t before) override {
+    marks.push_back(before);
+    return {};
+  }
+  Status ended() override {
+    ended_well = true;
+    return {};
+  }
   int64_t rows() const {
     int64_t n = 0;
     for (const auto& batch : answers) n += batch.rows;
@@ -30,6 +44,7 @@ inline StepRun run_step_process(const plan::Operator& op, const columnar::Schema
     out.status = std::move(process).status();
     return out;
   }
+  (*process)->listen(out);
   Status receiving;
   std::thread receiver([&] {
     for (;;) {
@@ -50,7 +65,7 @@ inline StepRun run_step_process(const plan::Operator& op, const columnar::Schema
   if (!sending.ok()) (*process)->kill();
   receiver.join();
   out.status = receiving.ok() ? std::move(sending) : std::move(receiving);
-  out.refusals = (*process)->refusals();
+  process->reset();  // and with it whoever reports
   return out;
 }
 

@@ -81,17 +81,10 @@ int main(int, char** argv) {
       answer(line);
     } else if (mode == "forgets_one") {
       if (record == 2) continue;
-    } else if (mode == "refuses_twice") {
-      if (record == 0) {
-        report("{\"record\": 0, \"action\": \"drop\"}\n{\"record\": 0, \"action\": \"reject\"}\n");
-        continue;
-      }
-      if (record == 1) continue;
-    } else if (mode == "refuses_a_stranger") {
-      if (record == 0) {
-        report("{\"record\": 1000000, \"action\": \"drop\"}\n");
-        continue;
-      }
+    } else if (mode == "marks") {
+      if (record % 250 == 249) report(("{\"settled\":" + std::to_string(record + 1) + "}\n").c_str());
+    } else if (mode == "takes_its_mark_back") {
+      if (record == 1) report("{\"settled\": 2}\n{\"settled\": 1}\n");
     } else if (mode == "reports_rubbish") {
       report("what?\n");
     } else if (mode == "writes_rubbish") {

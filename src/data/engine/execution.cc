@@ -1,42 +1,12 @@
 #include "data/engine/execution.h"
 
 #include <algorithm>
-#include <thread>
 
-#include "base/clock.h"
 #include "base/text.h"
-#include "data/columnar/kernels.h"
-#include "data/contract/redact.h"
 #include "data/engine/execution_impl.h"
 #include "data/engine/observer.h"
 
 namespace runink::engine {
-
-// ---- line numbers ---------------------------------------------------------------------------------------------------
-
-void LineNumbers::publish(uint64_t sequence, std::shared_ptr<const columnar::InputChunk> chunk) {
-  std::lock_guard lock(mutex_);
-  waiting_.emplace(sequence, std::move(chunk));
-}
-void LineNumbers::resolve(uint64_t sequence) {
-  std::lock_guard lock(mutex_);
-  while (!waiting_.empty() && waiting_.begin()->first <= sequence) {
-    const auto& chunk = *waiting_.begin()->second;
-    if (chunk.source != source_) {
-      source_ = chunk.source;
-      next_line_ = chunk.first_line > 0 ? chunk.first_line : 1;
-    }
-    chunk.first_line = next_line_;
-    next_line_ += chunk.line_count;
-    waiting_.erase(waiting_.begin());
-  }
-}
-void LineNumbers::reset() {
-  std::lock_guard lock(mutex_);
-  waiting_.clear();
-  source_ = UINT32_MAX;
-  next_line_ = 1;
-}
 
 // ---- creation -------------------------------------------------------------------------------------------------------
 
@@ -107,261 +77,101 @@ Result<std::unique_ptr<Execution>> Execution::create(const plan::ScenarioPlan& s
   return execution;
 }
 
-// ---- pipelines ------------------------------------------------------------------------------------------------------
-
-void Execution::Impl::fail(uint64_t sequence, Status status) {
-  {
-    std::lock_guard lock(failure_mutex);
-    // The failure of the earliest morsel is told, so that the message does not depend on timing. That a worker was
-    // stopped at a turnstile is only the consequence of another failure.
-    const bool consequence = status.kind() == "run.stopped";
-    if (failure.ok() || (sequence < failure_sequence && !consequence)) {
-      failure = std::move(status);
-      failure_sequence = sequence;
-    }
-  }
-  failed = true;
-  for (auto& node : nodes) node->stop();
-  if (running != nullptr) running->dead_letters.stop();
-}
-
-namespace {
-MorselContext make_context(const Execution::Impl& x, uint32_t worker) {
-  MorselContext m;
-  m.worker = worker;
-  m.counts.resize(x.nodes.size());
-  m.held.resize(x.nodes.size());
-  m.ends.resize(x.nodes.size());
-  for (size_t i = 0; i < x.nodes.size(); ++i) {
-    m.local.emplace_back(nullptr, [](void*) {});
-    m.counts[i].in.resize(x.nodes[i]->op().inputs.size());
-    m.counts[i].sent.resize(x.nodes[i]->op().inputs.size());
-    m.counts[i].out.resize(x.nodes[i]->ports());
-  }
-  return m;
-}
-}  // namespace
-
-Status Execution::Impl::run_pipeline(Node& root, BatchSource& source) {
-  PipelineState pipeline;
-  pipeline.root = &root;
-  pipeline.source = &source;
-  pipeline.base_sequence = next_base_sequence;
-  pipeline.expected_ends.assign(nodes.size(), 0);
-  std::vector<bool> reached(nodes.size(), false);
-  reached[root.op().id] = true;
-  // Operators stand after their inputs, so one pass in order finds all nodes that rows reach, in topological order.
-  for (auto& node : nodes) {
-    const auto id = node->op().id;
-    if (!reached[id]) continue;
-    if (node.get() != &root) {
-      pipeline.order.push_back(node.get());
-      node->reset_turnstile();
-      bool passes = false;
-      const auto& inputs = node->op().inputs;
-      for (uint32_t i = 0; i < inputs.size(); ++i) {
-        const bool fed = inputs[i].from == root.op().id ||
-                         (pipeline.expected_ends[inputs[i].from] > 0 && reached[inputs[i].from]);
-        // A node whose rows do not stream on is in the pipeline, but nothing behind it is.
-        passes = passes || (fed && node->streams(i));
-      }
-      if (!passes) continue;
-    }
-    for (const auto& port : node->edges) {
-      for (const auto& edge : port) {
-        reached[edge.target->op().id] = true;
-        ++pipeline.expected_ends[edge.target->op().id];
-      }
-    }
-  }
-  running = &pipeline;
-  progress.bytes_total += source.bytes_total();
-
-  std::vector<MorselContext> contexts;
-  for (uint32_t w = 0; w < options.threads; ++w) {
-    contexts.push_back(make_context(*this, w));
-    contexts.back().pipeline = &pipeline;
-  }
-  {
-    std::vector<std::jthread> workers;
-    for (uint32_t w = 1; w < options.threads; ++w) {
-      workers.emplace_back([this, &pipeline, w, &contexts] { (void)status_of(work(pipeline, contexts[w])); });
-    }
-    (void)status_of(work(pipeline, contexts[0]));
-  }
-  running = nullptr;
-  next_base_sequence = pipeline.base_sequence + pipeline.next_sequence;
-  for (auto& m : contexts) {
-    for (size_t i = 0; i < nodes.size(); ++i) totals[i].add(m.counts[i]);
-  }
-  std::lock_guard lock(failure_mutex);
-  return failure;
-}
-
-Status Execution::Impl::work(PipelineState& pipeline, MorselContext& m) {
-  auto reader = pipeline.source->make_reader();
-  if (!reader.ok()) {
-    fail(0, std::move(reader).status());
-    return {};
-  }
-  for (;;) {
-    Morsel morsel;
-    {
-      std::lock_guard lock(pipeline.source_mutex);
-      if (failed || pipeline.ended) return {};
-      if (options.stop != nullptr && options.stop->requested()) {
-        fail(pipeline.next_sequence, cancelled("interrupted").with_kind("run.interrupted"));
-        return {};
-      }
-      if (pipeline.root->satisfied()) {
-        pipeline.ended = true;
-        return {};
-      }
-      const uint64_t before = pipeline.source->bytes_read();
-      auto next = pipeline.source->next();
-      if (!next.ok()) {
-        fail(pipeline.next_sequence, std::move(next).status().with_context(
-                                         fmt::format("step \"{}\"", pipeline.root->op().name)));
-        return {};
-      }
-      if (!next->has_value()) {
-        pipeline.ended = true;
-        return {};
-      }
-      morsel = std::move(**next);
-      m.sequence = pipeline.next_sequence++;
-      m.ordinal = (pipeline.base_sequence + m.sequence) * kOrdinalsPerMorsel;
-      progress.bytes_read += pipeline.source->bytes_read() - before;
-    }
-    if (Status status = process(pipeline, morsel, **reader, m); !status.ok()) {
-      fail(m.sequence, std::move(status));
-      return {};
-    }
-  }
-}
-
-Status Execution::Impl::process(PipelineState& pipeline, const Morsel& morsel, MorselReader& reader, MorselContext& m) {
-  Node& root = *pipeline.root;
-  Counts& counts = m.counts[root.op().id];
-  const bool is_source = root.op().inputs.empty();
-  uint64_t entered = 0;
-  ReadReport read = RUNINK_TRY(reader.read(morsel, [&](Batch&& batch) {
-    entered += static_cast<uint64_t>(batch.rows);
-    return is_source ? root.emit(std::move(batch), 0, m) : root.emit_tail(std::move(batch), m);
-  }));
-  if (is_source) {
-    counts.read += read.records;
-    counts.undecodable += read.undecodable.size();
-    counts.rejected += read.undecodable.size();
-    progress.records += entered + read.undecodable.size();
-  }
-  if (morsel.chunk) pipeline.lines.publish(m.sequence, morsel.chunk);
-  for (auto& bad : read.undecodable) {
-    PendingReject reject;
-    reject.op = root.op().id;
-    reject.chunk = morsel.chunk;
-    reject.offset = bad.offset;
-    reject.length = bad.length;
-    reject.line = bad.line;
-    reject.rules.push_back({std::move(bad.rule), std::move(bad.field), std::move(bad.message)});
-    m.rejects.push_back(std::move(reject));
-  }
-  if (!read.drift.empty()) {
-    std::lock_guard lock(failure_mutex);
-    for (auto& [name, count] : read.drift) report.drift[name] += count;
-  }
-  // All rows have been pushed: what stands behind turnstiles happens now, in topological order.
-  for (Node* node : pipeline.order) {
-    RUNINK_RETURN_IF_ERROR(node->end_of_morsel(m).with_context(fmt::format("step \"{}\"", node->op().name)));
-    m.held[node->op().id].clear();
-  }
-  return write_rejects(pipeline, m);
-}
-
-Status Execution::Impl::write_rejects(PipelineState& pipeline, MorselContext& m) {
-  if (!pipeline.dead_letters.enter(m.sequence)) return {};
-  struct Leave {
-    Turnstile& t;
-    ~Leave() { t.leave(); }
-  } leave{pipeline.dead_letters};
-  pipeline.lines.resolve(m.sequence);
-  RUNINK_RETURN_IF_ERROR(observe_morsel(*this, m.sequence));
-  if (m.rejects.empty()) return {};
-  const auto position = [](const PendingReject& r) -> uint64_t {
-    if (r.chunk) return r.chunk->position + r.offset;
-    return r.origin ? r.origin->position(r.row) : UINT64_MAX;
-  };
-  std::stable_sort(m.rejects.begin(), m.rejects.end(),
-                   [&](const auto& a, const auto& b) { return position(a) < position(b); });
-  for (const auto& r : m.rejects) {
-    RejectedRecord record;
-    record.step = nodes[r.op]->op().name;
-    record.rules = &r.rules;
-    if (r.chunk) {
-      record.source = r.chunk->source;
-      record.offset = static_cast<int64_t>(r.chunk->position + r.offset);
-      record.line = r.chunk->first_line + r.line;
-      record.bytes = r.chunk->bytes.substr(r.offset, r.length);
-    } else if (r.origin) {
-      record.source = r.origin->source(r.row);
-      record.offset = static_cast<int64_t>(r.origin->position(r.row));
-      record.line = r.origin->line_number(r.row);
-      record.bytes = r.origin->bytes(r.row);
-    } else {
-      record.source = kNoSource;
-      record.bytes = r.text;
-    }
-    RUNINK_RETURN_IF_ERROR(dead_letters->write(record).with_context("write dead letters"));
-    for (const auto& rule : r.rules) ++report.rejected_by_rule[rule.field.empty() ? rule.rule : rule.rule];
-    if (report.first_rejects.size() < 5 && !r.rules.empty()) {
-      report.first_rejects.push_back(r.rules[0].message);
-    }
-  }
-  progress.rejected += m.rejects.size();
-  m.rejects.clear();
-  return {};
-}
-
 // ---- order of pipelines -----------------------------------------------------------------------------------------------
+//
+// Roots that are ready run one after the other. A custom step's answers come while it is being fed, so its pipeline starts
+// together with the one that feeds it, as its companion, with workers of its own: provided that nothing else has to run
+// before either has ended, and that both use no node in common. Then
+//
+//   * a companion ends soon after its step has been sent all. What has to run until then is what feeds it: rows that nodes
+//     of the feeding pipeline held back (their tails);
+//   * whoever waits, waits for something further on: who feeds a step for the step to read; the step for its answers to be
+//     taken; workers behind it for the sinks. So nothing waits in a circle.
 
 // Any order of ready roots is correct (unions and joins hold back rows that come too early); a root that makes nobody
-// hold rows back is better: every join it reaches has its built side, every union the inputs before.
+// hold rows back is better.
 Node* Execution::Impl::choose_root() {
   Node* first = nullptr;
   for (auto& root : nodes) {
     if (!root->ready_root) continue;
+    const Reach reach = reach_of(*root);
+    const auto feeds = [&](const auto& companion) { return reach.reached[companion->root->op().id]; };
+    if (!companions.empty() && std::none_of(companions.begin(), companions.end(), feeds)) continue;
     if (first == nullptr) first = root.get();
-    bool good = true;
-    std::vector<bool> reached(nodes.size(), false);
-    reached[root->op().id] = true;
-    for (auto& node : nodes) {
-      if (!reached[node->op().id]) continue;
-      const auto& inputs = node->op().inputs;
-      bool passes = node.get() == root.get();
-      if (!passes) {
-        for (uint32_t i = 0; i < inputs.size(); ++i) {
-          if (!reached[inputs[i].from]) continue;
-          if (node->streams(i)) passes = true;
-          if (std::holds_alternative<plan::Join>(node->op().parameters) && i == 0 && !node->input_done[1]) good = false;
-          if (std::holds_alternative<plan::Union>(node->op().parameters)) {
-            for (uint32_t k = 0; k < i; ++k) good = good && (node->input_done[k] || reached[inputs[k].from]);
-          }
-        }
-      }
-      if (!passes) continue;
-      for (const auto& port : node->edges) {
-        for (const auto& edge : port) reached[edge.target->op().id] = true;
-      }
-    }
-    if (good) return root.get();
+    if (reach.unhindered) return root.get();
   }
   return first;
+}
+
+Status Execution::Impl::run_pipeline(Node& root) {
+  root.ready_root = false;
+  auto pipeline = start_pipeline(root, *root.root_source, reach_of(root));
+  if (Status status = start_companions(*pipeline); !status.ok()) fail(nullptr, 0, std::move(status));
+  start_workers(*pipeline, 1);
+  work(*pipeline, pipeline->contexts[0]);
+  Status status = finish_pipeline(*pipeline);
+  Status letters = write_waiting_letters(*pipeline);
+  RUNINK_RETURN_IF_ERROR(std::move(status));
+  RUNINK_RETURN_IF_ERROR(std::move(letters));
+  return complete_node(root);
+}
+
+// The pipelines behind custom steps that `feeding` sends rows to, where they can run at the same time.
+Status Execution::Impl::start_companions(const PipelineState& feeding) {
+  // Nodes that will have had all their rows, but for tails, when `feeding` has ended.
+  std::vector<bool> completes(nodes.size(), false);
+  completes[feeding.root->op().id] = true;
+  for (Node* node : feeding.order) {
+    const auto& inputs = node->op().inputs;
+    bool all = true;
+    for (uint32_t i = 0; i < inputs.size(); ++i) {
+      all = all && (node->input_done[i] || (feeding.reach.emits[inputs[i].from] && completes[inputs[i].from]));
+    }
+    completes[node->op().id] = all;
+  }
+  for (Node* node : feeding.order) {
+    const auto id = node->op().id;
+    if (!completes[id] || feeding.reach.emits[id] || node->early || node->root_source != nullptr) continue;
+    Reach reach = reach_of(*node);
+    bool alone = reach.unhindered;
+    for (const PipelineState* other : running) {
+      for (size_t i = 0; i < nodes.size() && alone; ++i) alone = i == id || !reach.reached[i] || !other->reach.reached[i];
+    }
+    if (!alone) continue;
+    node->root_source = RUNINK_TRY_CONTEXT(node->early_rows(), fmt::format("step \"{}\"", node->op().name));
+    if (node->root_source == nullptr) continue;
+    node->early = true;
+    companions.push_back(start_pipeline(*node, *node->root_source, std::move(reach)));
+    PipelineState& companion = *companions.back();
+    start_workers(companion, 0);
+    RUNINK_RETURN_IF_ERROR(start_companions(companion));
+  }
+  return {};
+}
+
+// The step has been sent all: its pipeline ends by itself.
+Status Execution::Impl::finish_companion(Node& step) {
+  const auto at = std::find_if(companions.begin(), companions.end(), [&](const auto& c) { return c->root == &step; });
+  RUNINK_CHECK(at != companions.end());
+  RUNINK_RETURN_IF_ERROR(finish_pipeline(**at));
+  RUNINK_RETURN_IF_ERROR(write_waiting_letters(**at));
+  companions.erase(at);
+  input_ended.erase(std::find(input_ended.begin(), input_ended.end(), &step));
+  step.early = false;
+  RUNINK_RETURN_IF_ERROR(complete_node(step));
+  for (const auto& edge : std::exchange(postponed, {})) RUNINK_RETURN_IF_ERROR(complete_input(edge));
+  return {};
 }
 
 // The node's inputs are all complete: its last rows become a root of their own, else it is complete and so may be others.
 Status Execution::Impl::complete_node(Node& node) {
   if (node.done || node.ready_root) return {};
   const std::string context = fmt::format("step \"{}\"", node.op().name);
+  if (node.early) {
+    RUNINK_RETURN_IF_ERROR(node.end_of_input().with_context(context));
+    input_ended.push_back(&node);
+    return {};
+  }
   if (node.root_source == nullptr) {
     node.root_source = RUNINK_TRY_CONTEXT(node.tail(), context);
     if (node.root_source != nullptr) {
@@ -372,18 +182,37 @@ Status Execution::Impl::complete_node(Node& node) {
   RUNINK_RETURN_IF_ERROR(node.complete().with_context(context));
   node.done = true;
   for (const auto& port : node.edges) {
-    for (const auto& edge : port) {
-      if (edge.target->input_done[edge.input]) continue;
-      edge.target->input_done[edge.input] = true;
-      RUNINK_RETURN_IF_ERROR(edge.target->input_complete(edge.input).with_context(
-          fmt::format("step \"{}\"", edge.target->op().name)));
-      const auto& all = edge.target->input_done;
-      if (std::all_of(all.begin(), all.end(), [](bool b) { return b; })) {
-        RUNINK_RETURN_IF_ERROR(complete_node(*edge.target));
-      }
-    }
+    for (const auto& edge : port) RUNINK_RETURN_IF_ERROR(complete_input(edge));
   }
   return {};
+}
+
+Status Execution::Impl::complete_input(const Node::Edge& edge) {
+  Node& target = *edge.target;
+  if (target.input_done[edge.input]) return {};
+  for (const auto& companion : companions) {
+    // Workers look at what this changes.
+    if (companion->root != &target && companion->reach.reached[target.op().id]) {
+      postponed.push_back(edge);
+      return {};
+    }
+  }
+  target.input_done[edge.input] = true;
+  RUNINK_RETURN_IF_ERROR(target.input_complete(edge.input).with_context(fmt::format("step \"{}\"", target.op().name)));
+  const auto& all = target.input_done;
+  return std::all_of(all.begin(), all.end(), [](bool b) { return b; }) ? complete_node(target) : Status();
+}
+
+// The run has failed: everything ends. Letters written until then stay.
+void Execution::Impl::abandon() {
+  for (const auto& companion : companions) (void)status_of(finish_pipeline(*companion));
+  for (const auto& companion : companions) (void)status_of(write_waiting_letters(*companion));
+  companions.clear();
+  for (const auto& node : nodes) {
+    if (LetterQueue* letters = node->refused(); letters != nullptr) {
+      (void)status_of(letters->drain([this](uint32_t op, const RejectedRecord& r) { return write_letter(op, r); }));
+    }
+  }
 }
 
 Status Execution::run() {
@@ -395,13 +224,25 @@ Status Execution::run() {
     node->ready_root = node->root_source != nullptr;
     node->done = !node->ready_root;
   }
+  for (auto& node : x.nodes) node->begin();
   while (status.ok()) {
-    Node* root = x.choose_root();
-    if (root == nullptr) break;
-    root->ready_root = false;
-    status = x.run_pipeline(*root, *root->root_source);
-    if (!status.ok()) break;
-    status = x.complete_node(*root);
+    if (!x.input_ended.empty()) {
+      // In the order of the plan, because dead letters are written then.
+      status = x.finish_companion(**std::min_element(x.input_ended.begin(), x.input_ended.end(), [](Node* a, Node* b) {
+        return a->op().id < b->op().id;
+      }));
+    } else if (Node* root = x.choose_root(); root != nullptr) {
+      status = x.run_pipeline(*root);
+    } else if (!x.companions.empty()) {
+      status = internal_error("nothing feeds step \"{}\"", x.companions[0]->root->op().name);
+    } else {
+      break;
+    }
+  }
+  if (!status.ok()) {
+    x.fail(nullptr, 0, std::move(status));
+    x.abandon();
+    status = x.failure;
   }
   if (status.ok()) {
     for (const auto& node : x.nodes) RUNINK_CHECK(node->done);

@@ -3,11 +3,14 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "data/engine/execution.h"
+#include "data/engine/letter_queue.h"
 #include "data/engine/node.h"
 
 namespace runink::engine {
@@ -27,17 +30,29 @@ class LineNumbers {
   uint64_t next_line_ = 1;
 };
 
+// Which nodes the rows of a root come to, in one pipeline.
+struct Reach {
+  std::vector<bool> reached;  // per operator: rows come to it; the root too
+  std::vector<bool> emits;    // per operator: rows pass on from it
+  // Every join reached has its built side, every union the inputs before: nobody has to hold rows back.
+  bool unhindered = true;
+};
+
+// A pipeline that runs: from start_pipeline() to finish_pipeline().
 struct PipelineState {
   Node* root = nullptr;
   BatchSource* source = nullptr;
-  std::vector<uint32_t> expected_ends;  // per operator: its inputs that belong to this pipeline; 0: not in it
+  Reach reach;
   std::vector<Node*> order;             // nodes behind the root, each after those before it
   std::mutex source_mutex;
-  uint64_t base_sequence = 0;           // morsels of earlier pipelines
+  uint64_t base_sequence = 0;           // morsels of pipelines that ended before this one began
   uint64_t next_sequence = 0;
   bool ended = false;
   LineNumbers lines;
   Turnstile dead_letters;
+  std::optional<LetterQueue> letters;   // where they go instead of the dead letters, until it is their turn
+  std::vector<MorselContext> contexts;  // one per worker
+  std::vector<std::thread> workers;
 };
 
 // The first few rows of an operator's output, by morsel order.
@@ -61,7 +76,6 @@ struct Execution::Impl {
   expr::EvalContext eval;
   uint64_t memory_share = 0;  // of each operator that holds rows
 
-  std::vector<std::unique_ptr<Node>> nodes;             // by operator id
   std::vector<std::vector<bool>> needed;                // per operator: which output columns anything reads
   std::vector<Sample> samples;
   std::vector<Counts> totals;
@@ -70,22 +84,43 @@ struct Execution::Impl {
   std::map<std::string, std::string> outputs;
   std::atomic<bool> fault_pending{false};
 
-  std::mutex failure_mutex;
+  std::mutex failure_mutex;  // what follows, and report.drift, report.notes
   Status failure;
+  const PipelineState* failure_pipeline = nullptr;
   uint64_t failure_sequence = UINT64_MAX;
+  std::vector<PipelineState*> running;
   std::atomic<bool> failed{false};
-  PipelineState* running = nullptr;
   uint64_t next_base_sequence = 0;
 
-  Status run_pipeline(Node& root, BatchSource& source);
-  Status work(PipelineState& pipeline, MorselContext& m);
+  // Pipelines of custom steps that are still being fed, in the order of their start, and those whose step has been sent
+  // all; see execution.cc.
+  std::vector<std::unique_ptr<PipelineState>> companions;
+  std::vector<Node*> input_ended;
+  std::vector<Node::Edge> postponed;  // inputs that are complete, of nodes that a running pipeline uses
+
+  // Pipelines (pipeline.cc). start_workers: those from number `first` on; the caller may be the first himself.
+  Reach reach_of(const Node& root) const;
+  std::unique_ptr<PipelineState> start_pipeline(Node& root, BatchSource& source, Reach reach);
+  void start_workers(PipelineState& pipeline, uint32_t first);
+  Status finish_pipeline(PipelineState& pipeline);
+  void work(PipelineState& pipeline, MorselContext& m);
   Status process(PipelineState& pipeline, const Morsel& morsel, MorselReader& reader, MorselContext& m);
   Status write_rejects(PipelineState& pipeline, MorselContext& m);
-  void fail(uint64_t sequence, Status status);
+  Status write_letter(uint32_t op, RejectedRecord record);
+  Status write_waiting_letters(PipelineState& pipeline);
+  // `pipeline`: null where none is concerned.
+  void fail(const PipelineState* pipeline, uint64_t sequence, Status status);
+
+  // Their order (execution.cc).
+  Node* choose_root();
+  Status run_pipeline(Node& root);
+  Status start_companions(const PipelineState& feeding);
+  Status finish_companion(Node& step);
   Status complete_node(Node& node);
+  Status complete_input(const Node::Edge& edge);
+  void abandon();
   Status evaluate_rules();
   void make_report();
-  Node* choose_root();
 
   // Whether anything behind this operator can still reject a row or copy its text: then rows that it holds keep theirs.
   std::vector<bool> keeps_origin;
@@ -98,6 +133,9 @@ struct Execution::Impl {
   struct Observer;
   std::vector<std::vector<Observer*>> observers;  // per operator (port 0)
   std::vector<std::unique_ptr<Observer>> all_observers;
+
+  // By operator id. The last member: a step's threads end with its node, and use the others.
+  std::vector<std::unique_ptr<Node>> nodes;
 };
 
 // Row as JSON text with pii columns masked unless `raw` (a dead letter's record); columns that are not live are left out.

@@ -92,18 +92,39 @@ class DeadLetterSink {
   virtual Status write(const RejectedRecord& record) = 0;
 };
 
-// A custom step's process, as the engine sees it: see program_step.h of client/local for the real one.
+// A record that a custom step refused or dropped, by the number of the record sent (from 0).
+struct StepRefusal {
+  uint64_t record = 0;
+  bool dropped = false;
+  std::string reason;
+};
+
+// Takes what a custom step says about records that it does not answer. Called by a thread of the process, or that of
+// receive(), in the order said. An error ends the step, and receive() then fails with it.
+class StepReports {
+ public:
+  virtual ~StepReports() = default;
+  virtual Status refused(std::vector<StepRefusal> refusals) = 0;
+  // Every record before this one has been answered, refused or dropped.
+  virtual Status settled(uint64_t before) = 0;
+  // The step has ended well and has said all.
+  virtual Status ended() = 0;
+};
+
+// A custom step's process, as the engine sees it: see step_process.h of client/local for the real one.
 class StepProcess {
  public:
   virtual ~StepProcess() = default;
+  // Where its reports go. Once, before the first send(); `reports` must outlive the process.
+  virtual void listen(StepReports& reports) = 0;
   // Rows for the step, in order. Blocks while the step does not read.
   virtual Status send(const columnar::Batch& batch) = 0;
   virtual Status close_input() = 0;
-  // What it answers, in order; nullopt at its end, once it has ended well. Called by another thread than send().
+  // What it answers, in order; nullopt at its end, once it has ended well and all reports have been given. Called by
+  // another thread than send(). While nobody waits in it, a step that does not move is not to blame.
   virtual Result<std::optional<columnar::Batch>> receive() = 0;
-  // Records it refused or dropped, by the number of the record sent (from 0). Complete once receive() gave nullopt.
-  struct Refusal { uint64_t record; bool dropped; std::string reason; };
-  virtual const std::vector<Refusal>& refusals() const = 0;
+  // What it answered or said cannot be: ends it, and adds what it said last. By the thread of receive().
+  virtual Status blame(Status status) = 0;
   virtual void kill() = 0;  // any thread
 };
 
@@ -115,6 +136,9 @@ class IoFactory {
   virtual Result<std::unique_ptr<BatchSource>> open_source(const plan::Operator& op, const std::vector<bool>& needed) = 0;
   virtual Result<std::unique_ptr<BatchSink>> open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) = 0;
   virtual Result<std::unique_ptr<StepProcess>> start_step(const plan::Operator& op, const columnar::SchemaPtr& input) = 0;
+  // The execution has failed: whatever waits in the parts made (for input, for a reader) is to give up soon, with kind
+  // "run.interrupted". Any thread.
+  virtual void stop() {}
 };
 
 }  // namespace runink::engine

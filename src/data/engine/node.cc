@@ -139,6 +139,25 @@ void Node::reject(const Batch& batch, int64_t row, std::vector<RejectedRecord::R
   ++counts(m).rejected;
   m.rejects.push_back(make_reject(batch, row, std::move(rules)));
 }
+RejectedRecord record_of(const PendingReject& r) {
+  RejectedRecord record;
+  record.rules = &r.rules;
+  if (r.chunk) {
+    record.source = r.chunk->source;
+    record.offset = static_cast<int64_t>(r.chunk->position + r.offset);
+    record.line = r.chunk->first_line + r.line;
+    record.bytes = r.chunk->bytes.substr(r.offset, r.length);
+  } else if (r.origin) {
+    record.source = r.origin->source(r.row);
+    record.offset = static_cast<int64_t>(r.origin->position(r.row));
+    record.line = r.origin->line_number(r.row);
+    record.bytes = r.origin->bytes(r.row);
+  } else {
+    record.source = kNoSource;
+  }
+  if (!r.text.empty()) record.bytes = r.text;
+  return record;
+}
 PendingReject Node::make_reject(const Batch& batch, int64_t row, std::vector<RejectedRecord::Rule> rules) const {
   PendingReject r;
   r.op = op_.id;

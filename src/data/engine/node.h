@@ -5,7 +5,8 @@
 // emits its batches; emit() calls receive() of the nodes behind it in the same thread. When the morsel has no more rows,
 // each node's end_of_morsel() is called once, in topological order. receive() may run in many threads at once; what must
 // happen in input order is gathered in the morsel (MorselContext::held) and done in end_of_morsel() behind the node's
-// turnstile.
+// turnstile. Rows of a custom step come while it is still being fed, so its pipeline may run at the same time as the one
+// that feeds it; a node is reached by one running pipeline only.
 //
 // What each must count. Every row a node is given is counted by the engine (`in`), every row it emits too (`out`); the
 // node itself counts what it decided (kept, dropped, matched …). balance() states the equations that must hold between
@@ -62,6 +63,7 @@ class BalanceSheet {
   const plan::Operator& op_;
 };
 
+class LetterQueue;
 class Node;
 struct PipelineState;
 
@@ -79,6 +81,9 @@ struct PendingReject {
   std::vector<RejectedRecord::Rule> rules;
 };
 
+// As the dead letters take it. Views into the reject; in chunk form behind a turnstile only. `step` is left empty.
+RejectedRecord record_of(const PendingReject& reject);
+
 // What a worker carries while it works on one morsel.
 struct MorselContext {
   uint32_t worker = 0;
@@ -87,7 +92,6 @@ struct MorselContext {
   std::vector<Counts> counts;                         // per operator
   std::vector<std::vector<std::pair<Batch, uint32_t>>> held;  // per operator: batches and their input, for end_of_morsel
   std::vector<std::unique_ptr<void, void (*)(void*)>> local;  // per operator: what its worker keeps between morsels
-  std::vector<uint32_t> ends;                         // per operator: inputs whose morsel has ended
   std::vector<PendingReject> rejects;
   PipelineState* pipeline = nullptr;
 };
@@ -108,14 +112,22 @@ class Node {
   virtual Status input_complete(uint32_t input) { return {}; }
   // All inputs are complete: rows still to be emitted, or null. One thread.
   virtual Result<std::unique_ptr<BatchSource>> tail() { return std::unique_ptr<BatchSource>(); }
-  // A batch of tail() goes out: emit(), unless the node has more to do with it.
+  // Rows that can be taken while the node is still being fed, by a pipeline that runs at the same time as the one that
+  // feeds it; null if there are none. Instead of tail(); end_of_input() then takes its place. One thread.
+  virtual Result<std::unique_ptr<BatchSource>> early_rows() { return std::unique_ptr<BatchSource>(); }
+  virtual Status end_of_input() { return {}; }
+  // Letters of records that the node itself refused outside of any pipeline. After all pipelines of the node have ended,
+  // also when the run failed.
+  virtual LetterQueue* refused() { return nullptr; }
+  // A batch of tail() or early_rows() goes out: emit(), unless the node has more to do with it.
   virtual Status emit_tail(Batch batch, MorselContext& m) { return emit(std::move(batch), 0, m); }
   // Nothing more will be emitted. One thread.
   virtual Status complete() { return {}; }
   virtual void balance(const Counts& counts, BalanceSheet& sheet) const;
   virtual bool satisfied() const;  // wants no more rows
   virtual uint64_t bytes() const { return 0; }  // read or written outside
-  void stop() { turnstile_.stop(); }
+  virtual void begin() {}                      // the run begins, all nodes are there. One thread
+  virtual void stop() { turnstile_.stop(); }   // the run has failed; any thread
   void reset_turnstile() { turnstile_.reset(); }
 
   // Hands a batch of the given port on. Counts, samples, and drops a row where a test asked for that.
@@ -129,6 +141,7 @@ class Node {
   Counts tail_counts;                    // counted outside of morsels, by one thread
   bool done = false;
   bool ready_root = false;
+  bool early = false;  // its early rows are being taken
   std::unique_ptr<BatchSource> root_source;
 
  protected:

@@ -40,9 +40,9 @@ Status observe(Execution::Impl& x, plan::OperatorId op, const Batch& batch, Mors
   return {};
 }
 
-Status observe_morsel(Execution::Impl& x, uint64_t sequence) {
+Status observe_morsel(Execution::Impl& x, const PipelineState& pipeline, uint64_t sequence) {
   for (auto& o : x.all_observers) {
-    if (!o->ordered) continue;
+    if (!o->ordered || !pipeline.reach.emits[o->watched_op]) continue;
     std::lock_guard lock(o->mutex);
     while (!o->waiting.empty() && o->waiting.begin()->first <= sequence) {
       for (const auto& batch : o->waiting.begin()->second) {

@@ -23,6 +23,6 @@ Status make_observers(Execution::Impl& x);
 // A batch left the watched operator.
 Status observe(Execution::Impl& x, plan::OperatorId op, const Batch& batch, MorselContext& m);
 // The morsel has passed (called in morsel order): feeds ordered observers.
-Status observe_morsel(Execution::Impl& x, uint64_t sequence);
+Status observe_morsel(Execution::Impl& x, const PipelineState& pipeline, uint64_t sequence);
 
 }  // namespace runink::engine

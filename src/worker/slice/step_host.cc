@@ -16,18 +16,23 @@ constexpr size_t kReasonMax = 4000;  // bytes; the other side takes lines up to 
 class StepHost {
  public:
   StepHost(const LoadedStep& step, const StepStreams& streams)
-      : step_(step), streams_(streams), reader_(streams.read), writer_(step.output->schema, streams.write),
+      : step_(step), streams_(streams), reader_(streams.read), writer_(step.output->schema, [this](std::string_view bytes) {
+          out_ += bytes;  // a message has many small pieces
+          return Status();
+        }),
         host_{sizeof(runink_step_host), this, &StepHost::answer, &StepHost::refuse, &StepHost::fail} {}
 
   Status run() {
     RUNINK_RETURN_IF_ERROR(match(*RUNINK_TRY_CONTEXT(reader_.schema(), "read the records sent to step \"" + step_.name + "\"")));
     RUNINK_RETURN_IF_ERROR(writer_.write_schema());
+    RUNINK_RETURN_IF_ERROR(write_out());
     for (;;) {
       auto batch = RUNINK_TRY_CONTEXT(reader_.next(), "read the records sent to step \"" + step_.name + "\"");
       if (!batch) break;
       RUNINK_RETURN_IF_ERROR(one_batch(*batch));
     }
-    return writer_.finish();
+    RUNINK_RETURN_IF_ERROR(writer_.finish());
+    return write_out();
   }
 
  private:
@@ -80,11 +85,18 @@ class StepHost {
     if (settled_ != rows_) {
       return in_batch(failed_precondition("the step answered, rejected or dropped {} of {} records", settled_, rows_));
     }
-    if (!report_.empty()) RUNINK_RETURN_IF_ERROR(streams_.report(report_));
     for (const Batch& answer : answers_) RUNINK_RETURN_IF_ERROR(writer_.write_batch(answer));
+    RUNINK_RETURN_IF_ERROR(write_out());
     answers_.clear();
     first_ += rows_;
-    return {};
+    if (streams_.marks) report_ += fmt::format("{{\"settled\":{}}}\n", first_);
+    return report_.empty() ? Status() : streams_.report(report_);
+  }
+
+  Status write_out() {
+    Status status = streams_.write(out_);
+    out_.clear();
+    return status;
   }
 
   Status in_batch(Status status) const {
@@ -149,6 +161,7 @@ class StepHost {
 
   const LoadedStep& step_;
   const StepStreams& streams_;
+  std::string out_;  // written, not yet passed on
   columnar::IpcReader reader_;
   columnar::IpcWriter writer_;
   runink_step_host host_;

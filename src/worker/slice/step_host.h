@@ -15,6 +15,7 @@ struct StepStreams {
   std::function<Result<size_t>(char* into, size_t size)> read;  // as columnar::IpcPull
   std::function<Status(std::string_view bytes)> write;          // Arrow IPC
   std::function<Status(std::string_view lines)> report;         // what became of records that are not answered
+  bool marks = false;                                           // report after each batch that it is settled
   // Before each batch goes to the step: its records, by number. For messages about a crash.
   std::function<void(uint64_t first, uint64_t count)> before_batch;
 };

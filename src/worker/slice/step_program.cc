@@ -47,6 +47,7 @@ int failed(const Status& status) {
 
 struct Streams {
   os::Fd in, out, report;
+  bool reporting = false;  // somebody reads descriptor 3
 };
 
 os::Fd moved(int fd, const char* name) {
@@ -59,8 +60,8 @@ Result<Streams> take_streams() {
   streams.in = moved(STDIN_FILENO, "standard input");
   streams.out = moved(STDOUT_FILENO, "standard output");
   if (!streams.in.valid() || !streams.out.valid()) return invalid_argument("standard input and output must be open");
-  const bool reporting = ::fcntl(kReportDescriptor, F_GETFD) >= 0;
-  streams.report = moved(reporting ? kReportDescriptor : STDERR_FILENO, "descriptor 3");
+  streams.reporting = ::fcntl(kReportDescriptor, F_GETFD) >= 0;
+  streams.report = moved(streams.reporting ? kReportDescriptor : STDERR_FILENO, "descriptor 3");
   if (!streams.report.valid()) return invalid_argument("neither descriptor 3 nor standard error is open");
   const os::Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC), "/dev/null");
   if (!nothing.valid() || ::dup2(nothing.get(), STDIN_FILENO) < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
@@ -118,6 +119,7 @@ Status run(const std::string& library, const std::string& name, const Streams& s
   StepStreams io;
   io.read = [&](char* into, size_t size) { return os::read_some(streams.in, into, size); };
   io.write = [&](std::string_view bytes) { return os::write_all(streams.out, bytes); };
+  io.marks = streams.reporting;
   io.report = [&](std::string_view lines) { return os::write_all(streams.report, lines); };
   io.before_batch = [&](uint64_t first, uint64_t count) { set_crash_message(step.name, first, count); };
   Status status = run_step(step, io);
