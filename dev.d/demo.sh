@@ -12,8 +12,10 @@ rm -rf $place
 mkdir -p $place
 cp -r examples/. $place
 
+bold='' plain=''
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\033[1m' plain=$'\033[0m'; fi
 show() {
-  printf '\n\033[1m$ %s\033[0m\n' "$*"
+  printf '\n%s$ %s%s\n' "$bold" "$*" "$plain"
   "$@"
 }
 
@@ -35,6 +37,8 @@ show runi run features/ratings.dsl
 cd ../packages
 say "packages: what is installed on this machine, from a program source"
 show runi run features/packages.dsl
+echo
+echo "What was written (out/by_section.csv, first lines):"
 head -5 out/by_section.csv
 
 cat <<TEXT
@@ -44,5 +48,6 @@ Where to look next, in $place/flights (put build/release/apps/runi on your PATH)
   contracts/flight.contract    what its records must look like
   out/                         what was written
   runi runs                    the runs; runi status RUN, runi lineage RUN, runi dlq show RUN
-  README.md                    "a first pipeline in five minutes"
+
+README.md of this repository has a first pipeline of your own, in five minutes.
 TEXT

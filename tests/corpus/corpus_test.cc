@@ -1,9 +1,11 @@
 // The corpus: pipelines as text. Each *.test file is a small project and what must come of it.
 //
 //   --- file: contracts/flight.contract      a file of the project (any number)
+//   --- arrow: data/x.arrow                  an Arrow stream: a line of fields as in a contract, then NDJSON
 //   --- feature                              the feature (features/case.dsl)
-//   --- options                              lines `now 2026-01-01T00:00:00Z`, `reveal`, `order free`, `no faults`
-//   --- expect file: out/x.ndjson            what a sink wrote
+//   --- options                              lines `now 2026-01-01T00:00:00Z`, `reveal`, `order free`, `no faults`, `messages` (of
+//                                            dead letters, below each)
+//   --- expect file: out/x.ndjson            what a sink wrote; of an Arrow stream its records as NDJSON
 //   --- expect rejected                      one line per dead letter: source:line rule[, rule …] | record
 //   --- expect error                         the error's message (a part of it); nothing is published then
 //   --- expect dropped                       "step: reason: count" lines
@@ -23,6 +25,11 @@
 
 #include "base/text.h"
 #include "client/local/runner.h"
+#include "data/columnar/ipc.h"
+#include "data/columnar/kernels.h"
+#include "data/connectors/record_reader.h"
+#include "data/connectors/record_writer.h"
+#include "data/contract/parse.h"
 #include "data/ledger/dead_letters.h"
 #include "platform/os/temp.h"
 
@@ -55,10 +62,53 @@ std::string read_all(const fs::path& path) {
   return text.str();
 }
 
+// The body of an "arrow:" section as a stream, in record batches of two rows, packed as the name says.
+std::string arrow_stream(const std::string& path, const std::string& body) {
+  const size_t line = body.find('\n');
+  const auto contract = contract::parse_contract_text("contract Rows { " + body.substr(0, line) + " }");
+  EXPECT_TRUE(contract.ok()) << contract.status().to_string();
+  connectors::ReaderOptions options;
+  options.schema = (*contract)->schema;
+  options.origin = false;
+  auto files = std::make_shared<connectors::SourceFiles>();
+  auto chunks = connectors::make_memory_chunk_source("rows", connectors::make_memory_source(body.substr(line + 1)), {}, files);
+  auto reader = *connectors::make_record_reader(options);
+  std::vector<columnar::Batch> batches;
+  while (const auto chunk = *chunks->next()) {
+    auto read = reader->parse(chunk, [&](columnar::Batch&& batch) {
+      for (int64_t row = 0; row < batch.rows; row += 2) {
+        batches.push_back(columnar::slice(batch, row, std::min<int64_t>(2, batch.rows - row)));
+      }
+      return Status();
+    });
+    EXPECT_TRUE(read.ok() && read->undecodable.empty()) << path;
+  }
+  const std::string stream = *columnar::ipc_encode(options.schema, batches);
+  columnar::Buffer packed;
+  const auto compression = path.ends_with(".gz")    ? connectors::Compression::kGzip
+                           : path.ends_with(".zst") ? connectors::Compression::kZstd
+                                                    : connectors::Compression::kNone;
+  EXPECT_TRUE(connectors::compress(compression, stream, packed).ok());
+  return std::string(packed.view());
+}
+
+std::string arrow_as_text(const std::string& stream) {
+  std::string out;
+  const auto batches = columnar::ipc_decode(stream);
+  EXPECT_TRUE(batches.ok()) << batches.status().to_string();
+  for (const auto& batch : *batches) {
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      EXPECT_TRUE(connectors::append_json_record(batch, row, out).ok());
+      out += '\n';
+    }
+  }
+  return out;
+}
+
 struct Case {
   std::vector<Section> sections;
   std::optional<int64_t> now;
-  bool reveal = false, faults = true;
+  bool reveal = false, faults = true, messages = false;
 
   explicit Case(const std::string& path) : sections(read_sections(path)) {
     for (const auto& s : sections) {
@@ -67,6 +117,7 @@ struct Case {
       for (std::string line; std::getline(lines, line);) {
         if (line == "reveal") reveal = true;
         if (line == "no faults") faults = false;
+        if (line == "messages") messages = true;
         int64_t micros = 0;
         if (line.starts_with("now ") && parse_now(line.substr(4), &micros)) now = micros;
       }
@@ -79,6 +130,7 @@ struct Case {
 
 struct Outcome {
   Status status;
+  std::string error;                         // the status without the folder that the case ran in
   std::map<std::string, std::string> files;  // under out/, by path
   std::string rejected, dropped;
   std::vector<std::pair<std::string, size_t>> scenarios;  // and how many operators each has
@@ -95,9 +147,11 @@ Outcome run_case(const Case& c, uint32_t threads, size_t chunk_bytes, uint64_t m
     fs::path target;
     if (s.title.starts_with("file: ")) target = root / s.title.substr(6);
     if (s.title == "feature") target = root / "features/case.dsl";
+    const bool arrow = s.title.starts_with("arrow: ");
+    if (arrow) target = root / s.title.substr(7);
     if (target.empty()) continue;
     fs::create_directories(target.parent_path());
-    std::ofstream(target, std::ios::binary) << s.body;
+    std::ofstream(target, std::ios::binary) << (arrow ? arrow_stream(target.string(), s.body) : s.body);
   }
   Outcome out;
   auto project = Project::find(root.string());
@@ -122,10 +176,15 @@ Outcome run_case(const Case& c, uint32_t threads, size_t chunk_bytes, uint64_t m
   };
   auto result = run_feature(*project, options);
   out.status = result.ok() ? result->status : result.status();
+  out.error = out.status.ok() ? "" : out.status.to_string();
+  for (size_t at = 0; (at = out.error.find(root.string() + "/")) != std::string::npos;) {
+    out.error.erase(at, root.string().size() + 1);
+  }
   if (fs::exists(root / "out")) {
     for (const auto& entry : fs::recursive_directory_iterator(root / "out")) {
       if (!entry.is_regular_file()) continue;
       std::string text = read_all(entry.path());
+      if (entry.path().extension() == ".arrow") text = arrow_as_text(text);
       out.files[fs::relative(entry.path(), root).string()] = std::move(text);
     }
   }
@@ -134,6 +193,7 @@ Outcome run_case(const Case& c, uint32_t threads, size_t chunk_bytes, uint64_t m
     std::vector<std::string> rules;
     for (const auto& r : letter.rules) rules.push_back(r.rule);
     out.rejected += fmt::format("{}:{} {} | {}\n", letter.source, letter.line, join(rules, ", "), escape_control(letter.record));
+    for (const auto& r : letter.rules) out.rejected += c.messages ? fmt::format("    {}\n", r.message) : "";
     return true;
   }));
   // Ids of runs and times differ from run to run: files of dead letters are compared by their rejected lines only.
@@ -149,7 +209,7 @@ TEST_P(Corpus, Holds) {
   Case c(GetParam());
   const Outcome plain = run_case(c, 1, 0, 64 << 20);
   bool rewrite = std::getenv("RUNINK_REWRITE") != nullptr;
-  std::string error = plain.status.ok() ? "" : plain.status.to_string();
+  const std::string& error = plain.error;
   if (rewrite) {
     std::ofstream file(GetParam());
     for (const auto& s : c.sections) {
@@ -190,7 +250,7 @@ TEST_P(Corpus, Holds) {
   };
   for (const auto& v : kVariants) {
     const Outcome other = run_case(c, v.threads, v.chunk, v.memory);
-    EXPECT_EQ(other.status.to_string(), plain.status.to_string()) << v.what;
+    EXPECT_EQ(other.error, plain.error) << v.what;
     EXPECT_EQ(other.files, plain.files) << v.what;
     EXPECT_EQ(other.rejected, plain.rejected) << v.what;
     EXPECT_EQ(other.dropped, plain.dropped) << v.what;

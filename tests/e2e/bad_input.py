@@ -1,5 +1,5 @@
 """Bad input gets a clear error or a dead letter, and nothing is lost: files, disks, pipes and interruptions."""
-import json, os, signal, subprocess, threading, time
+import fcntl, json, os, re, signal, struct, subprocess, termios, threading, time
 from project import Project, RUNI, check
 
 CONTRACT = "contract F { int32 a [[required]]; string s; float64 x; }\n"
@@ -73,7 +73,7 @@ def files(p):
     run(p)
     check(rows(p) == [], "an empty file has no records")
     os.unlink(p.path("data/in.ndjson"))
-    check("No such file" in run(p, code=6), "a missing file is named")
+    check("features/f.dsl:3:14: error: there is no data/in.ndjson" in run(p, code=6), "a missing file is named, with its place")
     os.mkdir(p.path("data/in.ndjson"))
     check("directory" in run(p, code=1), "a folder is named as such")
     os.rmdir(p.path("data/in.ndjson"))
@@ -85,6 +85,14 @@ def files(p):
     fresh(p, sink='@sink("data/in.ndjson")')
     p.write("data/in.ndjson", '{"a":1}\n')
     check("also what this scenario reads" in run(p, code=1), "a sink that is its own source is refused")
+    os.makedirs(p.path("out"), exist_ok=True)
+    os.symlink("../data/in.ndjson", p.path("out/link.ndjson"))
+    fresh(p, sink='@sink("out/link.ndjson")')
+    check("features/f.dsl:7:12: error: out/link.ndjson is also what this scenario reads" in run(p, code=1), "a link to the source is refused")
+    fresh(p, sink='@sink("-", format="ndjson")')
+    with open(p.path("data/in.ndjson"), "ab") as out:
+        done = subprocess.run([RUNI, "run", "features/f.dsl"], cwd=p.root, stdout=out, stderr=subprocess.PIPE)
+    check(done.returncode == 1 and b"standard output is also what this scenario reads" in done.stderr, done.stderr)
     check(p.read("data/in.ndjson") == b'{"a":1}\n', "the input is untouched")
 
 
@@ -121,6 +129,66 @@ def full_disk(p):
         check(os.listdir(small) == [], "nothing is left on it")
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def full_ledger(p):
+    """The disk of .runink fills up: what is there can be read, and gc makes room again."""
+    state = p.path(".runink")
+    os.makedirs(state)
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "tmpfs", state], capture_output=True).returncode != 0:
+        print("full ledger: skipped, this user may not mount a small file system")
+        return
+    try:
+        fresh(p)
+        p.write("data/in.ndjson", b'{"a":"no number"}\n' * 400_000)
+        said = run(p, code=1)
+        check("No space left" in said, said)
+        total = int(re.search(r" ([\d,]+) rejected", said).group(1).replace(",", ""))
+        parts = [int(n.replace(",", "")) for n in re.findall(r"^  rejected  ([\d,]+) by ", said, re.MULTILINE)]
+        check(total == sum(parts), f"{parts} do not add up to {total}:\n{said}")
+        for words in (["runs"], ["status"], ["status", "last"], ["dlq", "list", "--by-rule"], ["logs", "last"], ["doctor"]):
+            p.runi(*words, code=None if words == ["doctor"] else 0)
+        p.runi("gc", "--keep-runs", "0s", "--keep-dead-letters", "0s")
+        p.write("data/in.ndjson", '{"a":1}\n')
+        run(p)
+        check(len(rows(p)) == 1, "the project works again")
+    finally:
+        subprocess.run(["umount", state], check=True)
+
+
+def reader_that_stands_still(p):
+    """One Ctrl-C ends a run that waits for a reader, or for somebody to open its FIFO."""
+    fresh(p, sink='@sink("-", format="ndjson")')
+    p.write("data/in.ndjson", b'{"a":1}\n' * 500_000)
+    child = subprocess.Popen([RUNI, "run", "features/f.dsl"], cwd=p.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+    child.stdout.read(10)
+    while struct.unpack("i", fcntl.ioctl(child.stdout, termios.FIONREAD, bytes(4)))[0] < 60_000:
+        check(child.poll() is None, "ended early")  # until the pipe takes no more
+    child.send_signal(signal.SIGINT)
+    check(child.wait(timeout=20) == 130, f"exit {child.returncode}")
+    fresh(p)
+    os.unlink(p.path("data/in.ndjson"))
+    os.mkfifo(p.path("data/in.ndjson"))
+    child = p.start("run", "features/f.dsl")
+    while b"running" not in p.runi("runs", "--scenarios", "--state", "running", code=None).stdout:
+        check(child.poll() is None, "ended early")
+    child.send_signal(signal.SIGINT)
+    check(child.wait(timeout=20) == 130, f"exit {child.returncode}")
+
+
+def failing_program(p):
+    fresh(p, source='@source(exec="sh -c \'exit 3\'", format="ndjson")')
+    check("exit" in run(p, code=1), "a program that failed is a failure")
+
+
+def peak_memory(p):
+    """Of the run, not of whoever started it."""
+    fresh(p)
+    p.write("data/in.ndjson", '{"a":1}\n')
+    large = bytearray(os.urandom(1 << 20) * 512)
+    run(p)
+    peak = json.loads(p.runi("runs", "-o", "json").stdout)[0]["peak_memory_bytes"]
+    check(1 << 20 < peak < len(large) // 2, f"peak memory {peak}")
 
 
 def closed_pipe(p):
@@ -198,7 +266,7 @@ def places(p):
         check(json.loads(p.read("out/dir with spaces/ünï.ndjson")) == {"t": "2024-01-01 00:00", "x": 1.5, "h": 18}, p.read("out/dir with spaces/ünï.ndjson"))
 
 
-for test in (bad_records, csv_records, long_line, files, changing_file, full_disk, closed_pipe, interrupted, two_at_once, features, places):
+for test in (bad_records, csv_records, long_line, files, changing_file, full_disk, full_ledger, closed_pipe, reader_that_stands_still, failing_program, peak_memory, interrupted, two_at_once, features, places):
     with Project() as project:
         test(project)
     print("ok", test.__name__, flush=True)

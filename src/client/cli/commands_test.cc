@@ -136,6 +136,64 @@ TEST_F(Commands, DriftOfDataHasItsExitCode) {
   EXPECT_THAT(said.out, HasSubstr("surprise"));
 }
 
+TEST_F(Commands, DataFitsAContractOnlyIfTheCheckSaysSo) {
+  const std::string head = "[[version(\"1.0.0\")]] contract T {\n";
+  const struct {
+    const char *rules, *fits, *refused, *word, *drift;  // how check and diff name what is wrong
+  } kCases[] = {
+      {"duration u [[max(\"PT5S\")]];", "{\"u\":\"PT4S\"}", "{\"u\":\"PT9S\"}", "u.max", "u.max"},
+      {"int32 a; int32 b; check order: a < b;", "{\"a\":1,\"b\":2}", "{\"a\":3,\"b\":2}", "check order", "check order"},
+      {"timestamp d [[min(\"2000-01-01T00:00:00Z\")]];", "{\"d\":\"2001-01-01T00:00:00Z\"}", "{\"d\":\"1980-01-01T00:00:00Z\"}",
+       "d.min", "d: values go from"},
+      {"int32 n; quality some: max(n) < 5;", "{\"n\":1}", "{\"n\":7}", "quality some", "quality some"},
+      {"list<int32> l [[length(1, 2)]];", "{\"l\":[1]}", "{\"l\":[]}", "l.length", "l: lengths"},
+  };
+  for (const auto& c : kCases) {
+    write("t.contract", head + c.rules + "\n}\n");
+    write("fits.ndjson", std::string(c.fits) + "\n");
+    write("refused.ndjson", std::string(c.fits) + "\n" + c.refused + "\n");
+    for (const auto& command : {std::vector<std::string>{"contract", "diff", "t.contract"}, {"contract", "check", "t.contract", "-d"}}) {
+      auto with = command;
+      with.push_back("fits.ndjson");
+      Said said = runi(with);
+      EXPECT_EQ(said.code, 0) << c.rules << said.out << said.err;
+      with.back() = "refused.ndjson";
+      said = runi(with);
+      EXPECT_EQ(said.code, kExitDataWrong) << c.rules << said.out << said.err;
+      EXPECT_THAT(said.out, HasSubstr(command[1] == "diff" ? c.drift : c.word));
+    }
+  }
+  // A name that does not tell the form.
+  write("t.contract", head + "int32 n; }\n");
+  write("data.txt", "n\n1\nx\n");
+  Said said = runi({"contract", "diff", "t.contract", "data.txt"});
+  EXPECT_EQ(said.code, kExitDataWrong) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("n: ")) << said.err;
+}
+
+TEST_F(Commands, ABreakingChangeAsksForAMajorVersionBetweenAnyTwo) {
+  write("a.contract", "[[version(\"1.0.0\")]] contract T { int32 n [[max(9)]]; }\n");
+  write("b.contract", "[[version(\"1.1.0\")]] contract T { int32 n [[max(5)]]; }\n");
+  write("c.contract", "[[version(\"2.0.0\")]] contract T { int32 n [[max(5)]]; }\n");
+  Said said = runi({"contract", "diff", "a.contract", "b.contract"});
+  EXPECT_EQ(said.code, kExitFailed);
+  EXPECT_THAT(said.out, HasSubstr("breaks writers"));
+  EXPECT_THAT(said.err, HasSubstr("the changes ask for a major version"));
+  EXPECT_EQ(runi({"contract", "diff", "a.contract", "c.contract"}).code, 0);
+  EXPECT_EQ(runi({"contract", "diff", "b.contract", "b.contract"}).code, 0);
+}
+
+TEST_F(Commands, RulesAreCountedInOneWay) {
+  make_project();
+  Said catalog = runi({"contract", "catalog", "-o", "json"}), check = runi({"contract", "check", "-o", "json"});
+  const auto count = [](const std::string& json) {
+    const size_t at = json.find("\"rules\":");
+    return at == std::string::npos ? std::string() : json.substr(at, json.find(',', at) - at);
+  };
+  EXPECT_NE(count(catalog.out), "");
+  EXPECT_EQ(count(catalog.out), count(check.out));
+}
+
 TEST_F(Commands, RecordsOfAFileAreCheckedWithoutARun) {
   make_project();
   Said said = runi({"contract", "check", "contracts/order.contract", "--data", "data/orders.ndjson"});
@@ -183,6 +241,18 @@ TEST_F(Commands, PlanAndDiffByMeaning) {
   EXPECT_THAT(runi({"diff", "features/orders.dsl", "features/other.dsl"}).out, HasSubstr("breaks readers"));
 }
 
+TEST_F(Commands, ANewProjectHasATestThatPasses) {
+  make_project();
+  Said said = runi({"test"});
+  EXPECT_EQ(said.code, 0) << said.out << said.err;
+  EXPECT_THAT(said.out + said.err, HasSubstr("1 passed, 0 failed"));
+  replace("features/orders.dsl", "total / items", "total / items + 1");
+  said = runi({"test"});
+  EXPECT_EQ(said.code, kExitDataWrong);
+  EXPECT_EQ(runi({"test", "--update"}).code, 0);
+  EXPECT_EQ(runi({"test"}).code, 0);
+}
+
 TEST_F(Commands, PlanSaysWhatChangedSinceTheRunBefore) {
   make_project();
   EXPECT_THAT(runi({"plan", "features/orders.dsl"}).out, Not(HasSubstr("since the plan before")));
@@ -193,6 +263,65 @@ TEST_F(Commands, PlanSaysWhatChangedSinceTheRunBefore) {
   EXPECT_THAT(runi({"plan", "features/orders.dsl"}).out, HasSubstr("since the plan before\n  scenario \"Clean orders\"\n"));
 }
 
+TEST_F(Commands, RunsTakePlaceHereOnly) {
+  make_project();
+  write("runink.toml", "name = \"shop\"\ncontext = \"cluster7\"\n");
+  const Said said = runi({"run", "features/orders.dsl"});
+  EXPECT_EQ(said.code, kExitUnreachable);
+  EXPECT_THAT(said.err, AllOf(HasSubstr("no cluster is known here yet"), HasSubstr("--context local")));
+  EXPECT_FALSE(fs::exists(".runink"));
+  EXPECT_THAT(runi({"doctor"}).out, HasSubstr("cluster7"));
+  EXPECT_EQ(runi({"run", "features/orders.dsl", "--context", "local"}).code, 0);
+  EXPECT_EQ(runi({"dlq", "replay"}).code, kExitUnreachable);
+}
+
+TEST_F(Commands, LimitsOfFlagsAndSettingsAgree) {
+  make_project();
+  for (const auto& [flag, value, setting] : {std::tuple{"--memory", "1023Ki", "memory_budget = \"1023Ki\""},
+                                             std::tuple{"--threads", "0", "threads = 0"},
+                                             std::tuple{"--threads", "1025", "threads = 1025"}}) {
+    write("runink.toml", "");
+    EXPECT_EQ(runi({"run", "features/orders.dsl", flag, value}).code, kExitUsage) << flag;
+    write("runink.toml", std::string("[engine]\n") + setting + "\n");
+    EXPECT_EQ(runi({"run", "features/orders.dsl"}).code, kExitFailed) << setting;
+  }
+  write("runink.toml", "[engine]\nmemory_budget = \"1Mi\"\nthreads = 1\n");
+  EXPECT_EQ(runi({"run", "features/orders.dsl", "--memory", "1Mi", "--threads", "1"}).code, 0);
+}
+
+TEST_F(Commands, DoctorTellsOfStateThatOthersCanRead) {
+  make_project();
+  ASSERT_EQ(runi({"run", "features/orders.dsl"}).code, 0);
+  EXPECT_THAT(runi({"doctor", "-o", "json"}).out, Not(HasSubstr("\"bad\"")));
+  const fs::path letters = fs::directory_iterator(fs::directory_iterator(".runink/dead-letters")->path())->path();
+  fs::permissions(letters, fs::perms::group_read, fs::perm_options::add);
+  const Said said = runi({"doctor", "-o", "json"});
+  EXPECT_EQ(said.code, kExitFailed);
+  EXPECT_THAT(said.out, AllOf(HasSubstr(letters.filename().string()), HasSubstr("has mode 640")));
+  fs::permissions(letters, fs::perms::group_read, fs::perm_options::remove);
+  fs::remove(".runink/key");
+  EXPECT_THAT(runi({"doctor", "-o", "json"}).out, HasSubstr("key is gone"));
+}
+
+TEST_F(Commands, ALongReasonIsCutInTheSummaryAndWholeInTheRecord) {
+  make_project();
+  const std::string reason(8000, 'r');
+  replace("features/orders.dsl", "is set to total / items",
+          "is set to total / items\n     And records where items < 2 are dropped as \"" + reason + "\"");
+  const Said said = runi({"run", "features/orders.dsl"});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_THAT(said.err, AllOf(HasSubstr("dropped"), HasSubstr("rrr…\n"), Not(HasSubstr(std::string(300, 'r')))));
+  EXPECT_THAT(runi({"status", "last", "-o", "json"}).out, HasSubstr(reason));
+}
+
+TEST_F(Commands, LineageShowsColumnsWhenAsked) {
+  make_project();
+  ASSERT_EQ(runi({"run", "features/orders.dsl"}).code, 0);
+  EXPECT_THAT(runi({"lineage"}).out, Not(HasSubstr("per_item")));
+  EXPECT_THAT(runi({"lineage", "-c"}).out,
+              AllOf(HasSubstr("per_item"), HasSubstr("data/orders.ndjson:total"), HasSubstr("data/orders.ndjson:items")));
+}
+
 TEST_F(Commands, ARunAndWhatItLeaves) {
   make_project();
   EXPECT_EQ(runi({"runs"}).code, kExitNotFound) << "nothing has run";
@@ -200,6 +329,7 @@ TEST_F(Commands, ARunAndWhatItLeaves) {
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(run.out, "") << "standard output is for sinks";
   EXPECT_THAT(run.err, AllOf(HasSubstr("12 in, 8 valid, 4 rejected"), HasSubstr("out/by_state.csv"),
+                             HasSubstr("2 scenarios, 12 records read, 12 written, 4 rejected in "),
                              HasSubstr("runi dlq list")));
   EXPECT_THAT(read("out/by_state.csv"), HasSubstr("paid"));
   EXPECT_THAT(read("out/orders.ndjson"), AllOf(HasSubstr("O-0001"), Not(HasSubstr("Ada Quist"))));

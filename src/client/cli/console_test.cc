@@ -96,6 +96,8 @@ TEST(ExitCode, FollowsKindThenCode) {
   EXPECT_EQ(exit_code(permission_denied("x")), 5);
   EXPECT_EQ(exit_code(not_found("x")), 6);
   EXPECT_EQ(exit_code(already_exists("x")), 7);
+  for (const char* kind : {"source.program", "sink.closed", "step.died"})
+    EXPECT_EQ(exit_code(aborted("x").with_kind(kind)), 1) << kind;
   EXPECT_EQ(exit_code(aborted("x")), 7);
   EXPECT_EQ(exit_code(deadline_exceeded("x")), 124);
   EXPECT_EQ(exit_code(cancelled("x")), 130);

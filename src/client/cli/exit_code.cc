@@ -27,9 +27,12 @@ int exit_code(const Status& status) {
       return kExitNotFound;
     case Code::kAlreadyExists:
       return kExitConflict;
-    // A pipe that was closed or a step that died aborted the run; only two that want the same thing are in conflict.
+    // A program, pipe or step that ended early aborted the run; only two that want the same thing are in conflict.
     case Code::kAborted:
-      return is_kind(status.kind(), "sink") || is_kind(status.kind(), "step") ? kExitFailed : kExitConflict;
+      for (const char* family : {"source", "sink", "step"}) {
+        if (is_kind(status.kind(), family)) return kExitFailed;
+      }
+      return kExitConflict;
     case Code::kDeadlineExceeded:
       return kExitTimedOut;
     case Code::kCancelled:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "client/cli/project.h"
+#include "client/local/missing_file.h"
 #include "platform/os/file.h"
 
 namespace runink::cli {
@@ -14,6 +15,13 @@ Positional feature_positional() {
 std::vector<Flag> compile_flags() {
   return {{.name = "strict", .help = "a word without effect on this machine is an error"},
           {.name = "allow-unenforced", .help = "go on although @secret or @network cannot be enforced here"}};
+}
+
+Flag context_flag() {
+  return {.name = "context",
+          .type = ValueType::kText,
+          .value_name = "NAME",
+          .help = "where to run; local is this machine (default: runink.toml, else local)"};
 }
 
 Result<std::vector<std::string>> feature_files(const std::string& project_root) {
@@ -41,8 +49,13 @@ Result<std::vector<std::string>> chosen_features(Invocation& invocation, const s
 }
 
 Result<SourceTextPtr> read_feature(const std::string& project_root, const std::string& path_in_project) {
-  std::string text = RUNINK_TRY(os::read_file(os::join_path(project_root, path_in_project)));
-  return SourceTextPtr(std::make_shared<const SourceText>(path_in_project, std::move(text)));
+  const std::string path = os::join_path(project_root, path_in_project);
+  Result<std::string> text = os::read_file(path);
+  if (!text.ok() && text.status().code() == Code::kNotFound) {
+    return local::missing_file(path_in_project, path, project_root);
+  }
+  if (!text.ok()) return std::move(text).status();
+  return SourceTextPtr(std::make_shared<const SourceText>(path_in_project, std::move(*text)));
 }
 
 }  // namespace runink::cli

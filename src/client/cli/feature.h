@@ -14,6 +14,8 @@ namespace runink::cli {
 Positional feature_positional();
 // --strict and --allow-unenforced.
 std::vector<Flag> compile_flags();
+// --context, for commands that run pipelines. See local::Project::check_context.
+Flag context_flag();
 
 // All feature files of the project (features/**/*.dsl), as seen from its root, sorted.
 Result<std::vector<std::string>> feature_files(const std::string& project_root);

@@ -57,7 +57,10 @@ class ArrowBatches final : public engine::BatchSource {
   Result<std::optional<engine::Morsel>> next() override {
     std::optional<connectors::ArrowPiece> piece = RUNINK_TRY(source_->next());
     if (!piece) return std::optional<engine::Morsel>();
-    reports_->put(piece->chunk.get(), read_report(std::move(piece->report), *piece->chunk, *schema_, op_, contract_));
+    std::vector<connectors::Reread> again;
+    if (!piece->undecodable.empty()) again.push_back(std::move(piece->again));
+    reports_->put(piece->chunk.get(), read_report(std::move(piece->report), *piece->chunk, *schema_, op_, contract_,
+                                                  &piece->undecodable, &again));
     engine::Morsel morsel{piece->chunk, {}};
     if (piece->batch) morsel.batches.push_back(std::move(*piece->batch));
     return std::optional<engine::Morsel>(std::move(morsel));
@@ -80,28 +83,55 @@ class ArrowBatches final : public engine::BatchSource {
 
 engine::ReadReport read_report(connectors::ChunkReport parsed, const columnar::InputChunk& chunk,
                                const columnar::Schema& schema, const plan::Operator& op,
-                               const contract::ContractPtr& contract) {
+                               const contract::ContractPtr& contract,
+                               std::vector<connectors::ArrowPiece::Undecodable>* arrow,
+                               std::vector<connectors::Reread>* again) {
   engine::ReadReport report;
   report.records = parsed.records;
   report.drift = std::move(parsed.drift);
-  for (const auto& bad : parsed.undecodable) {
-    engine::UndecodableRow row;
-    row.offset = bad.offset;
-    row.length = bad.length;
-    row.line = bad.line;
+  const auto error_of = [&](const connectors::UndecodableRecord& bad, std::string_view bytes) {
+    engine::UndecodableRow::Error error;
     const bool has_field = bad.field >= 0 && static_cast<size_t>(bad.field) < schema.size();
-    if (has_field) row.field = schema.field(static_cast<size_t>(bad.field)).name;
+    if (has_field) error.field = schema.field(static_cast<size_t>(bad.field)).name;
     if (contract) {
       const int rule = has_field ? contract->type_rule(bad.field) : contract::Contract::kRecordRule;
-      row.rule = contract->rules[static_cast<size_t>(rule)].name;
+      error.rule = contract->rules[static_cast<size_t>(rule)].name;
     } else {
-      row.rule = has_field ? row.field + ".type" : "record";
+      error.rule = has_field ? error.field + ".type" : "record";
     }
     const bool hide = has_field && static_cast<size_t>(bad.field) < op.columns.size() &&
                       !op.columns[static_cast<size_t>(bad.field)].pii.empty();
     // Where the field cannot be told, or where it ends, what stands there may be of any.
     const bool any = (!has_field || bad.reason == connectors::Undecodable::kSyntax) && plan::reveals_pii(op.columns);
-    row.message = connectors::describe(bad, schema, chunk.bytes.substr(bad.offset, bad.length), hide || any);
+    error.message = connectors::describe(bad, schema, bytes, hide || any);
+    if (const size_t at = error.message.rfind(" (byte "); arrow != nullptr && at != std::string::npos) error.message.resize(at);
+    return error;
+  };
+  for (size_t i = 0; again != nullptr && i < again->size(); ++i) report.rest.push_back(std::move((*again)[i].rows));
+  for (size_t i = 0; i < parsed.undecodable.size(); ++i) {
+    const auto& bad = parsed.undecodable[i];
+    engine::UndecodableRow row;
+    row.offset = bad.offset;
+    row.length = bad.length;
+    row.line = bad.line;
+    // Of Arrow there is no text in which values would stand at some byte, only the values.
+    const auto bytes = [&](size_t error) -> std::string_view {
+      return arrow != nullptr ? std::string_view((*arrow)[i].values[error]) : chunk.bytes.substr(bad.offset, bad.length);
+    };
+    auto error = error_of(bad, bytes(0));
+    row.rule = std::move(error.rule);
+    row.field = std::move(error.field);
+    row.message = std::move(error.message);
+    if (again != nullptr) {
+      row.rest = i / columnar::kBatchRows;
+      auto& found = (*again)[row.rest].records[i % columnar::kBatchRows];
+      for (size_t e = 1; e < found.errors.size(); ++e) row.more.push_back(error_of(found.errors[e], bytes(e)));
+      row.row = found.row;
+      row.unread = std::move(found.unread);
+    }
+    if (arrow != nullptr) {
+      row.text = std::move((*arrow)[i].record);
+    }
     report.undecodable.push_back(std::move(row));
   }
   return report;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "base/stop.h"
 #include "data/connectors/arrow_source.h"
@@ -10,10 +11,13 @@
 namespace runink::local {
 
 // What a reader found in one chunk, in the engine's words: with the contract's names of rules ("delay.type", "record";
-// `contract` may be null), values of pii fields left out.
+// `contract` may be null), values of pii fields left out. `arrow`: the undecodable records of a piece, else null.
+// `again`: the undecodable records read once more, kBatchRows in each; else null.
 engine::ReadReport read_report(connectors::ChunkReport parsed, const columnar::InputChunk& chunk,
                                const columnar::Schema& schema, const plan::Operator& op,
-                               const contract::ContractPtr& contract);
+                               const contract::ContractPtr& contract,
+                               std::vector<connectors::ArrowPiece::Undecodable>* arrow = nullptr,
+                               std::vector<connectors::Reread>* again = nullptr);
 
 // `op` outlives the source.
 Result<std::unique_ptr<engine::BatchSource>> open_arrow_batches(const connectors::Locator& locator,

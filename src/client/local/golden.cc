@@ -1,11 +1,12 @@
 #include "client/local/golden.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "base/nearest.h"
 #include "base/text.h"
 #include "client/local/golden_compare.h"
+#include "client/local/golden_strays.h"
 #include "client/local/sample.h"
 #include "client/local/stand_in_run.h"
 #include "client/local/text_diff.h"
@@ -72,12 +73,12 @@ std::vector<plan::OperatorId> find_steps(const plan::ScenarioPlan& scenario, con
   return by_kind.size() == 1 ? by_kind : std::vector<plan::OperatorId>();
 }
 
-std::vector<std::string> step_names(const plan::Plan& plan) {
-  std::vector<std::string> names;
-  for (const auto& scenario : plan.scenarios) {
-    for (const auto& op : scenario.operators) names.push_back(op.name);
+Result<std::vector<std::string>> features_of(const Project& project) {
+  std::vector<std::string> out;
+  for (const char* pattern : {"/features/*.dsl", "/features/**/*.dsl"}) {
+    for (const std::string& path : RUNINK_TRY(os::glob(project.root() + pattern))) out.push_back(path.substr(project.root().size() + 1));
   }
-  return names;
+  return out;
 }
 
 Status CaseRunner::run(GoldenResult* result) {
@@ -400,11 +401,24 @@ Status run_case(const Project& project, const plan::Plan& plan, const GoldenCase
   return {};
 }
 
-Status nothing_to_run(const GoldenOptions& options, const std::set<std::string>& steps_seen) {
+// The step is there and only its files are missing.
+std::string how_to_make(const GoldenOptions& options, const std::string& step, const std::string& folder) {
+  if (options.step.empty()) return fmt::format("put input into {}/input/", folder);
+  return fmt::format("put what it is given into {}/steps/{}/input.ndjson, and write what comes of it with: runi test --step \"{}\" --update",
+                     folder, slug(step), step);
+}
+
+// `steps`: those of the features that were looked at, with the golden folder of their scenario.
+Status nothing_to_run(const GoldenOptions& options, const std::map<std::string, std::string>& steps) {
   const std::string& wanted = options.step.empty() ? options.only : options.step;
   if (!wanted.empty()) {
     Status status = not_found("no golden case has a step \"{}\"{}", escape_control(wanted), options.step.empty() ? "" : " with files of its own");
-    const auto near = nearest(wanted, {steps_seen.begin(), steps_seen.end()}, 1);
+    std::vector<std::string> names;
+    for (const auto& [name, folder] : steps) {
+      if (slug(name) == slug(wanted)) return std::move(status).with_hint(how_to_make(options, name, folder));
+      names.push_back(name);
+    }
+    const auto near = nearest(wanted, names, 1);
     if (!near.empty()) return std::move(status).with_hint(fmt::format("did you mean \"{}\"?", near[0]));
     return std::move(status).with_hint(options.step.empty() ? "runi plan FEATURE names the steps"
                                                             : "its files are golden/<feature>/<scenario>/steps/" + slug(wanted) + "/input.ndjson and expected.ndjson");
@@ -445,7 +459,9 @@ Result<GoldenReport> run_golden_cases(const Project& project, const std::vector<
                                       const GoldenOptions& options,
                                       const std::function<void(const GoldenResult&)>& on_result) {
   GoldenReport report;
-  std::set<std::string> steps_seen;
+  std::map<std::string, std::string> steps_seen;
+  std::vector<GoldenCase> all_cases;
+  bool all_compiled = true;
   const auto add = [&](GoldenResult result) {
     ++(result.passed ? report.passed : report.failed);
     if (on_result) on_result(result);
@@ -459,11 +475,16 @@ Result<GoldenReport> run_golden_cases(const Project& project, const std::vector<
       broken.golden.feature = broken.golden.folder = feature;
       broken.problem = problem_text(plan.status());
       add(std::move(broken));
+      all_compiled = false;
       continue;
     }
-    for (const auto& name : step_names(*plan)) steps_seen.insert(name);
+    for (const auto& scenario : plan->scenarios) {
+      for (const auto& op : scenario.operators) steps_seen.emplace(op.name, dsl::golden_folder(feature, scenario.name));
+    }
     std::vector<std::string> strangers;
-    for (const auto& golden : RUNINK_TRY(find_golden_cases(project.root(), *plan, &strangers))) {
+    const auto found = RUNINK_TRY(find_golden_cases(project.root(), *plan, &strangers));
+    all_cases.insert(all_cases.end(), found.begin(), found.end());
+    for (const auto& golden : found) {
       if (!chosen(golden, options.cases)) continue;
       if (!options.step.empty() && (golden.step.empty() || slug(golden.step) != slug(options.step))) continue;
       if (!options.only.empty() && (!golden.step.empty() || find_steps(*plan->scenario(golden.scenario), options.only).empty())) continue;
@@ -474,6 +495,16 @@ Result<GoldenReport> run_golden_cases(const Project& project, const std::vector<
     }
     for (const auto& folder : strangers) {
       if (options.cases.empty()) report.notes.push_back(fmt::format("{} belongs to no scenario of {}", folder, feature));
+    }
+  }
+  if (options.cases.empty() && all_compiled) {
+    for (auto& stray : stray_files(project.root(), all_cases)) report.notes.push_back(std::move(stray));
+    const auto all = RUNINK_TRY(features_of(project));
+    const bool every_feature = std::all_of(all.begin(), all.end(), [&](const auto& feature) {
+      return std::find(features.begin(), features.end(), feature) != features.end();
+    });
+    if (every_feature) {
+      for (auto& stray : stray_folders(project.root(), features, all_cases)) report.notes.push_back(std::move(stray));
     }
   }
   if (report.results.empty()) return nothing_to_run(options, steps_seen);

@@ -148,6 +148,36 @@ TEST_F(Golden, SeveralCasesOfOneScenarioAndOneThatMatchesNothing) {
   EXPECT_EQ(run_golden_cases(p_.project(), {"features/orders.dsl"}, one, {}).status().code(), Code::kNotFound);
 }
 
+TEST_F(Golden, WhatBelongsToNothingIsWarnedOf) {
+  make_case(std::string(kCase) + "/one");
+  update();
+  p_.write(std::string(kCase) + "/one/expectd.ndjson", "");
+  p_.write(std::string(kCase) + "/one/bogus/x.ndjson", "");
+  p_.write(std::string(kCase) + "/one/README.md", "Why this is tested.");
+  p_.write(std::string(kCase) + "/stray.csv", "");
+  p_.write("golden/ordres/clean_orders/input/orders.ndjson", "");
+  const GoldenReport report = test();
+  EXPECT_EQ(report.passed, 1u);
+  EXPECT_THAT(report.notes,
+              ElementsAre("golden/orders/clean_orders/stray.csv is no part of a golden case; docs/guide/testing.md names the parts",
+                          "golden/orders/clean_orders/one/bogus is no part of a golden case; docs/guide/testing.md names the parts",
+                          "golden/orders/clean_orders/one/expectd.ndjson is no part of a golden case; did you mean expected.ndjson?",
+                          "golden/ordres belongs to no feature; did you mean golden/orders?"));
+}
+
+TEST_F(Golden, AStepWithoutFilesOfItsOwnIsToldHowToGetThem) {
+  make_case();
+  update();
+  GoldenOptions options;
+  options.step = "set double";
+  const Status status = run_golden_cases(p_.project(), {"features/orders.dsl"}, options, {}).status();
+  EXPECT_EQ(status.code(), Code::kNotFound);
+  EXPECT_THAT(status.hint(), HasSubstr("golden/orders/clean_orders/steps/set_double/input.ndjson"));
+  options.step = "set duoble";
+  EXPECT_THAT(run_golden_cases(p_.project(), {"features/orders.dsl"}, options, {}).status().hint(),
+              HasSubstr("did you mean \"set double\"?"));
+}
+
 TEST_F(Golden, ASinkWithoutAnyExpectationAndAnExpectationWithoutSinkFail) {
   make_case();
   update();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "data/contract/history.h"
 #include "data/contract/parse.h"
 #include "data/contract/redact.h"
@@ -47,8 +48,15 @@ bool still_there(const Project& project, const ledger::DeadLetter& letter) {
 }  // namespace
 
 Result<ledger::Ledger> open_ledger_to_read(const Project& project, std::vector<std::string>* notes) {
-  RUNINK_RETURN_IF_ERROR(status_of(ledger::Ledger::open_existing(project.root())));
-  return project.open_ledger(notes);
+  ledger::Ledger as_it_is = RUNINK_TRY(ledger::Ledger::open_existing(project.root()));
+  auto settled = project.open_ledger(notes);
+  const Code code = settled.status().code();
+  if (code != Code::kResourceExhausted && code != Code::kPermissionDenied) return settled;
+  if (notes != nullptr) {
+    notes->push_back(fmt::format("what ended runs have left cannot be settled now ({}); runi gc frees room",
+                                 escape_control(settled.status().message())));
+  }
+  return as_it_is;
 }
 
 Result<std::string> last_plan_of(const Project& project, const std::string& feature) {
@@ -119,7 +127,7 @@ std::string LetterMasker::shown(const ledger::DeadLetter& letter) {
   }
   contract::Reader reader;
   reader.roles = project_.config().held_roles;
-  Result<std::string> key = project_.secret_key();
+  Result<std::string> key = project_.existing_key();
   contract::RecordRedactor redactor(*found->second, reader, contract::MaskKey{key.ok() ? *key : ""});
   redactor.mask_wholly(letter.pii);
   if (!redactor.masks_anything()) return letter.record;

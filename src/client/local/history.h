@@ -24,7 +24,8 @@ class RecordRedactor;
 namespace runink::local {
 
 // The ledger for commands that only look: settles what dead processes left (as every command does), and says so in
-// `notes`. kNotFound, kind "ledger.none", where nothing ever ran; no folder is made then.
+// `notes`. Where that cannot be written (a full disk, a read-only one) it says so there and the ledger is read as it is.
+// kNotFound, kind "ledger.none", where nothing ever ran; no folder is made then.
 Result<ledger::Ledger> open_ledger_to_read(const Project& project, std::vector<std::string>* notes);
 
 // The plan of the feature's newest run that has one, as JSON. kNotFound where it never ran.

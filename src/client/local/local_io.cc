@@ -3,9 +3,14 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "client/local/append_target.h"
 #include "client/local/arrow_batches.h"
+#include "client/local/missing_file.h"
+#include "client/local/placed_error.h"
 #include "client/local/step_process.h"
+#include "data/columnar/open_column.h"
 #include "data/columnar/spill.h"
+#include "data/connectors/csv_header.h"
 #include "data/connectors/record_reader.h"
 #include "data/connectors/record_writer.h"
 #include "data/contract/redact.h"
@@ -26,6 +31,7 @@ connectors::CsvDialect csv_dialect(const plan::Dialect& d, const Locator& locato
   out.comment = d.comment;
   out.null_text = d.null_text;
   out.trim = d.trim;
+  out.crlf = d.crlf;
   return out;
 }
 
@@ -75,7 +81,12 @@ class ChunkReader final : public engine::MorselReader {
   Result<engine::ReadReport> read(const engine::Morsel& morsel,
                                   const std::function<Status(columnar::Batch&&)>& emit) override {
     auto parsed = RUNINK_TRY(reader_->parse(morsel.chunk, emit));
-    return read_report(std::move(parsed), *morsel.chunk, *reader_->output_schema(), op_, contract_);
+    std::vector<connectors::Reread> again;
+    const std::span<const connectors::UndecodableRecord> bad = parsed.undecodable;
+    for (size_t at = 0; at < bad.size(); at += columnar::kBatchRows) {
+      again.push_back(RUNINK_TRY(reader_->reread(morsel.chunk, bad.subspan(at, std::min<size_t>(columnar::kBatchRows, bad.size() - at)))));
+    }
+    return read_report(std::move(parsed), *morsel.chunk, *reader_->output_schema(), op_, contract_, nullptr, &again);
   }
 
  private:
@@ -109,6 +120,15 @@ class ChunkBatchSource final : public engine::BatchSource {
   contract::ContractPtr contract_;
 };
 
+Status not_opened(Status status, const plan::Operator& op, const plan::Source& source, const std::string& root) {
+  if (status.code() == Code::kNotFound && source.exec.empty()) {
+    const auto locator = source_locator(source, root);
+    const bool one_file = locator.ok() && locator->kind == connectors::LocatorKind::kPath && !locator->is_glob;
+    if (one_file && !os::exists(locator->path)) status = missing_file(source.locator, locator->path, root);
+  }
+  return at_place(std::move(status), op.location, root, source.locator);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_source(const plan::Operator& op, const std::vector<bool>& needed) {
@@ -124,14 +144,22 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_source(const plan::Op
         std::make_unique<engine::BatchList>([fd, reader] { return reader->next(); }));
   }
   plan::Source source;
+  source.format = "ndjson";
   if (const auto* given = std::get_if<plan::Source>(&op.parameters)) source = *given;
-  if (replaced != options_.source_paths.end()) {
-    source.locator = "file://" + replaced->second;
-    source.exec.clear();
-    source.compression.clear();
-    if (!std::holds_alternative<plan::Source>(op.parameters)) source.format = "ndjson";
-  }
-  return open_records(op, source, needed);
+  source = replaced_source(op.id, std::move(source));
+  auto opened = open_records(op, source, needed);
+  if (opened.ok() || replaced != options_.source_paths.end()) return opened;
+  return not_opened(std::move(opened).status(), op, source, options_.project_root);
+}
+
+plan::Source LocalIo::replaced_source(plan::OperatorId id, plan::Source source) const {
+  const auto replaced = options_.source_paths.find(id);
+  if (replaced == options_.source_paths.end()) return source;
+  source.locator = "file://" + replaced->second;
+  source.exec.clear();
+  source.compression.clear();
+  if (source.format == "arrow" && replaced->second.ends_with(".ndjson")) source.format = "ndjson";  // its letters are JSON
+  return source;
 }
 
 Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_records(const plan::Operator& op, const plan::Source& source,
@@ -142,6 +170,7 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_records(const plan::O
   chunk_options.csv = csv_dialect(source.dialect, locator);
   chunk_options.stop = &stop_;
   if (options_.chunk_bytes > 0) chunk_options.chunk_bytes = options_.chunk_bytes;
+  if (options_.max_record_bytes > 0) chunk_options.max_record_bytes = options_.max_record_bytes;
   connectors::ReaderOptions reader;
   reader.format = locator.format;
   reader.csv = chunk_options.csv;
@@ -178,10 +207,11 @@ class FileBatchSink final : public engine::BatchSink {
                 os::AtomicFile* file, std::unique_ptr<connectors::OutputFile> stream)
       : io_(io), state_(state), writer_(std::move(writer)), compression_(compression), file_(file), stream_(std::move(stream)) {}
 
-  Status begin(bool with_header) {
+  Status begin(const AppendTarget& present) {
     edge_ = RUNINK_TRY(connectors::make_record_writer(writer_));
     columnar::Buffer out;
-    if (with_header) RUNINK_RETURN_IF_ERROR(edge_->begin(out));
+    if (!present.has_records) RUNINK_RETURN_IF_ERROR(edge_->begin(out));
+    if (!present.before.empty()) RUNINK_RETURN_IF_ERROR(connectors::compress(compression_, present.before, before_));
     return write_compressed(out);
   }
   Result<std::unique_ptr<engine::SinkFormatter>> make_formatter() override {
@@ -191,8 +221,14 @@ class FileBatchSink final : public engine::BatchSink {
     return std::unique_ptr<engine::SinkFormatter>(std::move(formatter));
   }
   Status write(std::string_view bytes) override {
+    if (before_.size() > 0) {
+      RUNINK_RETURN_IF_ERROR(file_->write(before_.view()));
+      before_.resize(0);
+    }
     if (file_ != nullptr) return file_->write(bytes);
-    return stream_->write(bytes);
+    Status status = stream_->write(bytes);
+    io_.sinks_[state_].bytes = stream_->bytes_written();  // what a pipe has taken stays taken, whatever comes now
+    return status;
   }
   Status finish() override {
     columnar::Buffer out;
@@ -233,6 +269,7 @@ class FileBatchSink final : public engine::BatchSink {
   os::AtomicFile* file_;                             // owned by the output set
   std::unique_ptr<connectors::OutputFile> stream_;   // standard output or a program
   std::unique_ptr<connectors::RecordWriter> edge_;   // writes what stands before and after all records
+  columnar::Buffer before_;                          // what ends the last record of the file added to
 };
 
 namespace {
@@ -243,6 +280,32 @@ Result<ledger::PublishMode> publish_mode(const std::string& mode) {
   return invalid_argument("a sink's mode is replace, append or fail, not \"{}\"", mode);
 }
 }  // namespace
+
+Result<std::vector<std::string>> LocalIo::open_names(const plan::Operator& op) const {
+  std::vector<std::string> out;
+  const plan::Operator& from = scenario_.operators[op.inputs[0].from];
+  const int open = from.schema == nullptr ? -1 : columnar::open_column(*from.schema);
+  if (open < 0) return out;
+  for (const auto& origin : from.columns[static_cast<size_t>(open)].lineage) {
+    const plan::Operator& at = scenario_.operators[origin.source];
+    const auto* read = std::get_if<plan::Source>(&at.parameters);
+    const plan::Source source = read == nullptr ? plan::Source() : replaced_source(at.id, *read);
+    if (source.format != "csv") {
+      return failed_precondition("{}: fields that a contract leaves open have no columns in a CSV file", op.location.to_string())
+          .with_hint("say which fields are written (`only fields … are kept`), or write ndjson");
+    }
+    if (!source.dialect.header) continue;  // cells beyond the contract's are an error
+    const Locator locator = RUNINK_TRY(source_locator(source, options_.project_root));
+    const auto dialect = csv_dialect(source.dialect, locator);
+    for (const std::string& file : RUNINK_TRY(connectors::expand(locator))) {
+      for (std::string& name : RUNINK_TRY(connectors::read_csv_header(file, locator.compression, dialect))) {
+        const bool known = at.schema->index_of(name) >= 0 || std::find(out.begin(), out.end(), name) != out.end();
+        if (!known) out.push_back(std::move(name));
+      }
+    }
+  }
+  return out;
+}
 
 Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) {
   plan::Sink sink = std::get<plan::Sink>(op.parameters);
@@ -258,6 +321,7 @@ Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operat
   writer.schema = input;
   writer.csv = csv_dialect(sink.dialect, locator);
   writer.verbatim_prefix_columns = sink.verbatim_columns;
+  if (locator.format == connectors::DataFormat::kCsv) writer.open_names = RUNINK_TRY(open_names(op));
 
   SinkState state;
   state.op = op.id;
@@ -265,15 +329,16 @@ Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operat
   state.format = std::string(connectors::format_name(locator.format));
   os::AtomicFile* file = nullptr;
   std::unique_ptr<connectors::OutputFile> stream;
-  bool with_header = true;
+  AppendTarget present;
   if (locator.kind == connectors::LocatorKind::kPath) {
     state.target = locator.path;
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(locator.path).parent_path(), error);
     const auto mode = RUNINK_TRY(publish_mode(sink.mode));
     if (mode == ledger::PublishMode::kAppend) {
-      const auto size = std::filesystem::file_size(locator.path, error);
-      with_header = error || size == 0;  // records are added to those that are there, under their header
+      auto looked = look_at_append_target(locator, writer);
+      if (!looked.ok()) return at_place(std::move(looked).status(), op.location, options_.project_root, sink.locator);
+      present = std::move(*looked);
     }
     file = RUNINK_TRY(options_.outputs->open(locator.path, mode));
   } else {
@@ -286,7 +351,7 @@ Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operat
   }
   sinks_.push_back(std::move(state));
   auto out = std::make_unique<FileBatchSink>(*this, sinks_.size() - 1, std::move(writer), locator.compression, file, std::move(stream));
-  RUNINK_RETURN_IF_ERROR(out->begin(with_header));
+  RUNINK_RETURN_IF_ERROR(out->begin(present));
   return std::unique_ptr<engine::BatchSink>(std::move(out));
 }
 
@@ -344,6 +409,7 @@ struct DeadLetterChannel::RejectedSink {
   SinkState state;
   std::vector<std::string> rules;
   os::AtomicFile* file = nullptr;
+  std::string before;  // what ends the last line of the file added to
   std::string buffer;
 };
 
@@ -376,7 +442,11 @@ Result<std::unique_ptr<DeadLetterChannel>> DeadLetterChannel::open(const plan::S
     out->state.target = locator.path;
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(locator.path).parent_path(), error);
-    out->file = RUNINK_TRY(o.outputs->open(locator.path, RUNINK_TRY(publish_mode(sink->mode)), 0600));
+    const auto mode = RUNINK_TRY(publish_mode(sink->mode));
+    if (mode == ledger::PublishMode::kAppend) {
+      out->before = RUNINK_TRY(look_at_append_target(locator, {})).before;
+    }
+    out->file = RUNINK_TRY(o.outputs->open(locator.path, mode, 0600));
     channel->sinks_.push_back(std::move(out));
   }
   return channel;
@@ -425,6 +495,8 @@ Status DeadLetterChannel::write(const engine::RejectedRecord& record) {
                         });
     if (!wanted) continue;
     if (line_.empty()) encoder_->encode(letter, record.step, &line_);
+    sink->buffer += sink->before;
+    sink->before.clear();
     sink->buffer += line_;
     ++sink->state.letters;
     if (sink->buffer.size() > (64u << 10)) {

@@ -31,6 +31,7 @@ struct LocalIoOptions {
   std::string words_folder;
   bool reveal = false;                               // sinks are given pii fields unmasked
   size_t chunk_bytes = 0;                           // tests: size of morsels; 0: the usual one
+  uint64_t max_record_bytes = 0;                    // a longer record of a text input is an error; 0: the usual limit
 };
 
 // What became of one sink.
@@ -62,6 +63,10 @@ class LocalIo final : public engine::IoFactory {
  private:
   friend class FileBatchSink;
   connectors::ProgramWords words_of(const plan::Operator& op, bool are_private) const;
+  // The columns that the CSV files of open contracts have beyond those, which `op` writes after its own.
+  Result<std::vector<std::string>> open_names(const plan::Operator& op) const;
+  // What `source` is read from here: a golden case and a replay read other files.
+  plan::Source replaced_source(plan::OperatorId id, plan::Source source) const;
   const plan::ScenarioPlan& scenario_;
   LocalIoOptions options_;
   StopFlag stop_{options_.stop};  // what everything opened here looks at

@@ -4,8 +4,10 @@
 
 #include <filesystem>
 
+#include "base/text.h"
 #include "client/local/compile_steps.h"
 #include "client/local/local_io.h"
+#include "client/local/missing_file.h"
 #include "client/local/sample.h"
 #include "data/ledger/publish_record.h"
 #include "platform/crypto/digest.h"
@@ -45,8 +47,11 @@ dsl::CompileEnvironment Project::compile_environment(const CompileOptions& optio
 
 Result<plan::Plan> Project::compile(const std::string& feature, const CompileOptions& options,
                                     Diagnostics* diagnostics) const {
-  std::string text = RUNINK_TRY(os::read_file(root() + "/" + feature));
-  return dsl::compile_feature(std::make_shared<SourceText>(feature, std::move(text)), compile_environment(options), diagnostics);
+  const std::string path = os::join_path(root(), feature);
+  auto text = os::read_file(path);
+  if (!text.ok() && text.status().code() == Code::kNotFound) return missing_file(feature, path, root());
+  if (!text.ok()) return std::move(text).status();
+  return dsl::compile_feature(std::make_shared<SourceText>(feature, std::move(*text)), compile_environment(options), diagnostics);
 }
 
 Result<ledger::Ledger> Project::open_ledger(std::vector<std::string>* notes) const {
@@ -66,20 +71,37 @@ Result<ledger::Ledger> Project::open_ledger(std::vector<std::string>* notes) con
   return ledger;
 }
 
-Result<std::string> Project::secret_key() const {
+Result<std::string> Project::existing_key() const {
   const std::string path = root() + "/.runink/key";
-  if (auto bytes = os::read_file(path, 4096); bytes.ok()) {
-    if (bytes->size() == 32) return std::move(*bytes);
-    return data_loss("{} holds {} bytes instead of 32", path, bytes->size())
-        .with_hint("restore it from a backup: without it hashes and tokens of earlier runs cannot be made again");
-  } else if (bytes.status().code() != Code::kNotFound) {
-    return bytes.status();
+  std::string bytes = RUNINK_TRY(os::read_file(path, 4096));
+  if (bytes.size() == 32) return bytes;
+  return data_loss("{} holds {} bytes instead of 32", path, bytes.size())
+      .with_hint("restore it from a backup: without it hashes and tokens of earlier runs cannot be made again");
+}
+
+Result<std::string> Project::secret_key(std::vector<std::string>* notes) const {
+  auto there = existing_key();
+  if (there.ok() || there.status().code() != Code::kNotFound) return there;
+  const std::string path = root() + "/.runink/key";
+  const auto runs = os::list_directory(root() + "/.runink/runs");
+  if (notes != nullptr && runs.ok() && !runs->empty()) {
+    notes->push_back(
+        "warning: .runink/key is gone, so a new one is made: what hash() and tokenise() give differs from earlier runs; "
+        "restore the old key from a backup to get the same again");
   }
   RUNINK_RETURN_IF_ERROR(status_of(ledger::Ledger::open(root())));
   std::string key(32, '\0');
   crypto::random_bytes(key.data(), key.size());
   RUNINK_RETURN_IF_ERROR(os::write_file_atomic(path, key, 0600));
   return key;
+}
+
+Status Project::check_context(const std::string& asked) const {
+  const std::string& name = asked.empty() ? config_.context : asked;
+  if (name.empty() || name == "local") return {};
+  return unavailable("context \"{}\": no cluster is known here yet", escape_control(name))
+      .with_hint(asked.empty() ? "--context local runs on this machine, or take context out of runink.toml"
+                               : "--context local runs on this machine");
 }
 
 Result<std::string> Project::hash_files(const std::vector<std::string>& files) const {

@@ -37,8 +37,14 @@ class Project {
   // The ledger, made if absent. Settles what dead processes left: torn publishes, runs killed without a word.
   Result<ledger::Ledger> open_ledger(std::vector<std::string>* notes) const;
 
-  // Secret of hash() and tokenise(): 32 random bytes in .runink/key, made at first use, so tokens stay the same.
-  Result<std::string> secret_key() const;
+  // Secret of hash() and tokenise(): 32 random bytes in .runink/key, made at first use, so tokens stay the same. Where it
+  // has to be made although there are runs, `notes` (may be null) says what that means.
+  Result<std::string> secret_key(std::vector<std::string>* notes = nullptr) const;
+  Result<std::string> existing_key() const;  // kNotFound where there is none; makes none
+
+  // Whether a run can take place here: kUnavailable where `asked` (what --context says; empty: what runink.toml says)
+  // names a cluster. "local" and none are this machine.
+  Status check_context(const std::string& asked) const;
   // SHA-256 over the named files and runink.toml: whether the project is still what a run was made from.
   Result<std::string> hash_files(const std::vector<std::string>& files) const;
 

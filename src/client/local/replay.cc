@@ -9,6 +9,7 @@
 #include "client/local/letter_source.h"
 #include "client/local/lineage_events.h"
 #include "client/local/replay_known.h"
+#include "client/local/sink_targets.h"
 #include "client/local/version.h"
 #include "data/engine/execution.h"
 #include "data/plan/to_json.h"
@@ -120,6 +121,34 @@ std::vector<std::set<plan::OperatorId>> carried(const plan::ScenarioPlan& scenar
     for (size_t i = 0; i < op.inputs.size() && (all || i == 0); ++i) out[op.id].insert(out[op.inputs[i].from].begin(), out[op.inputs[i].from].end());
   }
   return out;
+}
+
+// Arrow files have no text of a record, so a letter holds it as it came to the step that rejected it. It can be read again
+// as long as no step before has changed a field.
+Status letters_are_records(const plan::ScenarioPlan& scenario, plan::OperatorId source) {
+  const plan::Operator& from = scenario.operators[source];
+  const auto* file = std::get_if<plan::Source>(&from.parameters);
+  if (file == nullptr || file->format != "arrow") return {};
+  const auto sources = carried(scenario);
+  for (const auto& op : scenario.operators) {
+    const auto& p = op.parameters;
+    const bool never_rejects = std::holds_alternative<plan::Project>(p) || std::holds_alternative<plan::Sink>(p) ||
+                               std::holds_alternative<plan::Output>(p) || std::holds_alternative<plan::Deduplicate>(p) ||
+                               std::holds_alternative<plan::Sort>(p) || std::holds_alternative<plan::Union>(p);
+    if (op.inputs.empty() || never_rejects || !sources[op.id].contains(source)) continue;
+    const auto& columns = scenario.operators[op.inputs[0].from].columns;
+    for (const auto& field : from.columns) {
+      const plan::ColumnInfo::Origin own{source, field.field.name, "IDENTITY", false};
+      const bool there = std::any_of(columns.begin(), columns.end(), [&](const auto& c) {
+        return c.field.name == field.field.name && c.lineage.size() == 1 && c.lineage[0] == own;
+      });
+      if (there) continue;
+      return failed_precondition("{}: letters of {} may hold {} as a step has changed it before \"{}\" rejected the record",
+                                 op.location.to_string(), file->locator, field.field.name, op.name)
+          .with_hint("run it again with the corrected feature: runi run " + op.location.file);
+    }
+  }
+  return {};
 }
 
 // Whether records can be added to what the scenario has written, one by one.
@@ -316,6 +345,7 @@ Status Replay::execute(const plan::Plan& plan, const plan::ScenarioPlan& scenari
   auto outputs = RUNINK_TRY(ledger::OutputSet::begin(ledger_.root(), record.id));
   LocalIoOptions io_options;
   io_options.project_root = project_.root();
+  io_options.max_record_bytes = project_.config().max_record_bytes;
   io_options.stop = options_.stop;
   io_options.outputs = &outputs;
   io_options.source_paths[source] = path;
@@ -397,6 +427,7 @@ Status Replay::execute(const plan::Plan& plan, const plan::ScenarioPlan& scenari
       if (r.id == sink.op) s.rows = r.rows_in;
     }
     record.bytes_out += sink.bytes;
+    record.records_written += s.rows;
     record.sinks.push_back(std::move(s));
   }
   for (const auto& [rule, reason] : letters->reasons()) record.reject_reasons.push_back({rule, reason.field, reason.message, reason.records});
@@ -410,6 +441,8 @@ Status Replay::replay(const Group& group, ReplayResult* result) {
   if (planned == nullptr) return not_found("{} has no scenario \"{}\" any more", group.feature, group.scenario);
   const plan::OperatorId source = RUNINK_TRY(source_of_letter(*planned, group.source));
   RUNINK_RETURN_IF_ERROR(can_be_added_to(*planned, source));
+  RUNINK_RETURN_IF_ERROR(check_sink_targets({planned}, project_.root()));
+  RUNINK_RETURN_IF_ERROR(letters_are_records(*planned, source));
   const plan::ScenarioPlan scenario = adding(*planned);
 
   ledger::RunRecord record;

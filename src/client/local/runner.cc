@@ -14,6 +14,7 @@
 #include "client/local/local_io.h"
 #include "client/local/notify.h"
 #include "client/local/resume.h"
+#include "client/local/sink_targets.h"
 #include "client/local/version.h"
 #include "data/columnar/text.h"
 #include "data/ledger/run_log.h"
@@ -210,6 +211,7 @@ void fill_record(ledger::RunRecord& record, const plan::ScenarioPlan& scenario, 
       if (r.id == s.op && !s.rejected) out.rows = r.rows_in;
     }
     record.bytes_out += s.bytes;
+    if (published && !s.rejected) record.records_written += out.rows;
     record.sinks.push_back(std::move(out));
   }
   for (const auto& rule : report.rules) {
@@ -227,6 +229,22 @@ void fill_record(ledger::RunRecord& record, const plan::ScenarioPlan& scenario, 
   }
   std::stable_sort(record.reject_reasons.begin(), record.reject_reasons.end(),
                    [](const auto& a, const auto& b) { return a.records > b.records; });
+  // Of a run that ended early (a full disk, an interruption) the letters on their way; without them nothing would add up.
+  if (report.records_rejected > letters.letters()) {
+    record.reject_reasons.push_back(
+        {"no rule told", "", "the run ended before their dead letters were written", report.records_rejected - letters.letters()});
+  }
+}
+
+// What its own sources gave, without the rows that other scenarios had read already and handed over.
+uint64_t records_from_sources(const ledger::RunRecord& record) {
+  uint64_t records = 0;
+  for (const auto& op : record.operators) {
+    if (op.kind != "source") continue;
+    for (const auto& port : op.ports_out) records += port.rows;
+    records += op.rejected;
+  }
+  return records;
 }
 
 // Samples of each step, for `runi show`: samples/<operator id>.ndjson in the run's folder.
@@ -339,6 +357,8 @@ Result<ledger::RunRecord> FeatureRun::begin_parent() {
 
 Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord& record, ledger::LineageEvent& event,
                            const StopFlag& stop) {
+  // Again, as scenarios before this one may have made its inputs.
+  RUNINK_RETURN_IF_ERROR(check_sink_targets({&scenario}, project_.root()));
   os::TempFolder temp = RUNINK_TRY(os::TempFolder::create(ledger_.temp_root(), record.id + "-"));
   auto outputs = RUNINK_TRY(ledger::OutputSet::begin(ledger_.root(), record.id));
   LocalIoOptions io_options;
@@ -348,6 +368,7 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
   io_options.runi_slice = options_.runi_slice;
   io_options.temp_folder = temp.path();
   io_options.chunk_bytes = options_.chunk_bytes;
+  io_options.max_record_bytes = project_.config().max_record_bytes;
   for (const auto& op : scenario.operators) {
     if (const auto* input = std::get_if<plan::ScenarioInput>(&op.parameters)) {
       io_options.scenario_rows[input->scenario + "\n" + input->output] = spool_file(input->scenario, input->output);
@@ -403,7 +424,8 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
   for (auto& s : letters->sinks()) sinks.push_back(std::move(s));
   fill_record(record, scenario, report, sinks, *letters, published);
   if (!letters->store_path().empty()) record.labels["dead_letters"] = letters->store_path();
-  RUNINK_RETURN_IF_ERROR(write_samples(ledger_, record.id, report));
+  Status samples = write_samples(ledger_, record.id, report);
+  if (status.ok()) status = std::move(samples);  // else why it failed is worth more
   event = scenario_event(project_, plan_, scenario, &report, sinks);
   return status;
 }
@@ -518,7 +540,10 @@ Status FeatureRun::run_with_retries(const plan::ScenarioPlan& scenario) {
 
 Result<RunOutcome> FeatureRun::run() {
   const auto chosen = RUNINK_TRY(select_scenarios(plan_, options_.scenario));
-  key_ = RUNINK_TRY(project_.secret_key());
+  RUNINK_RETURN_IF_ERROR(check_sink_targets(chosen, project_.root()));
+  std::vector<std::string> key_notes;
+  key_ = RUNINK_TRY(project_.secret_key(&key_notes));
+  for (const auto& text : key_notes) note(text);
   os::FileLock lock = RUNINK_TRY(ledger_.lock_for_run("runi run " + plan_.feature_path));
   outcome_.parent = RUNINK_TRY(begin_parent());
   Resumed resumed;
@@ -571,7 +596,8 @@ Result<RunOutcome> FeatureRun::run() {
   for (size_t i = 0; i < outcome_.scenarios.size(); ++i) {
     const auto& r = outcome_.scenarios[i];
     if (i + 1 < outcome_.scenarios.size() && outcome_.scenarios[i + 1].scenario == r.scenario) continue;  // tried again
-    parent.records_in += r.records_in;
+    parent.records_in += records_from_sources(r);
+    parent.records_written += r.records_written;
     parent.records_valid += r.records_valid;
     parent.records_rejected += r.records_rejected;
     parent.bytes_in += r.bytes_in;
@@ -590,8 +616,9 @@ Result<RunOutcome> FeatureRun::run() {
     std::error_code error;
     fs::remove_all(spool_, error);  // what scenarios kept for each other; needed no more
   }
-  RUNINK_RETURN_IF_ERROR(ledger_.finish_run(&parent, end));
-  outcome_.status = std::move(status);
+  Status kept = ledger_.finish_run(&parent, end);
+  if (!kept.ok() && !status.ok()) note(kept.to_string());  // why the run failed is worth more
+  outcome_.status = status.ok() ? std::move(kept) : std::move(status);
   return std::move(outcome_);
 }
 

@@ -32,6 +32,10 @@ contract::ByteReader head_of(std::unique_ptr<connectors::ByteSource> bytes) {
 Result<columnar::Schema> infer_schema(const plan::Source& source, const std::string& project_root) {
   const connectors::Locator locator = RUNINK_TRY(source_locator(source, project_root));
   const auto files = RUNINK_TRY(connectors::expand(locator));
+  if (const auto info = os::file_info(files.front()); info.ok() && info->type == os::FileType::kFifo) {
+    return failed_precondition("{} is a pipe: to look at its records would take them away", files.front())
+        .with_hint("name a contract with @contract(\"contracts/….contract\")");
+  }
   auto bytes = RUNINK_TRY(connectors::open_file_source(files.front(), locator.compression));
   if (locator.format == connectors::DataFormat::kArrow) {
     columnar::IpcReader reader([&](char* into, size_t size) { return bytes->read(into, size); });

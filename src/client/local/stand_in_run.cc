@@ -251,6 +251,7 @@ Result<StandInResult> run_on_stand_ins(const Project& project, plan::ScenarioPla
   auto outputs = RUNINK_TRY(ledger::OutputSet::begin(temp.file("ledger"), kRunId));
   LocalIoOptions io_options;
   io_options.project_root = project.root();
+  io_options.max_record_bytes = project.config().max_record_bytes;
   io_options.stop = options.stop;
   io_options.outputs = &outputs;
   io_options.step_answers = options.step_answers;

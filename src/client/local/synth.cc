@@ -213,8 +213,10 @@ Result<Synthesis::Broken> Synthesis::broken_record(int rule, const Batch& batch,
     if (!last_good_) return out;
     const auto set = std::find_if(contract_->unique_sets.begin(), contract_->unique_sets.end(),
                                   [&](const auto& s) { return s.rule == rule; });
-    const std::optional<Batch> repeated = RUNINK_TRY(rows_->repeating(*set, *last_good_, batch, row, number));
-    if (repeated) out.text = RUNINK_TRY(text_of(*repeated));
+    std::optional<SynthRows::Broken> repeated = RUNINK_TRY(rows_->repeating(*set, *last_good_, batch, row, number));
+    if (!repeated) return out;
+    out.rules = std::move(repeated->rules);
+    out.text = RUNINK_TRY(text_of(repeated->row));
     return out;
   }
   std::optional<SynthRows::Broken> broken =

@@ -458,20 +458,24 @@ Result<std::optional<SynthRows::Broken>> SynthRows::breaking(int rule, const std
   return best;
 }
 
-// Whether row `r` repeats nothing of `before` for which a rule earlier than the set's own would reject it.
-bool SynthRows::repeats_only(const contract::UniqueSet& set, const Batch& before, const Batch& rows, int64_t r) const {
+// The rules of other sets than `set` of which row `r` repeats the values of `before`.
+std::vector<int> SynthRows::also_repeated(const contract::UniqueSet& set, const Batch& before, const Batch& rows,
+                                          int64_t r) const {
+  std::vector<int> rules;
   for (const auto& other : contract_->unique_sets) {
-    if (&other >= &set) break;
+    if (&other == &set) continue;
     const bool differs = std::any_of(other.columns.begin(), other.columns.end(), [&](int c) {
-      return !columnar::equal_rows(before.columns[static_cast<size_t>(c)], 0, rows.columns[static_cast<size_t>(c)], r);
+      const auto& column = rows.columns[static_cast<size_t>(c)];
+      return column.is_null(r) || !columnar::equal_rows(before.columns[static_cast<size_t>(c)], 0, column, r);
     });
-    if (!differs) return false;
+    if (!differs) rules.push_back(other.rule);
   }
-  return true;
+  return rules;
 }
 
-Result<std::optional<Batch>> SynthRows::repeating(const contract::UniqueSet& set, const Batch& before,
-                                                  const Batch& batch, int64_t row, uint64_t number) {
+Result<std::optional<SynthRows::Broken>> SynthRows::repeating(const contract::UniqueSet& set, const Batch& before,
+                                                              const Batch& batch, int64_t row, uint64_t number) {
+  std::optional<Broken> best;
   for (uint64_t attempt = 0; attempt < kChangingTries; ++attempt) {
     Batch rows = attempt == 0
                      ? copies_of(batch, row, 1)
@@ -489,11 +493,15 @@ Result<std::optional<Batch>> SynthRows::repeating(const contract::UniqueSet& set
     }
     RUNINK_RETURN_IF_ERROR(check(rows));
     for (int64_t r = 0; r < rows.rows; ++r) {
-      if (result_.failed[static_cast<size_t>(r)] == 0 && repeats_only(set, before, rows, r))
-        return std::optional<Batch>(columnar::slice(rows, r, 1));
+      if (result_.failed[static_cast<size_t>(r)] != 0) continue;
+      Broken found{columnar::slice(rows, r, 1), also_repeated(set, before, rows, r)};
+      if (best && best->rules.size() <= found.rules.size() + 1) continue;
+      found.rules.insert(found.rules.begin(), set.rule);
+      best = std::move(found);
+      if (best->rules.size() == 1) return best;
     }
   }
-  return std::optional<Batch>();
+  return best;
 }
 
 }  // namespace runink::local

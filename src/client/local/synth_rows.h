@@ -43,9 +43,10 @@ class SynthRows {
   // found; none if nothing was found. `candidates`: values of the rule's column that break it; empty for a check.
   Result<std::optional<Broken>> breaking(int rule, const std::vector<columnar::Value>& candidates,
                                          const columnar::Batch& batch, int64_t row, uint64_t number);
-  // The row with the values of a unique set that `before` has, if it then breaks nothing else.
-  Result<std::optional<columnar::Batch>> repeating(const contract::UniqueSet& set, const columnar::Batch& before,
-                                                   const columnar::Batch& batch, int64_t row, uint64_t number);
+  // The row with the values of a unique set that `before` has, if it then breaks no field rule and no check, and repeats
+  // no other set where that can be found.
+  Result<std::optional<Broken>> repeating(const contract::UniqueSet& set, const columnar::Batch& before,
+                                          const columnar::Batch& batch, int64_t row, uint64_t number);
 
  private:
   enum class Mode {
@@ -85,8 +86,8 @@ class SynthRows {
   void mix_in(columnar::Batch* batch, SynthRandom& random);
   Status equate(columnar::Batch* batch, int unequal_check, int keep_column);
   Status check(const columnar::Batch& batch);
-  bool repeats_only(const contract::UniqueSet& set, const columnar::Batch& before, const columnar::Batch& rows,
-                    int64_t r) const;
+  std::vector<int> also_repeated(const contract::UniqueSet& set, const columnar::Batch& before,
+                                 const columnar::Batch& rows, int64_t r) const;
   // Of the batch just checked: the row that breaks `rule` and the fewest others. Whether it breaks no other.
   bool best_breaking(const columnar::Batch& batch, int rule, std::optional<Broken>* best) const;
 

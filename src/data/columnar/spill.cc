@@ -284,7 +284,9 @@ Status SpillWriter::write(const Batch& batch, bool lines_known) {
 }
 Status SpillWriter::flush() {
   impl_->begin();
-  return impl_->drain();
+  RUNINK_RETURN_IF_ERROR(impl_->drain());
+  std::string().swap(impl_->buffer);  // many writers may be open, most of them idle
+  return {};
 }
 uint64_t SpillWriter::bytes_written() const { return impl_->bytes + impl_->buffer.size(); }
 uint64_t SpillWriter::rows_written() const { return impl_->rows; }

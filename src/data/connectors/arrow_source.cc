@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <map>
+#include <numeric>
+#include <set>
+#include <utility>
 
 #include "base/nearest.h"
 #include "base/text.h"
@@ -11,6 +15,7 @@
 #include "data/columnar/value.h"
 #include "data/connectors/error_tail.h"
 #include "data/connectors/field_codec.h"
+#include "data/connectors/ndjson_writer.h"
 #include "data/connectors/record_writer.h"
 #include "platform/os/file.h"
 
@@ -42,16 +47,10 @@ void flatten(const Column& column, const columnar::BufferPtr& outer, int64_t row
   for (const Column& child : column.children) flatten(child, copy.validity, rows, out);
 }
 
-bool wider_integer(const DataType& from, const DataType& to) {
-  if (!from.is_integer() || !to.is_integer()) return false;
-  if (from.is_signed_integer() == to.is_signed_integer()) return from.width() <= to.width();
-  return !from.is_signed_integer() && from.width() < to.width();
-}
-
 bool can_cast(const DataType& from, const DataType& to, bool coerce) {
   if (from == to || from.id() == TypeId::kNull) return true;
-  if (wider_integer(from, to)) return true;
-  if (to.id() == TypeId::kFloat64) return from.id() == TypeId::kFloat32 || (from.is_integer() && from.width() <= 4);
+  if (from.is_integer() && to.is_integer()) return true;
+  if (to.id() == TypeId::kFloat64) return from.id() == TypeId::kFloat32 || from.is_integer();
   if (to.id() == TypeId::kDecimal) {
     if (from.id() == TypeId::kDecimal) {
       return from.scale() <= to.scale() && from.precision() - from.scale() <= to.precision() - to.scale();
@@ -70,6 +69,53 @@ bool can_cast(const DataType& from, const DataType& to, bool coerce) {
   return false;
 }
 
+bool fits_integer(columnar::int128 number, const DataType& type) {
+  const int bits = type.width() * 8;
+  const columnar::int128 one = 1;
+  if (type.is_signed_integer()) return number >= -(one << (bits - 1)) && number < one << (bits - 1);
+  return number >= 0 && number < one << bits;
+}
+
+// Calls `f` with a value of the integer type.
+template <typename F>
+void with_integer(TypeId id, F f) {
+  switch (id) {
+    case TypeId::kInt8:
+      return f(int8_t{});
+    case TypeId::kInt16:
+      return f(int16_t{});
+    case TypeId::kInt32:
+      return f(int32_t{});
+    case TypeId::kInt64:
+      return f(int64_t{});
+    case TypeId::kUInt8:
+      return f(uint8_t{});
+    case TypeId::kUInt16:
+      return f(uint16_t{});
+    case TypeId::kUInt32:
+      return f(uint32_t{});
+    default:
+      return f(uint64_t{});
+  }
+}
+
+// Integers of another width, the commonest difference there is. Where a value does not fit, `fits` is set to 0.
+Column cast_integers(const Column& from, const DataType& to, std::vector<uint8_t>* fits) {
+  Column out = columnar::make_fixed_column(to, from.length);
+  out.validity = from.validity;
+  with_integer(from.type.id(), [&](auto source) {
+    with_integer(to.id(), [&](auto target) {
+      const auto* in = from.data<decltype(source)>();
+      auto* made = out.mutable_data<decltype(target)>();
+      for (int64_t row = 0; row < from.length; ++row) {
+        made[row] = static_cast<decltype(target)>(in[row]);
+        if (!std::in_range<decltype(target)>(in[row]) && from.is_valid(row)) (*fits)[static_cast<size_t>(row)] = 0;
+      }
+    });
+  });
+  return out;
+}
+
 // One value; nothing if it does not fit.
 std::optional<Value> cast_value(const Value& value, const DataType& from, const FieldCodec& codec) {
   const DataType& to = codec.field.type;
@@ -78,7 +124,12 @@ std::optional<Value> cast_value(const Value& value, const DataType& from, const 
     columnar::int128 number = 0;
     if (const auto* s = std::get_if<int64_t>(&value.data)) number = *s;
     if (const auto* u = std::get_if<uint64_t>(&value.data)) number = static_cast<columnar::int128>(*u);
-    if (to.id() == TypeId::kFloat64) return Value(static_cast<double>(number));
+    if (to.id() == TypeId::kFloat64) {
+      const auto real = static_cast<double>(number);
+      if (static_cast<columnar::int128>(real) != number) return std::nullopt;
+      return Value(real);
+    }
+    if (to.is_integer() && !fits_integer(number, to)) return std::nullopt;
     if (to.id() == TypeId::kDecimal) {
       for (int i = 0; i < to.scale(); ++i) number *= 10;
       return Value(number);
@@ -144,6 +195,12 @@ class Reader : public ArrowSource {
         raw_size_(raw_size),
         stop_(stop) {
     for (const auto& name : names_) indices_.push_back(files_->add(name));
+    schema_ = options_.schema;
+    if (options_.open) {
+      std::vector<columnar::Field> fields = schema_->fields();
+      fields.push_back({std::string(kOpenColumn), TypeId::kJson, true, "", ""});
+      schema_ = std::make_shared<const columnar::Schema>(std::move(fields));
+    }
   }
   Status open_first() { return names_.empty() ? Status() : open_next(); }
 
@@ -186,6 +243,7 @@ class Reader : public ArrowSource {
 
   Status match(const columnar::Schema& found) {
     leaves_.clear();
+    record_writer_.reset();
     for (const auto& field : found.fields()) {
       // A struct is one column where the contract has it so (a list's element never is).
       flatten(field.name, field.type, &leaves_);
@@ -215,17 +273,67 @@ class Reader : public ArrowSource {
       if (!can_cast(type, field.type, options.coerce)) {
         return invalid_argument("{}: column {} is {} in the Arrow schema and {} in the contract", names_[file_],
                                 field.name, type.to_string(), field.type.to_string())
-            .with_hint("only casts that lose nothing are made");
+            .with_hint("only casts that lose nothing are made: between integers, to float64, from text to enum, uuid or json");
       }
       used[leaf] = true;
       matches_[i] = {static_cast<int>(leaf), !(type == field.type)};
     }
+    return leave_over(names, used);
+  }
+
+  // What becomes of the columns that the contract does not name.
+  Status leave_over(const std::vector<std::string>& names, const std::vector<bool>& used) {
+    // An unknown member of a struct that the contract does name is drift: it would come back as that struct once more.
+    const auto top = [](std::string_view name) { return name.substr(0, name.find('.')); };
+    std::set<std::string_view> own;
+    for (const auto& field : options_.schema->fields()) own.insert(top(field.name));
     drift_.clear();
+    open_leaves_.clear();
+    std::vector<columnar::Field> open_fields;
     for (size_t i = 0; i < leaves_.size(); ++i) {
-      if (!used[i] && drift_.size() < kMaxDriftNames) drift_.push_back(names[i]);
+      if (used[i]) continue;
+      if (options_.open && !own.contains(top(names[i]))) {
+        open_leaves_.push_back(i);
+        open_fields.push_back({names[i], leaves_[i].second, true, "", ""});
+      } else if (drift_.size() < kMaxDriftNames) {
+        drift_.push_back(names[i]);
+      }
     }
     std::sort(drift_.begin(), drift_.end());
+    if (open_fields.empty()) return Status();
+    WriterOptions writer;
+    writer.schema = open_schema_ = std::make_shared<const columnar::Schema>(std::move(open_fields));
+    open_writer_ = RUNINK_TRY(NdjsonWriter::make(writer));
     return Status();
+  }
+
+  // All columns of the file.
+  Result<std::string> record_text(const Batch& read, int64_t row) {
+    if (!record_writer_) {
+      WriterOptions writer;
+      writer.schema = read.schema;
+      record_writer_ = RUNINK_TRY(NdjsonWriter::make(writer));
+    }
+    record_text_.resize(0);
+    RUNINK_RETURN_IF_ERROR(record_writer_->append_rows(read, row, row + 1, record_text_));
+    return std::string(record_text_.view().substr(0, record_text_.size() - 1));
+  }
+
+  // The columns that the contract does not name, as one JSON object per row.
+  Result<Column> open_column(const std::vector<Column>& leaves, int64_t rows) {
+    if (open_leaves_.empty()) return columnar::make_null_column(TypeId::kJson, rows);
+    Batch open;
+    open.schema = open_schema_;
+    open.rows = rows;
+    for (const size_t i : open_leaves_) open.columns.push_back(leaves[i]);
+    columnar::ColumnBuilder builder(TypeId::kJson, rows);
+    columnar::Buffer text;
+    for (int64_t row = 0; row < rows; ++row) {
+      text.resize(0);
+      RUNINK_RETURN_IF_ERROR(open_writer_->append_rows(open, row, row + 1, text));
+      builder.append(text.view().substr(0, text.size() - 1));
+    }
+    return builder.finish();
   }
 
   Result<ArrowPiece> convert(const Batch& batch) {
@@ -233,14 +341,14 @@ class Reader : public ArrowSource {
     std::vector<Column> leaves;
     for (const Column& column : batch.columns) flatten(column, nullptr, batch.rows, &leaves);
     Batch out;
-    out.schema = options_.schema;
+    out.schema = schema_;
     out.rows = batch.rows;
     std::vector<uint8_t> keep(static_cast<size_t>(batch.rows), 1);
-    std::vector<int32_t> bad_field(static_cast<size_t>(batch.rows), -1);
+    std::map<size_t, std::vector<int32_t>> bad_fields;  // by row
     for (size_t i = 0; i < matches_.size(); ++i) {
       const FieldCodec& codec = codecs_[i];
       const auto& otherwise = codec.options.default_value;
-      if (matches_[i].leaf < 0 || !codec.options.needed) {
+      if (matches_[i].leaf < 0) {
         out.columns.push_back(otherwise
                                   ? columnar::make_column(codec.field.type, std::vector<Value>(keep.size(), *otherwise))
                                   : columnar::make_null_column(codec.field.type, batch.rows));
@@ -251,13 +359,22 @@ class Reader : public ArrowSource {
         out.columns.push_back(leaf);
         continue;
       }
+      if (!otherwise && leaf.type.is_integer() && codec.field.type.is_integer()) {
+        std::vector<uint8_t> fits(keep.size(), 1);
+        out.columns.push_back(cast_integers(leaf, codec.field.type, &fits));
+        for (size_t r = 0; r < fits.size(); ++r) {
+          if (fits[r] == 0) bad_fields[r].push_back(static_cast<int32_t>(i));
+          keep[r] = keep[r] & fits[r];
+        }
+        continue;
+      }
       columnar::ColumnBuilder builder(codec.field.type, batch.rows);
       for (int64_t row = 0; row < batch.rows; ++row) {
         std::optional<Value> value = cast_one(columnar::value_at(leaf, row), leaf.type, codec);
         if (!value) {
           const auto r = static_cast<size_t>(row);
           keep[r] = 0;
-          if (bad_field[r] < 0) bad_field[r] = static_cast<int32_t>(i);
+          bad_fields[r].push_back(static_cast<int32_t>(i));
           builder.append_null();
         } else if (value->is_null() && otherwise) {
           builder.append_value(*otherwise);
@@ -267,7 +384,8 @@ class Reader : public ArrowSource {
       }
       out.columns.push_back(builder.finish());
     }
-    RUNINK_RETURN_IF_ERROR(report(batch, out, keep, bad_field, &piece));
+    if (options_.open) out.columns.push_back(RUNINK_TRY(open_column(leaves, batch.rows)));
+    RUNINK_RETURN_IF_ERROR(report(batch, leaves, out, keep, bad_fields, &piece));
     return piece;
   }
 
@@ -287,40 +405,66 @@ class Reader : public ArrowSource {
     return cast_value(value, from, codec);
   }
 
-  Status report(const Batch& read, Batch& out, const std::vector<uint8_t>& keep, const std::vector<int32_t>& bad_field,
-                ArrowPiece* piece) {
+  Status report(const Batch& read, const std::vector<Column>& leaves, Batch& out, const std::vector<uint8_t>& keep,
+                const std::map<size_t, std::vector<int32_t>>& bad_fields, ArrowPiece* piece) {
     ChunkReport& report = piece->report;
     report.records = static_cast<uint64_t>(read.rows);
-    auto text = std::make_shared<std::string>();
     for (int64_t row = 0; row < read.rows; ++row) {
       const auto r = static_cast<size_t>(row);
       if (keep[r]) continue;
       UndecodableRecord bad;
-      bad.offset = static_cast<uint32_t>(text->size());
-      RUNINK_RETURN_IF_ERROR(append_json_record(read, row, *text));
-      bad.length = static_cast<uint32_t>(text->size()) - bad.offset;
-      bad.line = static_cast<uint32_t>(row);
-      bad.field = bad_field[r];
-      bad.reason = Undecodable::kBadText;
-      report.undecodable.push_back(bad);
-      *text += '\n';
+      bad.offset = bad.line = static_cast<uint32_t>(row);
+      ArrowPiece::Undecodable text;
+      text.record = RUNINK_TRY(record_text(read, row));
+      Reread::Record& again = piece->again.records.emplace_back();
+      again.unread = bad_fields.at(r);
+      again.row = static_cast<int64_t>(piece->again.records.size()) - 1;
+      for (const int32_t field : again.unread) {
+        const Column& leaf = leaves[static_cast<size_t>(matches_[static_cast<size_t>(field)].leaf)];
+        bad.field = field;
+        bad.reason = leaf.type.is_integer() ? Undecodable::kOutOfRange : Undecodable::kBadText;
+        again.errors.push_back(bad);
+        columnar::append_value_json(leaf.type, columnar::value_at(leaf, row), text.values.emplace_back());
+      }
+      report.undecodable.push_back(again.errors[0]);
+      piece->undecodable.push_back(std::move(text));
+    }
+    if (!piece->again.records.empty()) {
+      std::vector<uint8_t> set_aside(keep.size());
+      for (size_t r = 0; r < keep.size(); ++r) set_aside[r] = keep[r] == 0;
+      piece->again.rows = columnar::filter(out, set_aside.data());
     }
     report.rows = report.records - report.undecodable.size();
     for (const std::string& name : drift_) report.drift.emplace_back(name, report.records);
+    piece->chunk = next_chunk(read.rows);
+    if (report.rows == 0) return Status();
+    if (options_.origin) out.origin = origin_of(piece->chunk, read.rows);
+    piece->batch = report.undecodable.empty() ? std::move(out) : columnar::filter(out, keep.data());
+    return Status();
+  }
+
+  // A chunk of one byte per record: so an offset is a record's number. The bytes mean nothing.
+  ChunkPtr next_chunk(int64_t rows) {
+    static const std::string kBytes(static_cast<size_t>(columnar::kBatchRows) + columnar::Buffer::kPadding, ' ');
+    RUNINK_CHECK(rows <= columnar::kBatchRows);
     auto chunk = std::make_shared<InputChunk>();
     chunk->source = indices_[file_];
     chunk->sequence = sequence_++;
-    const size_t size = text->size();
-    text->resize(size + 64);
-    chunk->bytes = std::string_view(*text).substr(0, size);
-    chunk->owner = text;
+    chunk->position = records_;
+    chunk->bytes = std::string_view(kBytes).substr(0, static_cast<size_t>(rows));
     chunk->first_line = records_ + 1;
-    chunk->line_count = static_cast<uint64_t>(read.rows);
-    records_ += static_cast<uint64_t>(read.rows);
-    piece->chunk = std::move(chunk);
-    if (report.rows == 0) return Status();
-    piece->batch = report.undecodable.empty() ? std::move(out) : columnar::filter(out, keep.data());
-    return Status();
+    chunk->line_count = static_cast<uint64_t>(rows);
+    records_ += static_cast<uint64_t>(rows);
+    return chunk;
+  }
+  static columnar::RowOriginPtr origin_of(const ChunkPtr& chunk, int64_t rows) {
+    auto origin = std::make_shared<columnar::RowOrigin>();
+    origin->chunk = chunk;
+    origin->offset.resize(static_cast<size_t>(rows));
+    std::iota(origin->offset.begin(), origin->offset.end(), 0u);
+    origin->line = origin->offset;
+    origin->length.resize(static_cast<size_t>(rows));
+    return origin;
   }
 
   ReaderOptions options_;
@@ -337,6 +481,12 @@ class Reader : public ArrowSource {
   std::vector<Match> matches_;
   std::vector<FieldCodec> codecs_;
   std::vector<std::string> drift_;
+  columnar::SchemaPtr schema_;       // of the batches
+  std::vector<size_t> open_leaves_;  // that go into the open column, with their schema and writer
+  columnar::SchemaPtr open_schema_;
+  std::unique_ptr<NdjsonWriter> open_writer_;
+  std::unique_ptr<NdjsonWriter> record_writer_;  // of the file's schema
+  columnar::Buffer record_text_;
   uint64_t sequence_ = 0, records_ = 0, raw_before_ = 0;
   std::atomic<uint64_t> raw_done_{0};
 };

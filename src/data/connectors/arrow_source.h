@@ -1,15 +1,18 @@
 // ArrowSource: an Arrow IPC stream or file as a source of batches in the contract's columns.
 //
-// Columns are matched by name, struct fields flattened to dotted names. Where a type differs only casts that cannot
-// lose anything are made: to wider integers, from integers and float32 to float64, to decimals with room, text to enum,
-// uuid, json or (with `coerce`) any type that reads the text. Any other difference is an error that names both types.
-// Values that such a cast cannot take (an unknown label) make their row undecodable.
+// Columns are matched by name, struct fields flattened to dotted names; a column that the file lacks is null, or an error
+// where it is required. Where a type differs only casts that lose nothing are made: between integers, from integers and
+// float32 to float64, to decimals with room, text to enum, uuid, json or (with `coerce`) any type that reads the text,
+// a date to a timestamp. Any other difference is an error that names the column and both types. A value that such a cast
+// cannot take (300 for int8, an unknown label) makes its row undecodable.
 //
-// Rows have no original bytes: the undecodable ones are rendered as JSON into `chunk`, which has only those.
+// Rows have no original bytes. Their origin has a record number where text has a byte offset, counted in the file from 0,
+// and a length of 0; what stands in for the bytes of an undecodable one is its JSON.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "data/columnar/batch.h"
@@ -19,9 +22,15 @@
 namespace runink::connectors {
 
 struct ArrowPiece {
-  std::optional<columnar::Batch> batch;  // nothing if no row was decodable; no origin
-  ChunkReport report;
-  ChunkPtr chunk;  // what the report's offsets point into; line counts records of the file from 0
+  std::optional<columnar::Batch> batch;  // nothing if no row was decodable; with origin if the options say so
+  ChunkReport report;                    // offset and line of an undecodable record: its number in the piece
+  struct Undecodable {
+    std::string record;               // all its columns, as JSON
+    std::vector<std::string> values;  // those that could not be taken, as JSON, in the order of `again`'s errors
+  };
+  std::vector<Undecodable> undecodable;  // one each, in the order of the report
+  Reread again;                          // all that is wrong with them, and their other fields
+  ChunkPtr chunk;                        // position: records of the file before it; its bytes mean nothing
 };
 
 // Reading is serial (one thread at a time); decoding an Arrow message is little more than checking it.

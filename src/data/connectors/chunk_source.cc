@@ -185,9 +185,10 @@ class TextChunkSource : public ChunkSource {
         return resource_exhausted("{}: the record at byte {} is longer than {} bytes", name(), position_ + skipped,
                                   options_.max_record_bytes)
             .with_kind("source.record_too_long")
-            .with_hint("is a line break or a closing quote missing? Otherwise raise max_record_bytes");
+            .with_hint("is a line break or a closing quote missing? Otherwise raise max_record below [engine] in runink.toml");
       }
-      wanted = std::min(wanted * 2, skipped + options_.max_record_bytes);
+      // Not much further than the record goes.
+      wanted = std::min(wanted + std::max(options_.chunk_bytes, wanted / 8), skipped + options_.max_record_bytes);
     }
     const std::string_view text = buffer->view().substr(skipped);
     if (text.empty()) return ChunkPtr();

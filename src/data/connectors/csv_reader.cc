@@ -188,6 +188,10 @@ Result<CsvReader::Mapping> CsvReader::map_header(const SourceFile& file) {
     mapping.names.emplace_back();
     ordered = ordered && index == static_cast<int>(i);
     if (index < 0) {
+      for (size_t j = 0; options_.open && j < i; ++j) {
+        if (mapping.columns[j] >= 0 || mapping.names[j] != name) continue;
+        return named_twice(file, i, name);
+      }
       mapping.drift.push_back(drift_.id_of(names_any || !options_.holds_pii ? std::string(name) : fmt::format("column {}", i + 1)));
       mapping.names.back() = std::string(name);
       continue;
@@ -358,12 +362,39 @@ void CsvReader::general_record(const Mapping& mapping, bool check_utf8, ChunkRep
     ++report.records;
     return;
   }
-  for (const uint32_t id : mapping.drift) drift_.count(id);
-  rows_.commit_row(offset, static_cast<uint32_t>(record.size()), line, mapping.verbatim && !coerced_);
+  if (!options_.open) {
+    for (const uint32_t id : mapping.drift) drift_.count(id);
+  }
+  rows_.commit_row(offset, static_cast<uint32_t>(record.size()), line, mapping.verbatim && !coerced_ && !odd_quote_);
   context_.row = rows_.row();
 }
 
-std::optional<UndecodableRecord> CsvReader::convert(const Mapping& mapping, std::string_view record) {
+Result<Reread> CsvReader::reread(const ChunkPtr& chunk, std::span<const UndecodableRecord> bad) {
+  Reread out;
+  const Mapping& mapping = *RUNINK_TRY(mapping_of(chunk->source));
+  begin_batch(chunk);
+  for (const UndecodableRecord& record : bad) {
+    Reread::Record& found = out.records.emplace_back();
+    if (record.field < 0) {
+      found.errors.push_back(record);
+      continue;
+    }
+    rows_.restart_row();
+    (void)convert(mapping, chunk->bytes.substr(record.offset, record.length), &found);
+    for (UndecodableRecord& error : found.errors) {
+      error.offset = record.offset;
+      error.length = record.length;
+      error.line = record.line;
+    }
+    found.row = rows_.row();
+    rows_.commit_row(record.offset, record.length, record.line, false);
+  }
+  if (rows_.row() > 0) out.rows = rows_.finish();
+  return out;
+}
+
+std::optional<UndecodableRecord> CsvReader::convert(const Mapping& mapping, std::string_view record,
+                                                    Reread::Record* found) {
   UndecodableRecord bad;
   if (const auto fault = split_csv_record(record, options_.csv, mapping.lone_cr, scratch_, &cells_)) {
     bad.reason = fault->reason;
@@ -376,9 +407,12 @@ std::optional<UndecodableRecord> CsvReader::convert(const Mapping& mapping, std:
     bad.at = static_cast<uint32_t>(cells_.size());
     return bad;
   }
-  coerced_ = false;
+  coerced_ = odd_quote_ = false;
   extra_.clear();
   for (size_t i = 0; i < cells_.size(); ++i) {
+    // Such a cell can be read, and RFC 4180 does not allow it to be written so.
+    odd_quote_ = odd_quote_ || (!cells_[i].quoted && options_.csv.quote != 0 &&
+                                cells_[i].text.find(options_.csv.quote) != std::string_view::npos);
     const int32_t column = mapping.columns[i];
     if (column < 0) {
       if (!options_.open) continue;
@@ -397,7 +431,10 @@ std::optional<UndecodableRecord> CsvReader::convert(const Mapping& mapping, std:
       bad.field = column;
       bad.at = static_cast<uint32_t>(cells_[i].raw.data() - record.data());
       bad.cell = static_cast<uint32_t>(cells_[i].raw.size());
-      return bad;
+      if (found == nullptr) return bad;
+      found->errors.push_back(bad);
+      found->unread.push_back(column);
+      rows_.set_null(static_cast<size_t>(column));
     }
   }
   const int64_t row = rows_.row();
@@ -465,7 +502,7 @@ const char* CsvReader::hot_cell(int32_t column, const char* p) {
   } else {
     stop = p;
     while (stop < end && *stop != delimiter && *stop != '\n' && *stop != '\r') {
-      if (*stop == '\0') return nullptr;
+      if (*stop == '\0' || (*stop == quote && quote != 0)) return nullptr;
       ++stop;
     }
     cell.text = {p, static_cast<size_t>(stop - p)};

@@ -32,6 +32,7 @@ class CsvReader : public RecordReader {
   static Result<std::unique_ptr<CsvReader>> make(const ReaderOptions& options, const hot::Loops* loops = nullptr);
 
   Result<ChunkReport> parse(const ChunkPtr& chunk, const BatchCallback& callback) override;
+  Result<Reread> reread(const ChunkPtr& chunk, std::span<const UndecodableRecord> bad) override;
   const columnar::SchemaPtr& output_schema() const override { return schema_; }
 
  private:
@@ -56,7 +57,9 @@ class CsvReader : public RecordReader {
   void fill_missing(const Mapping& mapping, int64_t first, int64_t last);
   // One record at context_.p through the splitter.
   void general_record(const Mapping& mapping, bool check_utf8, ChunkReport& report);
-  std::optional<UndecodableRecord> convert(const Mapping& mapping, std::string_view record);
+  // With `found` it goes on behind cells that are not of their field's type.
+  std::optional<UndecodableRecord> convert(const Mapping& mapping, std::string_view record,
+                                           Reread::Record* found = nullptr);
   std::optional<Undecodable> convert_cell(const CsvCell& cell, size_t column);
   const char* hot_cell(int32_t column, const char* p);
 
@@ -72,7 +75,7 @@ class CsvReader : public RecordReader {
   std::vector<CsvCell> cells_;
   std::string scratch_, extra_;
   Scalar scalar_;
-  bool coerced_ = false;
+  bool coerced_ = false, odd_quote_ = false;  // of the record at hand: it is not verbatim
 };
 
 }  // namespace runink::connectors

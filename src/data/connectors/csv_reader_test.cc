@@ -110,6 +110,22 @@ TEST(CsvReader, OpenContractsKeepUnknownColumns) {
               ElementsAre(R"({"a":1,"b":"b","c":2.0})", R"({"a":1,"b":"b","c":2.0})"));
 }
 
+TEST(CsvReader, OpenColumnsAreNoDriftAndStandOnce) {
+  ReaderOptions options = three();
+  options.open = true;
+  EXPECT_TRUE(read_all("a,x,b,c\n1,q,b,2\n", options).drift.empty());
+  EXPECT_THAT(read_back("a,x,b,x,c\n1,q,b,r,2\n", options).error, HasSubstr("names column \"x\" twice"));
+}
+
+TEST(CsvReader, QuotesInsideUnquotedCellsAreNotVerbatim) {
+  const ReadBack got = read_all("a,b,c\n1,x\"y,2\n1,\"x\"\"y\",2\n1,xy,2\n", three());
+  EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"b":"x\"y","c":2.0})", R"({"a":1,"b":"x\"y","c":2.0})", R"({"a":1,"b":"xy","c":2.0})"));
+  EXPECT_THAT(got.verbatim, ElementsAre(false, true, true));
+  // A type that the hot loop leaves to other code.
+  const ReaderOptions json = reader_options({make_field("j", TypeId::kJson), make_field("b", TypeId::kBytes)}, DataFormat::kCsv);
+  EXPECT_THAT(read_all("j,b\n{\"a\":1},\n\"{\"\"a\"\":1}\",\n{},\n", json).verbatim, ElementsAre(false, true, true));
+}
+
 TEST(CsvReader, NullsAndEmptyTexts) {
   const ReadBack got = read_all("a,b,c\n,,\n1,\"\",\n1,\"\",\n", three());
   EXPECT_THAT(got.rows, ElementsAre(R"({"a":null,"b":null,"c":null})", R"({"a":1,"b":"","c":null})",
@@ -272,6 +288,21 @@ TEST(CsvReader, LongCellsAndManyRows) {
                        ",\"b\":" + (cell.empty() && !quoted ? "null" : "\"" + cell + "\"") + ",\"c\":0.25}");
   }
   EXPECT_EQ(read_all(text, three()).rows, expected);
+}
+
+TEST(CsvReader, ReadsOnBehindCellsThatAreNotOfTheirType) {
+  const ReaderOptions options =
+      reader_options({make_field("a", TypeId::kInt32), make_field("b", TypeId::kInt8), make_field("l", DataType::list(TypeId::kInt32)),
+                      make_field("c", TypeId::kString)},
+                     DataFormat::kCsv);
+  const std::string text = "c,a,b,l,new\nx,1,2,[3],n\nx,q,300,[3,n\n,7,\"\",\"[1,\"\"y\"\"]\",n\n\"q\"\"\",y,3,[,\nx,1\n";
+  for (const size_t chunk : {size_t{1} << 19, size_t{70}}) {
+    const ReadBack got = read_back(text, options, chunk);
+    EXPECT_THAT(got.again, ElementsAre(R"(wrong_type a, out_of_range b, truncated l | {"a":null,"b":null,"l":null,"c":"x"})",
+                                       R"(wrong_type b, wrong_type l | {"a":7,"b":null,"l":null,"c":null})",
+                                       R"(wrong_type a, truncated l | {"a":null,"b":3,"l":null,"c":"q\""})", "column_count"));
+    EXPECT_EQ(got.rows.size(), 1u);
+  }
 }
 
 }  // namespace

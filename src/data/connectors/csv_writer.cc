@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/text.h"
+#include "data/columnar/open_column.h"
 #include "data/connectors/csv_border.h"
+#include "data/connectors/open_members.h"
 
 namespace runink::connectors {
 
@@ -15,6 +18,15 @@ Result<std::unique_ptr<CsvWriter>> CsvWriter::make(const WriterOptions& options)
   for (const auto& field : options.schema->fields()) writer->fields_.push_back(RUNINK_TRY(WriteField::make(field)));
   writer->csv_ = options.csv;
   writer->verbatim_prefix_ = std::min(options.verbatim_prefix_columns, options.schema->size());
+  writer->open_field_ = columnar::open_column(*options.schema);
+  if (writer->open_field_ >= 0) {
+    writer->verbatim_prefix_ = 0;  // a record's text says nothing of columns that other files have
+    for (const auto& field : options.schema->fields()) writer->open_cell_[field.name] = -1;
+    for (const auto& name : options.open_names) {
+      if (!writer->open_cell_.try_emplace(name, static_cast<int>(writer->open_names_.size())).second) continue;
+      writer->open_names_.push_back(name);
+    }
+  }
   for (const char c : {options.csv.delimiter, options.csv.quote, options.csv.escape, '\n', '\r'}) {
     if (c != 0) writer->special_[static_cast<unsigned char>(c)] = true;
   }
@@ -48,7 +60,7 @@ Status CsvWriter::write_text(std::string_view text, size_t cell, OutCursor& out)
         std::any_of(text.begin(), text.end(), [&](char c) { return special_[static_cast<unsigned char>(c)]; });
     if (harmful) {
       return invalid_argument("field {}: a text with a delimiter or line break cannot be written as CSV without quotes",
-                              fields_[cell].field.name)
+                              cell < fields_.size() ? fields_[cell].field.name : "names")
           .with_hint("give the sink a quote character");
     }
     out.put(text);
@@ -117,14 +129,48 @@ Status CsvWriter::write_value(size_t cell, int64_t row, OutCursor& out) {
   }
 }
 
+Status CsvWriter::write_open(int64_t row, OutCursor& out) {
+  open_values_.assign(open_names_.size(), {});
+  const WriteField& open = fields_[static_cast<size_t>(open_field_)];
+  OpenMembers members(open.is_null(row) ? std::string_view() : open.text_at(row));
+  for (OpenMember member; members.next(&member);) {
+    const std::string_view name = plain_text(member.key, &scratch_);
+    const auto at = open_cell_.find(name);
+    if (at == open_cell_.end()) {
+      return failed_precondition("the field \"{}\", which the contract does not name, has no column in this CSV file",
+                                 escape_control(name));
+    }
+    if (at->second >= 0) open_values_[static_cast<size_t>(at->second)] = member.value;
+  }
+  bool first = fields_.size() == 1;
+  for (const std::string_view value : open_values_) {
+    out.ensure(2 + csv_.null_text.size());
+    if (!first) out.put(csv_.delimiter);
+    first = false;
+    if (value.empty() || value == "null") {
+      out.put(csv_.null_text);
+      continue;
+    }
+    const bool text = value.front() == '"';
+    const std::string_view shown = text ? plain_text(value.substr(1, value.size() - 2), &scratch_) : value;
+    RUNINK_RETURN_IF_ERROR(write_text(shown, static_cast<size_t>(open_field_) + 1, out));
+  }
+  return Status();
+}
+
 Status CsvWriter::begin(columnar::Buffer& buffer) {
   if (!csv_.header) return Status();
   OutCursor out(buffer);
-  for (size_t i = 0; i < fields_.size(); ++i) {
+  size_t cell = 0;
+  const auto name_cell = [&](const std::string& name) {
     out.ensure(2);
-    if (i > 0) out.put(csv_.delimiter);
-    RUNINK_RETURN_IF_ERROR(write_text(fields_[i].field.name, i, out));
+    if (cell > 0) out.put(csv_.delimiter);
+    return write_text(name, cell++, out);
+  };
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    if (static_cast<int32_t>(i) != open_field_) RUNINK_RETURN_IF_ERROR(name_cell(fields_[i].field.name));
   }
+  for (const std::string& name : open_names_) RUNINK_RETURN_IF_ERROR(name_cell(name));
   out.ensure(2);
   line_break(out);
   return Status();
@@ -152,10 +198,12 @@ Status CsvWriter::append(const columnar::Batch& batch, columnar::Buffer& buffer)
       cell = verbatim_prefix_;
     }
     for (; cell < fields_.size(); ++cell) {
+      if (static_cast<int32_t>(cell) == open_field_) continue;
       out.ensure(2);
       if (cell > 0) out.put(csv_.delimiter);
       RUNINK_RETURN_IF_ERROR(write_value(cell, row, out));
     }
+    if (open_field_ >= 0) RUNINK_RETURN_IF_ERROR(write_open(row, out));
     out.ensure(2);
     line_break(out);
   }

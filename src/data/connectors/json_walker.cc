@@ -131,11 +131,51 @@ bool JsonWalker::walk(std::string_view record) {
   }
   verbatim_ = in_order_ && next_expected_ == fields && !coerced_ && places_.size() == fields;
   if (!describable_) places_.clear();
+  if (findings_ != nullptr) return true;
   // A name is counted once per record, however often it stands there.
   std::sort(drift_found_.begin(), drift_found_.end());
   for (size_t i = 0; i < drift_found_.size(); ++i) {
     if (i == 0 || drift_found_[i].first != drift_found_[i - 1].first) drift_->count(drift_found_[i].first);
   }
+  return true;
+}
+
+bool JsonWalker::walk_on(std::string_view record, Findings* findings) {
+  findings_ = findings;
+  const bool whole = walk(record);
+  if (!whole) find(nullptr, -1);
+  findings_ = nullptr;
+  return whole;
+}
+
+// Notes the failure; the columns below the node, or the one, have no value. One failure per field is enough.
+bool JsonWalker::find(const Node* node, int32_t column) {
+  const auto same = [&](const Failure& f) { return f.field >= 0 && f.field == failure_.field; };
+  auto& failures = findings_->failures;
+  if (std::none_of(failures.begin(), failures.end(), same)) failures.push_back(failure_);
+  if (node != nullptr && node->column < 0) {
+    for (const Node& child : node->children) find(&child, -1);
+  } else if (node != nullptr || column >= 0) {
+    findings_->unread.push_back(node != nullptr ? node->column : column);
+  }
+  return true;
+}
+
+// Goes on behind a value that is not of its field's type; not where the text itself is broken.
+bool JsonWalker::pass_over(const char* value, int32_t column, int depth) {
+  switch (failure_.reason) {
+    case Undecodable::kWrongType:
+    case Undecodable::kOutOfRange:
+    case Undecodable::kBadText:
+    case Undecodable::kDuplicateKey:  // in a struct of a list
+      break;
+    default:
+      return false;
+  }
+  find(nullptr, column);
+  p_ = value;
+  if (!skip_value(depth)) return false;
+  rows_->set_null(static_cast<size_t>(column));
   return true;
 }
 
@@ -207,7 +247,10 @@ bool JsonWalker::object(Node& node, int depth, std::string* path) {
           while (leaf->column < 0) leaf = &leaf->children[0];
           const char* at = p_;
           if (!skip_value(depth)) return false;
-          return fail(Undecodable::kWrongType, at, leaf->column);
+          fail(Undecodable::kWrongType, at, leaf->column);
+          if (findings_ == nullptr) return false;
+          find(&child, -1);
+          if (!struct_null(child)) return false;
         }
       }
     }
@@ -238,12 +281,15 @@ bool JsonWalker::struct_null(const Node& node) {
 
 bool JsonWalker::unknown(std::string_view raw_key, std::string_view name, int depth, std::string* path) {
   in_order_ = false;
-  const size_t length = path->size();
-  path->append(name);
-  const uint32_t id = drift_->id_of(*path);
-  path->resize(length);
-  drift_found_.emplace_back(id, true);
   const bool keep = open_ && depth == 1;
+  uint32_t id = 0;
+  if (!keep) {
+    const size_t length = path->size();
+    path->append(name);
+    id = drift_->id_of(*path);
+    path->resize(length);
+    drift_found_.emplace_back(id, true);
+  }
   const std::string key = keep ? std::string(raw_key) : std::string();
   const char* const value = p_;
   if (!skip_value(depth)) return false;
@@ -271,7 +317,10 @@ bool JsonWalker::null_field(int32_t column) {
 
 bool JsonWalker::field(int32_t column, int depth) {
   const auto index = static_cast<size_t>(column);
-  if (seen_[index]) return fail(Undecodable::kDuplicateKey, p_, column);
+  if (seen_[index]) {
+    fail(Undecodable::kDuplicateKey, p_, column);
+    return findings_ != nullptr && find(nullptr, column) && skip_value(depth);
+  }
   seen_[index] = 1;
   if (index == next_expected_) {
     ++next_expected_;
@@ -320,7 +369,7 @@ bool JsonWalker::field(int32_t column, int depth) {
   }
   if (!ok) {
     if (failure_.field < 0) failure_.field = column;
-    return false;
+    return findings_ != nullptr && pass_over(value, column, depth);
   }
   places_.push_back({value, p_, column, 0});
   return true;

@@ -57,6 +57,13 @@ class JsonWalker {
   // Fills the row of `rows`; false and failure() if the record cannot be decoded (drift is then not counted).
   bool walk(std::string_view record);
   const Failure& failure() const { return failure_; }
+  // The same, going on behind values that are not of their field's type: their columns are null and `unread`. False where
+  // the record itself is broken; that is the last of the failures then. Counts no drift.
+  struct Findings {
+    std::vector<Failure> failures;  // by place, one per field
+    std::vector<int32_t> unread;
+  };
+  bool walk_on(std::string_view record, Findings* findings);
   bool verbatim() const { return verbatim_; }
   // Places of the values in order of appearance; empty if the record's shape cannot be described so.
   const std::vector<Place>& places() const { return places_; }
@@ -91,6 +98,8 @@ class JsonWalker {
   bool object(Node& node, int depth, std::string* path);
   int find_child(const Node& node, std::string_view name, size_t hint) const;
   bool struct_null(const Node& node);
+  bool find(const Node* node, int32_t column);
+  bool pass_over(const char* value, int32_t column, int depth);
   bool unknown(std::string_view raw_key, std::string_view name, int depth, std::string* path);
   bool field(int32_t column, int depth);
   bool null_field(int32_t column);
@@ -122,6 +131,7 @@ class JsonWalker {
   size_t next_expected_ = 0;
   bool in_order_ = false, verbatim_ = false, coerced_ = false, describable_ = false, lines_allowed_ = false;
   Failure failure_;
+  Findings* findings_ = nullptr;  // while walking on
   Scalar scalar_;
 };
 

@@ -202,6 +202,35 @@ void NdjsonReader::general_record(const char* line_end, const char* next, ChunkR
   ++report.records;
 }
 
+Result<Reread> NdjsonReader::reread(const ChunkPtr& chunk, std::span<const UndecodableRecord> bad) {
+  Reread out;
+  begin_batch(chunk);
+  for (const UndecodableRecord& record : bad) {
+    Reread::Record& found = out.records.emplace_back();
+    if (record.field < 0) {
+      found.errors.push_back(record);
+      continue;
+    }
+    JsonWalker::Findings findings;
+    rows_.restart_row();
+    if (walker_.walk_on(chunk->bytes.substr(record.offset, record.length), &findings)) {
+      found.row = rows_.row();
+      found.unread = std::move(findings.unread);
+      rows_.commit_row(record.offset, record.length, record.line, false);
+    } else {
+      rows_.restart_row();
+    }
+    for (const auto& failure : findings.failures) {
+      UndecodableRecord& error = found.errors.emplace_back(record);
+      error.at = failure.at;
+      error.field = failure.field;
+      error.reason = failure.reason;
+    }
+  }
+  if (rows_.row() > 0) out.rows = rows_.finish();
+  return out;
+}
+
 void NdjsonReader::learn(const char* record, const char* next, uint32_t break_length) {
   const auto& places = walker_.places();
   if (places.empty()) return;

@@ -21,6 +21,7 @@ class NdjsonReader : public RecordReader {
   static Result<std::unique_ptr<NdjsonReader>> make(const ReaderOptions& options, const hot::Loops* loops = nullptr);
 
   Result<ChunkReport> parse(const ChunkPtr& chunk, const BatchCallback& callback) override;
+  Result<Reread> reread(const ChunkPtr& chunk, std::span<const UndecodableRecord> bad) override;
   const columnar::SchemaPtr& output_schema() const override { return schema_; }
 
  private:

@@ -443,5 +443,35 @@ TEST(NdjsonReader, FullBatchesAndManyShapes) {
   for (const auto& batch : got.batches) EXPECT_LE(batch.rows, columnar::kBatchRows);
 }
 
+TEST(NdjsonReader, ReadsOnBehindValuesThatAreNotOfTheirType) {
+  ReaderOptions options = reader_options(
+      {make_field("a", TypeId::kInt32), make_field("b", TypeId::kInt8), make_field("s.x", TypeId::kInt32),
+       make_field("s.y", TypeId::kString), make_field("l", DataType::list(TypeId::kInt32)), make_field("t", TypeId::kString)});
+  options.fields[5].default_value = Value(std::string("none"));
+  const std::string text = R"({"a":1,"b":2,"s":{"x":3,"y":"z"},"l":[4],"t":"u"}
+{"a":"x","b":2,"s":{"x":3,"y":"z"},"l":[4],"t":"u"}
+{"t":"u","b":300,"a":null,"l":[1,"x","y"],"s":{"x":"x"},"new":1}
+{"a":true,"s":[1],"b":1}
+{"a":{"deep":[1]},"a":1,"b":2,"b":"x"}
+{"a":"x","b":2,"s":{"x":3}} {
+{"a":"x","b":"y","t":"u
+{"a":1,"s":{},"s":{"x":1}}
+{"a":7}
+)";
+  for (const size_t chunk : {size_t{1} << 19, size_t{80}}) {
+    for (const hot::Loops* loops : {static_cast<const hot::Loops*>(nullptr), &no_loops()}) {
+      const ReadBack got = read_back(text, options, chunk, loops);
+      EXPECT_THAT(got.again,
+                  ElementsAre(R"(wrong_type a | {"a":null,"b":2,"s":{"x":3,"y":"z"},"l":[4],"t":"u"})",
+                              R"(out_of_range b, wrong_type l, wrong_type s.x | {"a":null,"b":null,"s":{"x":null,"y":null},"l":null,"t":"u"})",
+                              R"(wrong_type a, wrong_type s.x | {"a":null,"b":1,"s":{"x":null,"y":null},"l":null,"t":"none"})",
+                              R"(wrong_type a, duplicate_key b | {"a":null,"b":2,"s":{"x":null,"y":null},"l":null,"t":"none"})",
+                              "wrong_type a, trailing_text", "wrong_type a, wrong_type b, truncated t", "duplicate_key"));
+      EXPECT_EQ(got.rows.size(), 2u);
+      EXPECT_TRUE(got.drift.empty()) << "of records that are refused nothing is counted";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace runink::connectors

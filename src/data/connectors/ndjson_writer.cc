@@ -3,14 +3,16 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "data/connectors/open_members.h"
 
 namespace runink::connectors {
 
 using columnar::TypeId;
 
-NdjsonWriter::Node NdjsonWriter::tree(const columnar::Schema& schema, size_t first, size_t last) {
+NdjsonWriter::Node NdjsonWriter::tree(const columnar::Schema& schema, size_t first, size_t last) const {
   Node root;
   for (size_t i = first; i < last; ++i) {
+    if (static_cast<int32_t>(i) == open_field_) continue;
     Node* node = &root;
     std::string_view rest = schema.field(i).name;
     while (true) {
@@ -63,25 +65,23 @@ Result<std::unique_ptr<NdjsonWriter>> NdjsonWriter::make(const WriterOptions& op
   const columnar::Schema& schema = *options.schema;
   auto writer = std::unique_ptr<NdjsonWriter>(new NdjsonWriter());
   for (const auto& field : schema.fields()) writer->fields_.push_back(RUNINK_TRY(WriteField::make(field)));
-  size_t written = schema.size();
-  if (written > 0 && schema.field(written - 1).name == kOpenColumn) {
-    --written;
-    writer->open_field_ = static_cast<int32_t>(written);
-  }
+  writer->open_field_ = columnar::open_column(schema);
+  const Node all = writer->tree(schema, 0, schema.size());
+  for (const Node& node : all.children) writer->own_members_.insert(node.name);
   std::string literal = "{";
-  emit(tree(schema, 0, written), literal, writer->whole_);
+  emit(all, literal, writer->whole_);
   writer->whole_.push_back(piece(literal, -1));
 
-  const size_t prefix = std::min(options.verbatim_prefix_columns, written);
+  const size_t prefix = std::min(options.verbatim_prefix_columns, schema.size());
   // An added field inside a struct of the source cannot be put after the record's text.
-  const Node before = tree(schema, 0, prefix), after = tree(schema, prefix, written);
+  const Node before = writer->tree(schema, 0, prefix), after = writer->tree(schema, prefix, schema.size());
   bool apart = true;
   for (const Node& node : after.children) {
     for (const Node& other : before.children) apart = apart && node.name != other.name;
   }
   if (prefix > 0 && apart) {
     writer->verbatim_prefix_ = prefix;
-    literal = prefix < written ? "," : "";
+    literal = after.children.empty() ? "" : ",";
     emit(after, literal, writer->suffix_);
     writer->suffix_.push_back(piece(literal, -1));
   }
@@ -167,6 +167,20 @@ void NdjsonWriter::run(const Program& program, int64_t row, OutCursor& out) {
   }
 }
 
+void NdjsonWriter::write_open(std::string_view members, bool comma, OutCursor& out) {
+  OpenMembers open(members);
+  for (OpenMember member; open.next(&member);) {
+    if (own_members_.contains(plain_text(member.key, &scratch_))) continue;
+    out.ensure(member.key.size() + 4);
+    if (comma) out.put(',');
+    comma = true;
+    out.put('"');
+    out.put(member.key);
+    out.put("\":");
+    write_json_on_one_line(member.value, out);
+  }
+}
+
 Status NdjsonWriter::append(const columnar::Batch& batch, columnar::Buffer& out) {
   return append_rows(batch, 0, batch.rows, out);
 }
@@ -201,14 +215,7 @@ Status NdjsonWriter::append_rows(const columnar::Batch& batch, int64_t first, in
     }
     if (open_field_ >= 0) {
       const WriteField& open = fields_[static_cast<size_t>(open_field_)];
-      if (!open.is_null(row)) {
-        const std::string_view members = open.text_at(row);
-        if (members.size() > 2) {
-          out.ensure(members.size());
-          if (open_comma) out.put(',');
-          write_json_on_one_line(members.substr(1, members.size() - 2), out);
-        }
-      }
+      if (!open.is_null(row)) write_open(open.text_at(row), open_comma, out);
     }
     out.ensure(2);
     out.put('}');

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,17 +37,19 @@ class NdjsonWriter : public RecordWriter {
     int32_t field = -1;
     std::vector<Node> children;
   };
-  static Node tree(const columnar::Schema& schema, size_t first, size_t last);
+  Node tree(const columnar::Schema& schema, size_t first, size_t last) const;  // without the open column
   static void emit(const Node& node, std::string& literal, Program& program);
   static Piece piece(const std::string& literal, int32_t field);
 
   void write_value(const WriteField& field, int64_t row, OutCursor& out);
   void run(const Program& program, int64_t row, OutCursor& out);
+  void write_open(std::string_view members, bool comma, OutCursor& out);
 
   std::vector<WriteField> fields_;
   Program whole_, suffix_;  // all fields with the opening brace; those after the verbatim prefix, each with its comma
   size_t verbatim_prefix_ = 0;
   int32_t open_field_ = -1;
+  std::set<std::string, std::less<>> own_members_;  // a field of these names is written, so an open one is not
   std::string scratch_;
 };
 

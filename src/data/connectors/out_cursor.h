@@ -77,6 +77,7 @@ class OutCursor {
   }
 
  private:
+  static constexpr size_t kHuge = size_t{4} << 20;
   char* begin() { return reinterpret_cast<char*>(buffer_.data()); }
   void attach(size_t used) {
     at_ = begin() + used;
@@ -85,7 +86,9 @@ class OutCursor {
   void grow(size_t size) {
     const auto used = static_cast<size_t>(at_ - begin());
     buffer_.resize(used);  // what reserve() keeps
-    buffer_.reserve(used + size);
+    // What follows a huge value shall not make a second copy of it: room that is never written takes no memory.
+    const size_t needed = used + size;
+    buffer_.reserve(needed > kHuge ? needed + needed / 2 : needed);
     attach(used);
   }
 

@@ -1,10 +1,12 @@
 // For tests and fuzz targets: reads a whole text through source and reader and keeps everything that came out.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "data/connectors/csv_reader.h"
 #include "data/connectors/ndjson_reader.h"
 #include "data/connectors/record_reader.h"
@@ -24,6 +26,7 @@ struct ReadBack {
     bool operator==(const Bad&) const = default;
   };
   std::vector<Bad> bad;
+  std::vector<std::string> again;  // of each bad record: "reason field, … | the row without those fields"
   std::map<std::string, uint64_t> drift;
   uint64_t records = 0, blank = 0;
   std::string error;  // of the source or reader
@@ -31,7 +34,7 @@ struct ReadBack {
 
   bool same_data(const ReadBack& other) const {
     return rows == other.rows && raw == other.raw && verbatim == other.verbatim && lines == other.lines &&
-           positions == other.positions && bad == other.bad && drift == other.drift && records == other.records &&
+           positions == other.positions && bad == other.bad && again == other.again && drift == other.drift && records == other.records &&
            blank == other.blank && error == other.error;
   }
 };
@@ -45,6 +48,19 @@ inline const hot::Loops& no_loops() {
                                 hot::kLoopsSse.find_json_special,
                                 [](const char*, size_t) { return false; }};
   return loops;
+}
+
+inline std::string reread_shown(const Reread& all, const Reread::Record& record, const columnar::Schema& schema) {
+  std::string out;
+  for (const auto& error : record.errors) {
+    out += out.empty() ? "" : ", ";
+    out += undecodable_name(error.reason);
+    if (error.field >= 0) out += " " + schema.field(static_cast<size_t>(error.field)).name;
+  }
+  if (record.row < 0) return out;
+  out += " | ";
+  RUNINK_CHECK(append_json_record(all.rows, record.row, out).ok());
+  return out;
 }
 
 inline ReadBack read_back(const std::string& text, ReaderOptions options, size_t chunk_bytes = 1 << 19,
@@ -114,6 +130,19 @@ inline ReadBack read_back(const std::string& text, ReaderOptions options, size_t
                          bad.field < 0 ? "" : options.schema->field(static_cast<size_t>(bad.field)).name,
                          std::string(bytes), describe(bad, *options.schema, bytes), c.first_line + bad.line,
                          c.position + bad.offset});
+    }
+    const std::span<const UndecodableRecord> bad = report->undecodable;
+    for (size_t at = 0; at < bad.size(); at += columnar::kBatchRows) {
+      const auto part = bad.subspan(at, std::min<size_t>(columnar::kBatchRows, bad.size() - at));
+      auto again = reader->reread(*chunk, part);
+      RUNINK_CHECK(again.ok() && again->records.size() == part.size());
+      for (size_t i = 0; i < part.size(); ++i) {
+        const Reread::Record& record = again->records[i];
+        RUNINK_CHECK(!record.errors.empty());
+        const UndecodableRecord& first = record.errors[0];
+        RUNINK_CHECK(first.reason == part[i].reason && first.field == part[i].field && first.at == part[i].at);
+        out.again.push_back(reread_shown(*again, record, *options.schema));
+      }
     }
     next_line = c.first_line + c.line_count;
   }

@@ -20,12 +20,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "data/columnar/batch.h"
+#include "data/columnar/open_column.h"
 #include "data/columnar/value.h"
 #include "data/connectors/csv_dialect.h"
 #include "data/connectors/locator.h"
@@ -78,15 +80,13 @@ struct ChunkReport {
   uint64_t records = 0, rows = 0;
   uint64_t blank = 0;                          // lines of white space and comments, skipped, not records
   std::vector<UndecodableRecord> undecodable;  // by offset
-  // Fields that the contract does not name, with how many records had them; at most kMaxDriftNames names, the rest
-  // under "…". Sorted by name.
+  // Fields that the contract does not name and that are left out, with how many records had them; at most kMaxDriftNames
+  // names, the rest under "…". Sorted by name.
   std::vector<std::pair<std::string, uint64_t>> drift;
 };
 inline constexpr size_t kMaxDriftNames = 256;
 
-// The name of the column that holds the fields an [[open]] contract does not name: JSON objects, null where a record
-// has none. It is the last one. No contract field can have this name.
-inline constexpr std::string_view kOpenColumn = "*";
+using columnar::kOpenColumn;
 
 struct FieldOptions {
   bool required = false;  // a CSV header (or Arrow schema) that lacks it is an error
@@ -99,7 +99,7 @@ struct ReaderOptions {
   DataFormat format = DataFormat::kNdjson;
   columnar::SchemaPtr schema;        // the contract's columns in order; names of flattened structs have dots
   std::vector<FieldOptions> fields;  // one per column, or empty: all at their defaults
-  bool open = false;                 // collect unknown fields in kOpenColumn
+  bool open = false;                 // collect unknown fields in kOpenColumn, after the other columns; they are no drift then
   bool origin = true;                // make RowOrigin (needed for dead letters and for copying raw text)
   bool holds_pii = false;            // messages and drift show nothing of a CSV header that may be a record
   CsvDialect csv;
@@ -108,17 +108,32 @@ struct ReaderOptions {
 
 using BatchCallback = std::function<Status(columnar::Batch&&)>;
 
+// All that is wrong with records that could not be decoded, and what could be read of them.
+struct Reread {
+  struct Record {
+    std::vector<UndecodableRecord> errors;  // by place in the record, the one that parse() found first; one per field
+    std::vector<int32_t> unread;            // columns that have no value for that reason
+    int64_t row = -1;                       // of `rows`: the other fields; -1: the record is broken as a whole
+  };
+  std::vector<Record> records;
+  columnar::Batch rows;
+};
+
 class RecordReader {
  public:
   virtual ~RecordReader() = default;
   // Calls back with batches of at most columnar::kBatchRows rows, in order; none is empty. Sets chunk->line_count.
   // Errors are those of the callback, and those that make a whole file unreadable (CSV header, Arrow schema).
   virtual Result<ChunkReport> parse(const ChunkPtr& chunk, const BatchCallback& callback) = 0;
+  // Looks once more at records that parse() of this chunk, which has ended, found undecodable: at most
+  // columnar::kBatchRows of them.
+  virtual Result<Reread> reread(const ChunkPtr& chunk, std::span<const UndecodableRecord> bad) = 0;
   // The schema of the batches: options.schema, plus kOpenColumn if open.
   virtual const columnar::SchemaPtr& output_schema() const = 0;
 };
 
-// kInvalidArgument where a field's format or type cannot be read in this text format.
+// kInvalidArgument where a field's format or type cannot be read in this text format. A schema that has kOpenColumn itself
+// is read as `open`, and the column stands where the schema has it.
 Result<std::unique_ptr<RecordReader>> make_record_reader(const ReaderOptions& options);
 
 }  // namespace runink::connectors

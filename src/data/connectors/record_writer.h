@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "data/columnar/batch.h"
@@ -24,9 +25,11 @@ namespace runink::connectors {
 
 struct WriterOptions {
   DataFormat format = DataFormat::kNdjson;
-  columnar::SchemaPtr
-      schema;  // of the batches; a last column named kOpenColumn is written as members of its own (JSON)
+  // Of the batches. The members of a column named kOpenColumn are written as fields of their own: JSON after all others,
+  // CSV in the columns `open_names`. Where a field of the schema has the same name, that is written alone.
+  columnar::SchemaPtr schema;
   CsvDialect csv;
+  std::vector<std::string> open_names;  // CSV only; a member that is none of them is an error
   // The first so many columns are all the source's columns, in order, unchanged since they were read in the same text
   // format (and the same CSV dialect): a row whose origin says `verbatim` is written as its own bytes plus the columns
   // after these. 0: every value is formatted.

@@ -180,7 +180,8 @@ void RowBuilder::set_scalar(size_t index, const Scalar& value) {
 
 void RowBuilder::grow_text(uint32_t index, size_t size) {
   Cold& cold = cold_[index];
-  cold.values->resize(size);
+  // What follows a huge text shall not make a second copy of it: room that is never written takes no memory.
+  cold.values->reserve(size > kKeepBytes ? size + size / 2 : size);
   cold.values->resize(cold.values->capacity());
   hot_[index].values = cold.values->data();
   hot_[index].text_capacity = cold.values->capacity();
@@ -271,6 +272,8 @@ columnar::Batch RowBuilder::finish() {
       cold.values->resize(static_cast<size_t>(hot_[i].offsets[row_]));
       cold.offsets->resize(static_cast<size_t>(row_ + 1) * sizeof(int32_t));
       column.offsets = std::move(cold.offsets);
+      // A huge buffer is the batch's alone, and goes with it.
+      if (cold.values->capacity() > kKeepBytes) std::erase(cold.values_pool, cold.values);
     } else {
       cold.values->resize(static_cast<size_t>(row_) * cold.width);
     }

@@ -263,5 +263,16 @@ TEST_F(Files, PipesAreReadToTheirEnd) {
   EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 100);
 }
 
+TEST_F(Files, AFifoThatNobodyWritesCanBeStopped) {
+  const std::string path = folder_.file("pipe.ndjson");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  StopFlag stop;
+  auto source = open_file_source(path, Compression::kNone, &stop);  // opening does not wait
+  ASSERT_TRUE(source.ok()) << source.status().to_string();
+  stop.request();
+  char c;
+  EXPECT_EQ((*source)->read(&c, 1).status().kind(), "run.interrupted");
+}
+
 }  // namespace
 }  // namespace runink::connectors

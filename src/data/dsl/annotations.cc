@@ -65,7 +65,8 @@ std::vector<AnnotationSpec> make_specs() {
        false,
        false,
        "@sink(\"out/x.csv\", mode=\"append\")",
-       "Where records go. Also: format, compression, delimiter, quote, escape, header, null, crlf, name, exec."},
+       "Where records go: mode is replace, append (NDJSON, or CSV with the same columns) or fail. Also: format, compression, "
+       "delimiter, quote, escape, header, null, crlf, name, exec."},
       {"contract",
        {{"path", kText, 0}},
        {"path"},

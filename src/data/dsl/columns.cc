@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/columnar/open_column.h"
 #include "data/contract/redact.h"
 #include "data/plan/pii.h"
 
@@ -80,6 +81,14 @@ Columns source_columns(plan::OperatorId source, const columnar::Schema& schema) 
     out.push_back(std::move(c));
   }
   return out;
+}
+
+ColumnInfo open_source_column(plan::OperatorId source, size_t index) {
+  ColumnInfo c;
+  c.field = {std::string(columnar::kOpenColumn), columnar::TypeId::kJson, true, "", ""};
+  c.unchanged_from = {source, static_cast<uint32_t>(index)};
+  c.lineage = {{source, c.field.name, "IDENTITY", false}};
+  return c;
 }
 
 void add_pii(const std::vector<PiiSource>& from, bool derived, std::vector<PiiSource>* to) {

@@ -23,6 +23,8 @@ std::vector<std::string> names_of(const Columns& columns);
 // Columns of a source: of its contract, before it was checked, or of an inferred schema.
 Columns source_columns(plan::OperatorId source, const contract::Contract& contract);
 Columns source_columns(plan::OperatorId source, const columnar::Schema& schema);
+// What an open contract does not name, all of it in one column.
+plan::ColumnInfo open_source_column(plan::OperatorId source, size_t index);
 
 // The pii that a contract says is in its field; empty when it says none.
 std::vector<plan::PiiSource> pii_of(const contract::Contract& contract, const contract::ContractField& field);

@@ -3,6 +3,7 @@
 
 #include "base/nearest.h"
 #include "base/text.h"
+#include "data/columnar/open_column.h"
 #include "data/dsl/scenario_compiler.h"
 #include "platform/os/shell_words.h"
 
@@ -105,6 +106,8 @@ void ScenarioCompiler::custom(bool program) {
   const plan::ContractPtr answer = step.output_contract;
   if (answer == nullptr) {
     out = columns();
+    // A C++ step answers what it was compiled for, and that has names.
+    if (!program) std::erase_if(out, [](const auto& c) { return c.field.name == columnar::kOpenColumn; });
     for (auto& c : out) {
       c.unchanged_from.reset();
       c.field.nullable = true;

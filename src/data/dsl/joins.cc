@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "data/columnar/open_column.h"
 #include "data/dsl/scenario_compiler.h"
 
 namespace runink::dsl {
@@ -59,6 +60,7 @@ void ScenarioCompiler::join_step(plan::JoinKind kind) {
   Columns out = left;
   if (kind == plan::JoinKind::kInner || kind == plan::JoinKind::kLeft) {
     for (size_t i = 0; i < right.size(); ++i) {
+      if (right[i].field.name == columnar::kOpenColumn) continue;  // of the joined side only what has a name
       plan::ColumnInfo column = right[i];
       column.field.name = name + "." + right[i].field.name;
       column.qualifier = static_cast<uint32_t>(name.size()) + 1 + right[i].qualifier;
@@ -79,6 +81,16 @@ void ScenarioCompiler::join_step(plan::JoinKind kind) {
   flow_.at = Input{add(std::move(join), "join " + name, {probe, *side}, std::move(out)), 0};
 }
 
+Input ScenarioCompiler::with_open_column(Input input) {
+  Columns columns = plan_.operators[input.from].columns;
+  plan::Derive derive;
+  derive.items.push_back({std::string(columnar::kOpenColumn), made_expression("cast(null as json)", step_span())});
+  plan::ColumnInfo column;
+  column.field = {std::string(columnar::kOpenColumn), columnar::TypeId::kJson, true, "", ""};
+  columns.push_back(std::move(column));
+  return Input{add(std::move(derive), "open", {input}, std::move(columns)), 0};
+}
+
 void ScenarioCompiler::unite() {
   if (!known()) return;
   std::string name;
@@ -87,6 +99,10 @@ void ScenarioCompiler::unite() {
     failed_ = true;
     return;
   }
+  // What is left open on one side is nothing on the other.
+  const auto is_open = [&](const Input& input) { return columnar::open_column(*plan_.operators[input.from].schema) >= 0; };
+  if (is_open(*side) && !is_open(*flow_.at)) flow_.at = with_open_column(*flow_.at);
+  if (is_open(*flow_.at) && !is_open(*side)) side = with_open_column(*side);
   const Columns left = columns();
   const Columns right = plan_.operators[side->from].columns;
   bool good = true, in_order = left.size() == right.size();

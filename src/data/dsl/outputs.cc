@@ -3,6 +3,7 @@
 
 #include "base/nearest.h"
 #include "base/text.h"
+#include "data/columnar/open_column.h"
 #include "data/contract/redact.h"
 #include "data/dsl/scenario_compiler.h"
 
@@ -62,8 +63,27 @@ uint32_t ScenarioCompiler::verbatim_columns(const Input& from, const plan::Sink&
     if (!same) break;
     ++count;
   }
+  if (sink.format == "csv" && columnar::open_column(*plan_.operators[from.from].schema) >= 0) return 0;
   // A record's text can only be copied whole.
   return count == schema.size() ? count : 0;
+}
+
+// What a contract leaves open is written as members of its own, and in CSV as columns, which must be known before: from the
+// headers of CSV files.
+bool ScenarioCompiler::open_fits(const Input& from, const Endpoint& e) {
+  const plan::Operator& op = plan_.operators[from.from];
+  const int open = columnar::open_column(*op.schema);
+  if (open < 0 || e.format == "ndjson") return true;
+  const auto& lineage = op.columns[static_cast<size_t>(open)].lineage;
+  const bool known = e.format == "csv" && std::all_of(lineage.begin(), lineage.end(), [&](const auto& origin) {
+                       const auto* source = std::get_if<plan::Source>(&plan_.operators[origin.source].parameters);
+                       return source != nullptr && source->format == "csv" && source->exec.empty() && source->locator != "-";
+                     });
+  if (known) return true;
+  error(e.span, "dsl.open",
+        fmt::format("fields that the contract leaves open have no columns in {}", e.format == "csv" ? "this csv file" : e.format))
+      .help.push_back("say which fields are written (`only fields … are kept`), or write ndjson");
+  return false;
 }
 
 void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vector<std::string> rules) {
@@ -88,6 +108,11 @@ void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vect
         .help.push_back("each is one object: the rules broken, the place of origin, the original bytes");
     return;
   }
+  if (e->mode == "append" && e->format == "arrow") {
+    error(a->find("mode")->span, "dsl.append", "records cannot be added to an Arrow stream: it ends with a mark of its own")
+        .help.push_back("leave mode out to write all of it anew, or write ndjson or csv");
+    return;
+  }
   plan::Sink sink;
   sink.name = e->name.empty() ? e->facts.stem : e->name;
   for (const auto& op : plan_.operators) {
@@ -110,7 +135,7 @@ void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vect
     add(std::move(sink), name, {}, {});
     return;
   }
-  if (!from) return;
+  if (!from || !open_fits(*from, *e)) return;
   Columns columns = plan_.operators[from->from].columns;
   for (auto& c : columns) {
     bool derived = false;

@@ -153,6 +153,7 @@ class ScenarioCompiler {
   // ---- joins.cc
   void join_step(plan::JoinKind kind);
   void unite();
+  plan::Input with_open_column(plan::Input input);  // one that has nothing in it
 
   // ---- groups.cc
   void group(bool table);
@@ -169,6 +170,7 @@ class ScenarioCompiler {
   void write_branch();
   void write_rejected(Meaning meaning);
   bool sink_conflicts(const Endpoint& endpoint);
+  bool open_fits(const plan::Input& from, const Endpoint& endpoint);
   uint32_t verbatim_columns(const plan::Input& from, const plan::Sink& sink);
   std::vector<std::string> known_rules() const;
   bool resolve_rule(const std::string& name, Span span, std::vector<std::string>* rules);

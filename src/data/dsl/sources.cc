@@ -3,6 +3,7 @@
 
 #include "base/nearest.h"
 #include "base/text.h"
+#include "data/columnar/open_column.h"
 #include "data/dsl/scenario_compiler.h"
 #include "platform/os/shell_words.h"
 
@@ -199,6 +200,8 @@ std::optional<Input> ScenarioCompiler::add_source(const Endpoint& e, plan::Contr
       return std::nullopt;
     }
   }
+  source.open = source.open && index_of(columns, columnar::kOpenColumn) < 0;
+  if (source.open) columns.push_back(open_source_column(id, columns.size()));
   Input at{add(std::move(source), "read " + e.facts.stem, {}, std::move(columns)), 0};
   if (check_now && contract != nullptr) {
     bool failed = false;

@@ -3,6 +3,7 @@
 
 #include "base/nearest.h"
 #include "base/text.h"
+#include "data/columnar/open_column.h"
 #include "data/dsl/scenario_compiler.h"
 #include "data/expr/mask.h"
 #include "data/plan/pii.h"
@@ -138,6 +139,7 @@ namespace {
 std::string name_problem(const std::string& name) {
   if (name.empty()) return "a field needs a name";
   if (name.size() > 255) return "a field's name has at most 255 bytes";
+  if (name == columnar::kOpenColumn) return "`*` stands for what a contract leaves open";
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "a field's name holds no control characters";
   }

@@ -3,6 +3,11 @@
 // While the keys seen fit in memory every row is decided at once. When they no longer fit, rows whose key is known are
 // decided still; rows with other keys are set aside by partition and decided at the end, partition by partition, and go
 // out in input order. (All rows that went out before stand earlier in the input, so the output is in order as a whole.)
+//
+// A rule of uniqueness also looks at rows that the check or the rule before it refused: their letters name it where their
+// key is one of those in memory. Such rows take no key.
+
+#include <algorithm>
 
 #include "data/columnar/kernels.h"
 #include "data/columnar/row_key.h"
@@ -11,6 +16,7 @@
 #include "data/engine/key_table.h"
 #include "data/engine/node.h"
 #include "data/engine/partitions.h"
+#include "platform/os/allocator.h"
 
 namespace runink::engine {
 
@@ -41,22 +47,25 @@ class DistinctNode final : public Node {
     std::vector<Keys> keys(held.size());
     for (size_t i = 0; i < held.size(); ++i) encode(held[i].first, &keys[i]);
     std::vector<std::vector<uint8_t>> keep(held.size());
+    Refused refused = unique_ == nullptr ? Refused() : find_refused(m);
     RUNINK_RETURN_IF_ERROR(enter(m));
     Status status;
-    uint64_t ordinal = m.ordinal;
+    uint64_t ordinal = m.ordinal, arrived = 0, kept = 0;
     for (size_t i = 0; i < held.size() && status.ok(); ++i) {
       Batch& batch = held[i].first;
       keep[i].assign(static_cast<size_t>(batch.rows), 0);
       std::optional<Batch> wide;
+      std::shared_ptr<const Batch> shared;
       for (int64_t r = 0; r < batch.rows && status.ok(); ++r, ++ordinal) {
+        look_at_refused(refused, arrived++, kept, m);
         const Verdict verdict = decide(table_, aside_ != nullptr, keys[i], r);
         if (verdict == Verdict::kFirst) {
           keep[i][static_cast<size_t>(r)] = 1;
           ++counts(m).kept;
-          // Half the share: a table doubles when it grows.
-          if (!aside_ && table_.memory_bytes() > budget() / 2) start_setting_aside();
+          ++kept;
+          if (!aside_ && table_.memory_bytes() > table_bytes_max()) start_setting_aside();
         } else if (verdict == Verdict::kRepeated) {
-          refuse(batch, r, counts(m), m.rejects);
+          refuse(batch, r, kept, shared, m);
         } else {
           if (!wide) {
             std::vector<uint64_t> ordinals(static_cast<size_t>(batch.rows));
@@ -69,6 +78,7 @@ class DistinctNode final : public Node {
         }
       }
     }
+    look_at_refused(refused, UINT64_MAX, kept, m);
     leave();
     RUNINK_RETURN_IF_ERROR(std::move(status));
     for (size_t i = 0; i < held.size(); ++i) {
@@ -80,9 +90,10 @@ class DistinctNode final : public Node {
   Result<std::unique_ptr<BatchSource>> tail() override {
     table_.clear();
     if (!aside_) return std::unique_ptr<BatchSource>();
+    os::return_freed_memory();
     const size_t ordinal_column = wide_->size() - 1;
     sorter_ = std::make_unique<ExternalSorter>(execution_.impl().options.temp_folder, wide_,
-                                               std::vector<ExternalSorter::Key>{{ordinal_column, false}}, budget() / 2);
+                                               std::vector<ExternalSorter::Key>{{ordinal_column, false, true}}, budget() / 4);
     auto partitions = std::move(aside_);
     RUNINK_RETURN_IF_ERROR(work_off(std::move(partitions)));
     auto rows = RUNINK_TRY(sorter_->finish());
@@ -95,8 +106,15 @@ class DistinctNode final : public Node {
     std::vector<uint8_t> keep(static_cast<size_t>(wide.rows));
     for (size_t r = 0; r < keep.size(); ++r) keep[r] = (ordinals_of(wide)[r] & 1) == 0;
     Batch batch = remove_ordinals(std::move(wide), op_.schema);
+    const Node* const next = next_unique();
+    uint64_t kept = next == nullptr ? 0 : rows_for(*next, m);
+    std::shared_ptr<const Batch> shared;
     for (int64_t r = 0; r < batch.rows; ++r) {
-      if (!keep[static_cast<size_t>(r)]) refuse(batch, r, counts(m), m.rejects);
+      if (keep[static_cast<size_t>(r)]) {
+        ++kept;
+      } else {
+        refuse(batch, r, kept, shared, m);
+      }
     }
     return emit(columnar::filter(batch, keep.data()), 0, m);
   }
@@ -120,6 +138,8 @@ class DistinctNode final : public Node {
     }
   }
   uint64_t budget() const { return execution_.impl().memory_share; }
+  // Parts of the table double when it grows.
+  uint64_t table_bytes_max() const { return budget() * 3 / 8; }
 
   void encode(const Batch& batch, Keys* keys) const {
     std::vector<const columnar::Column*> columns;
@@ -136,7 +156,7 @@ class DistinctNode final : public Node {
   }
   static Verdict decide(KeyTable& table, bool full, const Keys& keys, int64_t row) {
     const auto r = static_cast<size_t>(row);
-    if (!keys.exempt.empty() && keys.exempt[r]) return Verdict::kFirst;
+    if (!keys.exempt.empty() && keys.exempt[r]) return full ? Verdict::kUndecided : Verdict::kFirst;  // not before rows set aside
     if (full) {
       return table.find(keys.hashes[r], keys.keys[row]) != KeyTable::kAbsent ? Verdict::kRepeated : Verdict::kUndecided;
     }
@@ -145,16 +165,76 @@ class DistinctNode final : public Node {
     return inserted ? Verdict::kFirst : Verdict::kRepeated;
   }
   void start_setting_aside() {
-    aside_ = std::make_unique<Partitions>(execution_.impl().options.temp_folder, wide_, 0, budget() / 4);
+    aside_ = std::make_unique<Partitions>(execution_.impl().options.temp_folder, wide_, 0, budget() / 8);
   }
-  void refuse(const Batch& batch, int64_t row, Counts& counts, std::vector<PendingReject>& rejects) const {
+  // `kept`: rows that this morsel has handed on before it. `shared`: the batch for the rule that comes next, made once.
+  void refuse(const Batch& batch, int64_t row, uint64_t kept, std::shared_ptr<const Batch>& shared, MorselContext& m) const {
     if (unique_ == nullptr) {
-      ++counts.dropped["repeated"];
+      ++counts(m).dropped["repeated"];
       return;
     }
-    ++counts.rejected;
+    reject(batch, row, {broken_rule()}, m);
+    if (next_unique() == nullptr) return;
+    PendingReject& letter = m.rejects.back();
+    if (shared == nullptr) shared = std::make_shared<const Batch>(batch);
+    letter.batch = shared;
+    letter.batch_row = row;
+    pass_on(letter, kept);
+  }
+  RejectedRecord::Rule broken_rule() const {
     std::string columns = fmt::format("{}", fmt::join(unique_->columns, ", "));
-    rejects.push_back(make_reject(batch, row, {{unique_->rule, columns, fmt::format("{} repeats the value of an earlier record", columns)}}));
+    std::string message = fmt::format("{} repeats the value of an earlier record", columns);
+    return {unique_->rule, std::move(columns), std::move(message), {}};
+  }
+  void pass_on(PendingReject& letter, uint64_t kept) const {
+    const Node* const next = next_unique();
+    letter.before = kept;
+    letter.next_unique = next == nullptr ? PendingReject::kNobody : next->op().id;
+    if (next == nullptr) letter.batch.reset();
+  }
+
+  // Rows that were refused before they came here, in their order among those that came.
+  struct Refused {
+    std::vector<size_t> letters;  // among the morsel's rejects
+    std::vector<size_t> part;     // of each: where its key is
+    std::vector<int64_t> row;
+    std::vector<Keys> keys;
+    size_t next = 0;
+  };
+  Refused find_refused(const MorselContext& m) const {
+    Refused out;
+    for (size_t i = 0; i < m.rejects.size(); ++i) {
+      if (m.rejects[i].next_unique == op_.id) out.letters.push_back(i);
+    }
+    std::stable_sort(out.letters.begin(), out.letters.end(),
+                     [&](size_t a, size_t b) { return m.rejects[a].before < m.rejects[b].before; });
+    for (size_t i = 0; i < out.letters.size();) {
+      const auto& batch = m.rejects[out.letters[i]].batch;
+      std::vector<int32_t> rows;
+      for (; i < out.letters.size() && m.rejects[out.letters[i]].batch == batch; ++i) {
+        out.part.push_back(out.keys.size());
+        out.row.push_back(static_cast<int64_t>(rows.size()));
+        rows.push_back(static_cast<int32_t>(m.rejects[out.letters[i]].batch_row));
+      }
+      Batch chosen;
+      chosen.rows = static_cast<int64_t>(rows.size());
+      for (const auto& column : batch->columns) chosen.columns.push_back(columnar::gather(column, rows));
+      encode(chosen, &out.keys.emplace_back());
+    }
+    return out;
+  }
+  void look_at_refused(Refused& refused, uint64_t arrived, uint64_t kept, MorselContext& m) const {
+    for (; refused.next < refused.letters.size(); ++refused.next) {
+      PendingReject& letter = m.rejects[refused.letters[refused.next]];
+      if (letter.before > arrived) return;
+      const Keys& keys = refused.keys[refused.part[refused.next]];
+      const int64_t row = refused.row[refused.next];
+      const bool exempt = !keys.exempt.empty() && keys.exempt[static_cast<size_t>(row)];
+      if (!exempt && table_.find(keys.hashes[static_cast<size_t>(row)], keys.keys[row]) != KeyTable::kAbsent) {
+        letter.rules.push_back(broken_rule());
+      }
+      pass_on(letter, kept);
+    }
   }
 
   // Decides the rows of each partition; a partition with too many keys is divided again.
@@ -177,13 +257,14 @@ class DistinctNode final : public Node {
         std::vector<int32_t> out;  // rows that go to the sorter
         std::vector<uint64_t> marked;
         for (int64_t r = 0; r < wide->rows; ++r) {
-          const Verdict verdict = decide(table, deeper != nullptr, keys, r);
+          const bool exempt = !keys.exempt.empty() && keys.exempt[static_cast<size_t>(r)];
+          const Verdict verdict = exempt ? Verdict::kFirst : decide(table, deeper != nullptr, keys, r);
           if (verdict == Verdict::kFirst) {
             out.push_back(static_cast<int32_t>(r));
             marked.push_back(ordinals_of(*wide)[r] << 1);
             ++tail_counts.kept;
-            if (!deeper && table.memory_bytes() > budget() / 2 && partitions->level() + 1 < kPartitionLevelsMax) {
-              deeper = std::make_unique<Partitions>(execution_.impl().options.temp_folder, wide_, partitions->level() + 1, budget() / 4);
+            if (!deeper && table.memory_bytes() > table_bytes_max() && partitions->level() + 1 < kPartitionLevelsMax) {
+              deeper = std::make_unique<Partitions>(execution_.impl().options.temp_folder, wide_, partitions->level() + 1, budget() / 8);
             }
           } else if (verdict == Verdict::kRepeated) {
             if (unique_ == nullptr) {

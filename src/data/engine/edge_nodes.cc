@@ -53,7 +53,8 @@ class SinkNode final : public Node {
       for (const auto& [column, mask] : masks_) {
         batch.columns[column] = contract::mask_column(batch.columns[column], batch.schema->field(column), mask, key_);
       }
-      batch.origin.reset();  // raw bytes would show what is masked
+      // Raw bytes would show what is masked; where none are written, rows still know which record they are of.
+      if (std::get<plan::Sink>(op_.parameters).verbatim_columns > 0) batch.origin.reset();
     }
     batch.schema = schema_;
     return local.formatter->append(batch, local.bytes);
@@ -64,6 +65,8 @@ class SinkNode final : public Node {
     RUNINK_RETURN_IF_ERROR(enter(m));
     Status status = local.bytes.size() > 0 ? sink_->write(local.bytes.view()) : Status();
     leave();
+    // What a huge record took is given back.
+    if (local.bytes.capacity() > kKeepBytes) local.bytes = columnar::Buffer();
     local.bytes.resize(0);
     return status;
   }
@@ -75,6 +78,7 @@ class SinkNode final : public Node {
   uint64_t bytes() const override { return sink_->bytes_written(); }
 
  private:
+  static constexpr size_t kKeepBytes = size_t{8} << 20;
   struct Local {
     std::unique_ptr<SinkFormatter> formatter;
     columnar::Buffer bytes;

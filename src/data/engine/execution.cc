@@ -261,6 +261,20 @@ Status Execution::run() {
   return {};
 }
 
+namespace {
+// Where records come to an end that no step rejected: of the flow, and of each branch that is only written.
+std::set<std::pair<plan::OperatorId, uint32_t>> flow_ends(const plan::ScenarioPlan& scenario) {
+  std::set<std::pair<plan::OperatorId, uint32_t>> ends, go_on;
+  for (const auto& op : scenario.operators) {
+    const bool last = std::holds_alternative<plan::Sink>(op.parameters) || std::holds_alternative<plan::Output>(op.parameters);
+    for (const auto& input : op.inputs) (last ? ends : go_on).emplace(input.from, input.port);
+  }
+  for (const auto& both : go_on) ends.erase(both);
+  for (const auto& v : scenario.valid) ends.emplace(v.from, v.port);
+  return ends;
+}
+}  // namespace
+
 void Execution::Impl::make_report() {
   for (auto& node : nodes) {
     const auto& op = node->op();
@@ -294,8 +308,8 @@ void Execution::Impl::make_report() {
     }
     node->balance(c, sheet);
   }
-  for (const auto& v : scenario->valid) {
-    report.records_valid += v.port < totals[v.from].out.size() ? totals[v.from].out[v.port] : 0;
+  for (const auto& [from, port] : flow_ends(*scenario)) {
+    report.records_valid += port < totals[from].out.size() ? totals[from].out[port] : 0;
   }
 }
 

@@ -139,8 +139,9 @@ struct Execution::Impl {
 };
 
 // Row as JSON text with pii columns masked unless `raw` (a dead letter's record); columns that are not live are left out.
-// Unless `raw`, the batch is of op's own schema.
-std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, const std::vector<bool>* live, bool raw);
+// Of a value with more bytes than `value_bytes_max` only its size is told. Unless `raw`, the batch is of op's own schema.
+std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, const std::vector<bool>* live, bool raw,
+                     size_t value_bytes_max = SIZE_MAX);
 
 // Which output columns of each operator something reads.
 std::vector<std::vector<bool>> needed_columns(const plan::ScenarioPlan& scenario);

@@ -44,18 +44,17 @@ class BatchList final : public BatchSource {
 
 class RowCollector {
  public:
-  explicit RowCollector(SchemaPtr schema) : schema_(schema), builder_(std::move(schema), columnar::kBatchRows) {}
+  explicit RowCollector(SchemaPtr schema, int64_t capacity = 0) : schema_(schema), builder_(std::move(schema), capacity) {}
   // Rows [first, first + count) of a batch of the same schema.
   void append(const Batch& batch, int64_t first, int64_t count);
   int64_t rows() const { return rows_; }
-  size_t bytes() const { return bytes_; }
+  size_t bytes();  // of the rows collected
   Batch finish();
 
  private:
   SchemaPtr schema_;
   columnar::BatchBuilder builder_;
   int64_t rows_ = 0;
-  size_t bytes_ = 0;
   std::shared_ptr<columnar::RowOrigin> origin_;
 };
 
@@ -64,6 +63,7 @@ class RunFile {
   RunFile(std::string folder, SchemaPtr schema) : folder_(std::move(folder)), schema_(std::move(schema)) {}
   Status begin_run();
   Status write(const Batch& batch);
+  Status flush();  // of the run being written: nothing of it stays in memory
   Status end_run();
   size_t runs() const { return runs_.size(); }
   uint64_t bytes() const { return bytes_; }
@@ -102,24 +102,60 @@ class RowQueue {
   size_t next_ = 0;
 };
 
+// Memory: what add() was given and the sort of it stay within memory_bytes_max; a merge has as many runs open as fit. Only
+// rows that are larger than a few thousandths of it each can make it take more.
 class ExternalSorter {
  public:
-  struct Key { size_t column; bool descending = false; };
+  struct Key {
+    size_t column;
+    bool descending = false;
+    bool never_null = false;  // the column holds no nulls, so the key needs no mark for them
+  };
   // `keep`: only the first so many rows are wanted.
   ExternalSorter(std::string folder, SchemaPtr schema, std::vector<Key> keys, uint64_t memory_bytes_max,
                  std::optional<uint64_t> keep = std::nullopt);
   Status add(Batch batch);  // origins in kept form
+  // Takes the rows of another sorter of the same schema and keys; of equal keys they stand after those here. On disk.
+  Status absorb(ExternalSorter& other);
+  void set_memory(uint64_t memory_bytes_max) { memory_max_ = memory_bytes_max; }
   // The sorted rows. The sorter must outlive the function.
   Result<BatchList::Next> finish();
   uint64_t spilled_bytes() const { return spilled_; }
   uint64_t rows_added() const { return rows_; }
+  uint64_t memory_bytes() const { return memory_; }
 
  private:
   struct Cursor;
-  Result<Batch> sorted_memory();
-  Status spill();
-  Result<BatchList::Next> merge(std::shared_ptr<RunFile> file, size_t first, size_t count);
+  struct Merge;
+  struct Held {
+    Batch batch;
+    columnar::RowKeys keys;
+  };
+  struct Entry {
+    uint64_t prefix;
+    uint32_t batch, row;
+  };
+  struct Run {
+    std::shared_ptr<RunFile> file;
+    size_t number;
+  };
+  // Rows in memory and their order, handed out in slices.
+  struct Sorted {
+    std::vector<Held> held;
+    std::vector<Entry> order;
+    size_t next = 0;
+  };
   columnar::RowKeys keys_of(const Batch& batch) const;
+  void hold(Batch batch);
+  Sorted sort_held();
+  std::optional<Batch> next_slice(Sorted& sorted) const;
+  Status spill();
+  Status write_run(Sorted sorted);
+  Result<BatchList::Next> merge(size_t first, size_t count);
+  Status merge_in_passes();
+  uint64_t prefix_of(std::string_view key) const;
+  void widen(std::string_view key);
+  size_t slice_bytes() const;
 
   std::string folder_;
   SchemaPtr schema_;
@@ -127,9 +163,15 @@ class ExternalSorter {
   columnar::KeyEncoder encoder_;
   uint64_t memory_max_, memory_ = 0, spilled_ = 0, rows_ = 0;
   std::optional<uint64_t> keep_;
-  std::vector<Batch> batches_;
-  std::shared_ptr<RunFile> runs_;
-  uint64_t batch_bytes_max_ = 0;
+  std::vector<Held> held_;
+  std::shared_ptr<RunFile> file_;  // where spill() writes
+  std::vector<Run> runs_;
+  uint64_t slice_bytes_max_ = 0;   // of the largest slice on disk, with its keys
+  // The least and the greatest key. All keys between begin with the bytes that these two share, so comparing starts
+  // behind them.
+  bool any_ = false;
+  std::string least_, greatest_;
+  size_t shared_ = 0;
 };
 
 }  // namespace runink::engine

@@ -27,12 +27,21 @@ struct Morsel {
 struct UndecodableRow {
   uint32_t offset = 0, length = 0, line = 0;  // in the chunk; line counted from 0
   std::string rule, field, message;
+  std::string text;  // the record, where the source has no bytes of it (Arrow)
+  // What else is wrong with it, and where its other fields stand: a row of one of ReadReport::rest, in which the columns
+  // `unread` have no value; row -1: nowhere.
+  struct Error { std::string rule, field, message; };
+  std::vector<Error> more;
+  size_t rest = 0;
+  int64_t row = -1;
+  std::vector<int32_t> unread;
 };
 
 // What reading one morsel found besides batches. read = rows entered + undecodable.
 struct ReadReport {
   uint64_t records = 0;
   std::vector<UndecodableRow> undecodable;
+  std::vector<columnar::Batch> rest;  // of undecodable records: what could be read of them, with the source's schema
   std::vector<std::pair<std::string, uint64_t>> drift;  // fields the contract does not name
 };
 

@@ -5,10 +5,15 @@
 // in memory, and the pairs are put back into the order of the probed rows by an external sort. Rows of input 0 that come
 // before the built side is complete wait in a queue.
 //
+// A partition that dividing would not make smaller (one key with very many rows) is joined in pieces: as many built rows
+// as fit, all probed rows of the partition against them, then the next built rows. Only one bit per probed row outlives a
+// piece: whether it has found a partner.
+//
 // A null in a key never joins.
 
 #include <algorithm>
 
+#include "data/columnar/builder.h"
 #include "data/columnar/kernels.h"
 #include "data/columnar/row_key.h"
 #include "data/engine/execution_impl.h"
@@ -38,7 +43,19 @@ class BuiltSide {
       for (const auto& f : schema->fields()) rows_.columns.push_back(columnar::make_null_column(f.type, 0));
       return {};
     }
-    rows_ = batches.size() == 1 ? std::move(batches[0]) : RUNINK_TRY(columnar::concat(std::span<const Batch>(batches)));
+    if (batches.size() == 1) {
+      rows_ = std::move(batches[0]);
+    } else {
+      // Batches go as they are copied, so that they and the copy are not both there as a whole.
+      int64_t rows = 0;
+      for (const auto& b : batches) rows += b.rows;
+      columnar::BatchBuilder all(schema, rows);
+      for (auto& b : batches) {
+        for (size_t c = 0; c < b.columns.size(); ++c) all.column(c).append_rows(b.columns[c], 0, b.rows);
+        b = Batch();
+      }
+      rows_ = all.finish();
+    }
     rows_.origin.reset();
     batches.clear();
     JoinKeys keys;
@@ -72,6 +89,14 @@ class BuiltSide {
   KeyTable table_;
   std::vector<int32_t> first_, next_;
 };
+
+// Pairs that are put together, or looked at, at once; and their bytes.
+constexpr size_t kPairsAtOnce = 4 * columnar::kBatchRows;
+constexpr size_t kPairBytes = 1 << 20;
+// Beside a built row itself: its key, its place in the table and in the chain of rows with the same key.
+constexpr uint64_t kTableBytesPerRow = 64;
+// A column holds at most 2 GiB of text.
+constexpr uint64_t kBuiltBytesMost = 0x7FFFFFFF - (1u << 20);
 
 class JoinNode final : public Node {
  public:
@@ -235,11 +260,10 @@ class JoinNode final : public Node {
   }
 
   Status add_built(Batch batch, const JoinKeys& keys) {
-    built_bytes_ += batch.byte_size() + static_cast<uint64_t>(batch.rows) * 40;
+    built_bytes_ += built_bytes(batch);
     if (build_aside_) return build_aside_->add(batch, keys.hashes.data());
     building_.push_back(std::move(batch));
-    // Putting the batches together doubles them for a moment.
-    if (built_bytes_ * 2 < share()) return {};
+    if (built_bytes_ < std::min(share() / 2, kBuiltBytesMost)) return {};
     build_aside_ = new_partitions(build_schema_, 0);
     for (const auto& b : building_) {
       JoinKeys again;
@@ -266,108 +290,214 @@ class JoinNode final : public Node {
 
   // Pairs of probed and built rows, a bounded number at a time. `sink` gets output rows and the probed row of each.
   using PairSink = std::function<Status(Batch, const std::vector<int32_t>& probe_rows)>;
-  Status join(const Batch& batch, const JoinKeys& keys, const BuiltSide& side, Counts& c,
-              std::vector<PendingReject>* rejects, const PairSink& sink) const {
-    const bool emits_pairs = p_.kind == plan::JoinKind::kInner || p_.kind == plan::JoinKind::kLeft;
-    std::vector<int32_t> probe_rows, build_rows;
-    const auto flush = [&]() -> Status {
+
+  // One of several pieces of the built side: which probed rows found a partner in an earlier one.
+  struct Piece {
+    std::vector<bool>* matched;
+    size_t first;  // the place of the batch's first row in it
+    bool last;     // no piece follows, so what found none has none
+  };
+  bool emits_pairs() const { return p_.kind == plan::JoinKind::kInner || p_.kind == plan::JoinKind::kLeft; }
+
+  // Collects pairs of one probed batch and hands them to the sink.
+  class Pairs {
+   public:
+    Pairs(const JoinNode& node, const Batch& batch, const BuiltSide& side, const PairSink& sink)
+        : node_(node), batch_(batch), side_(side), sink_(sink) {}
+    Status add(int32_t probe_row, int32_t build_row) {
+      probe_rows_.push_back(probe_row);
+      build_rows_.push_back(build_row);
+      return probe_rows_.size() >= kPairsAtOnce ? flush() : Status();
+    }
+    Status flush() {
       size_t done = 0;
-      while (done < probe_rows.size()) {
-        const std::span<const int32_t> p(probe_rows.data() + done, probe_rows.size() - done);
-        const std::span<const int32_t> b(build_rows.data() + done, emits_pairs ? p.size() : 0);
-        size_t fits = std::min<size_t>(columnar::kBatchRows, columnar::gather_fits(batch.columns, p));
-        if (emits_pairs) fits = std::min(fits, columnar::gather_fits(side.rows().columns, b));
+      while (done < probe_rows_.size()) {
+        const std::span<const int32_t> p(probe_rows_.data() + done, probe_rows_.size() - done);
+        const std::span<const int32_t> b(build_rows_.data() + done, node_.emits_pairs() ? p.size() : 0);
+        size_t fits = std::min<size_t>(columnar::kBatchRows, columnar::gather_fits(batch_.columns, p, kPairBytes));
+        if (node_.emits_pairs()) fits = std::min(fits, columnar::gather_fits(side_.rows().columns, b, kPairBytes));
         Batch out;
         out.rows = static_cast<int64_t>(fits);
-        out.schema = op_.schema;
-        for (size_t i = 0; i < probe_schema_->size(); ++i) out.columns.push_back(columnar::gather(batch.columns[i], p.first(fits)));
-        if (emits_pairs) {
-          for (uint32_t i : p_.build_columns) out.columns.push_back(columnar::gather_or_null(side.rows().columns[i], b.first(fits)));
+        out.schema = node_.op_.schema;
+        for (size_t i = 0; i < node_.probe_schema_->size(); ++i) out.columns.push_back(columnar::gather(batch_.columns[i], p.first(fits)));
+        if (node_.emits_pairs()) {
+          for (uint32_t i : node_.p_.build_columns) out.columns.push_back(columnar::gather_or_null(side_.rows().columns[i], b.first(fits)));
         }
-        out.origin = columnar::gather_origin(batch.origin, p.first(fits));
-        RUNINK_RETURN_IF_ERROR(sink(std::move(out), std::vector<int32_t>(p.begin(), p.begin() + static_cast<int64_t>(fits))));
+        out.origin = columnar::gather_origin(batch_.origin, p.first(fits));
+        RUNINK_RETURN_IF_ERROR(sink_(std::move(out), std::vector<int32_t>(p.begin(), p.begin() + static_cast<int64_t>(fits))));
         done += fits;
       }
-      probe_rows.clear();
-      build_rows.clear();
+      probe_rows_.clear();
+      build_rows_.clear();
       return {};
-    };
-    std::vector<uint8_t> residual;  // of the candidates of one batch: 0 no, 1 yes, 2 error
-    std::vector<std::pair<int32_t, int32_t>> candidates;
-    std::map<int32_t, std::string> wrong;
-    if (p_.residual.valid()) RUNINK_RETURN_IF_ERROR(check_residual(batch, keys, side, &candidates, &residual, &wrong));
-    size_t candidate = 0;
+    }
+
+   private:
+    const JoinNode& node_;
+    const Batch& batch_;
+    const BuiltSide& side_;
+    const PairSink& sink_;
+    std::vector<int32_t> probe_rows_, build_rows_;
+  };
+
+  Status join(const Batch& batch, const JoinKeys& keys, const BuiltSide& side, Counts& c, std::vector<PendingReject>* rejects,
+              const PairSink& sink, const Piece* piece = nullptr) const {
+    Pairs pairs(*this, batch, side, sink);
+    Candidates candidates(*this, batch, keys, side);
     for (int64_t r = 0; r < batch.rows; ++r) {
       const auto row = static_cast<int32_t>(r);
-      const bool null_key = !keys.has_null.empty() && keys.has_null[static_cast<size_t>(r)];
-      bool matched = false;
-      if (const auto bad = wrong.find(row); bad != wrong.end()) {
-        while (candidate < candidates.size() && candidates[candidate].first == row) ++candidate;
-        ++c.rejected;
-        rejects->push_back(make_reject(batch, r, {{"expression", "", bad->second}}));
-        continue;
-      }
-      if (p_.residual.valid()) {
-        for (; candidate < candidates.size() && candidates[candidate].first == row; ++candidate) {
-          if (residual[candidate] != 1) continue;
-          matched = true;
-          if (!emits_pairs) continue;
-          ++c.pairs;
-          probe_rows.push_back(row);
-          build_rows.push_back(candidates[candidate].second);
+      const bool had_partner = piece != nullptr && (*piece->matched)[piece->first + static_cast<size_t>(r)];
+      bool found = false;
+      if (had_partner && !emits_pairs()) {
+        // One partner is enough.
+      } else if (p_.residual.valid()) {
+        RUNINK_RETURN_IF_ERROR(candidates.move_to(row));
+        if (const std::string* wrong = candidates.error()) {
+          ++c.rejected;
+          rejects->push_back(make_reject(batch, r, {{"expression", "", *wrong}}));
+          continue;
         }
-      } else if (!null_key) {
+        for (;;) {
+          const int32_t b = RUNINK_TRY(candidates.next());
+          if (b < 0) break;
+          found = true;
+          if (!emits_pairs()) break;
+          ++c.pairs;
+          RUNINK_RETURN_IF_ERROR(pairs.add(row, b));
+        }
+      } else if (!has_null(keys, row)) {
         for (int32_t b = side.first(keys.hashes[static_cast<size_t>(r)], keys.keys[r]); b >= 0; b = side.next(b)) {
-          matched = true;
-          if (!emits_pairs) break;
+          found = true;
+          if (!emits_pairs()) break;
           ++c.pairs;
-          probe_rows.push_back(row);
-          build_rows.push_back(b);
-          if (probe_rows.size() >= 4 * columnar::kBatchRows) RUNINK_RETURN_IF_ERROR(flush());
+          RUNINK_RETURN_IF_ERROR(pairs.add(row, b));
         }
       }
+      if (piece != nullptr && found) (*piece->matched)[piece->first + static_cast<size_t>(r)] = true;
+      if (piece != nullptr && !piece->last) continue;
+      const bool matched = found || had_partner;
       ++(matched ? c.matched : c.unmatched);
       const bool alone = (p_.kind == plan::JoinKind::kLeft && !matched) || (p_.kind == plan::JoinKind::kSemi && matched) ||
                          (p_.kind == plan::JoinKind::kAnti && !matched);
-      if (alone) {
-        probe_rows.push_back(row);
-        build_rows.push_back(-1);
-      }
-      if (probe_rows.size() >= 4 * columnar::kBatchRows) RUNINK_RETURN_IF_ERROR(flush());
+      if (alone) RUNINK_RETURN_IF_ERROR(pairs.add(row, -1));
     }
-    return flush();
+    return pairs.flush();
   }
-  // The condition beyond equal keys, over all candidate pairs of a batch.
-  Status check_residual(const Batch& batch, const JoinKeys& keys, const BuiltSide& side,
-                        std::vector<std::pair<int32_t, int32_t>>* candidates, std::vector<uint8_t>* holds,
-                        std::map<int32_t, std::string>* wrong) const {
-    expr::Evaluator evaluator(p_.residual);
-    std::vector<int32_t> probe_rows, build_rows;
-    const auto evaluate = [&]() -> Status {
-      Batch pairs;
-      pairs.rows = static_cast<int64_t>(probe_rows.size());
-      for (size_t i = 0; i < probe_schema_->size(); ++i) pairs.columns.push_back(columnar::gather(batch.columns[i], probe_rows));
-      for (const auto& column : side.rows().columns) pairs.columns.push_back(columnar::gather(column, build_rows));
-      std::vector<expr::RowError> errors;
-      std::vector<uint8_t> keep(probe_rows.size());
-      RUNINK_RETURN_IF_ERROR(expr::evaluate_filter(evaluator, pairs, eval_context(), keep.data(), errors));
-      for (const auto& e : errors) wrong->emplace(probe_rows[static_cast<size_t>(e.row)], e.message);
-      holds->insert(holds->end(), keep.begin(), keep.end());
-      probe_rows.clear();
-      build_rows.clear();
+  static bool has_null(const JoinKeys& keys, int32_t row) {
+    return !keys.has_null.empty() && keys.has_null[static_cast<size_t>(row)];
+  }
+
+  // The built rows that have a probed row's key and fulfil the condition beyond equal keys, row after row. The condition is
+  // evaluated for many pairs at once, but never for more than a few thousand: where one row alone has more, they are
+  // evaluated twice, first to see whether any fails (then the row is rejected as a whole), then one by one.
+  class Candidates {
+   public:
+    Candidates(const JoinNode& node, const Batch& batch, const JoinKeys& keys, const BuiltSide& side)
+        : node_(node), batch_(batch), keys_(keys), side_(side) {
+      if (node.p_.residual.valid()) evaluator_.emplace(node.p_.residual);
+    }
+    // Rows must be visited in order.
+    Status move_to(int32_t row) {
+      row_ = row;
+      error_.clear();
+      while (at_ < probe_rows_.size() && probe_rows_[at_] < row) ++at_;
+      if (row >= rows_end_) RUNINK_RETURN_IF_ERROR(fill());
+      if (const auto bad = errors_.find(row); bad != errors_.end()) error_ = bad->second;
       return {};
-    };
-    for (int64_t r = 0; r < batch.rows; ++r) {
-      if (!keys.has_null.empty() && keys.has_null[static_cast<size_t>(r)]) continue;
-      for (int32_t b = side.first(keys.hashes[static_cast<size_t>(r)], keys.keys[r]); b >= 0; b = side.next(b)) {
-        candidates->emplace_back(static_cast<int32_t>(r), b);
-        probe_rows.push_back(static_cast<int32_t>(r));
-        build_rows.push_back(b);
-        if (probe_rows.size() >= 4 * columnar::kBatchRows) RUNINK_RETURN_IF_ERROR(evaluate());
+    }
+    const std::string* error() const { return error_.empty() ? nullptr : &error_; }
+    // The next built row that goes with the present one; -1 after the last.
+    Result<int32_t> next() {
+      for (;;) {
+        for (; at_ < probe_rows_.size() && probe_rows_[at_] == row_; ++at_) {
+          if (holds_[at_] != 0) return build_rows_[at_++];
+        }
+        if (rest_ < 0 || rest_of_ != row_) return -1;
+        RUNINK_RETURN_IF_ERROR(evaluate_more(row_, kPairsAtOnce));
       }
     }
-    return probe_rows.empty() ? Status() : evaluate();
-  }
+
+   private:
+    int32_t first_of(int32_t row) const {
+      if (has_null(keys_, row)) return -1;
+      return side_.first(keys_.hashes[static_cast<size_t>(row)], keys_.keys[row]);
+    }
+    void clear() {
+      probe_rows_.clear();
+      build_rows_.clear();
+      holds_.clear();
+      at_ = 0;
+      rest_ = -1;
+    }
+    // Candidates of the present row and of as many more as come to a few thousand pairs.
+    Status fill() {
+      clear();
+      errors_.clear();
+      for (rows_end_ = row_; rows_end_ < batch_.rows && probe_rows_.size() < kPairsAtOnce; ++rows_end_) {
+        const size_t before = probe_rows_.size();
+        int32_t b = first_of(rows_end_);
+        for (; b >= 0 && probe_rows_.size() < before + kPairsAtOnce; b = side_.next(b)) {
+          probe_rows_.push_back(rows_end_);
+          build_rows_.push_back(b);
+        }
+        if (b < 0) continue;
+        // A row with very many stands alone.
+        probe_rows_.resize(before);
+        build_rows_.resize(before);
+        if (before > 0) break;
+        const int32_t row = rows_end_++;
+        rest_ = first_of(row);
+        rest_of_ = row;
+        while (rest_ >= 0 && errors_.empty()) RUNINK_RETURN_IF_ERROR(evaluate_more(row, kPairsAtOnce));
+        clear();
+        rest_ = errors_.empty() ? first_of(row) : -1;
+        return {};
+      }
+      return evaluate();
+    }
+    Status evaluate_more(int32_t row, size_t count) {
+      const int32_t from = rest_;
+      clear();
+      rest_ = from;
+      for (; rest_ >= 0 && probe_rows_.size() < count; rest_ = side_.next(rest_)) {
+        probe_rows_.push_back(row);
+        build_rows_.push_back(rest_);
+      }
+      return evaluate();
+    }
+    Status evaluate() {
+      holds_.assign(probe_rows_.size(), 0);
+      for (size_t done = 0; done < probe_rows_.size();) {
+        std::span<const int32_t> p(probe_rows_.data() + done, probe_rows_.size() - done);
+        std::span<const int32_t> b(build_rows_.data() + done, p.size());
+        const size_t fits = std::min(columnar::gather_fits(batch_.columns, p, kPairBytes), columnar::gather_fits(side_.rows().columns, b, kPairBytes));
+        p = p.first(fits);
+        b = b.first(fits);
+        Batch pairs;
+        pairs.rows = static_cast<int64_t>(fits);
+        for (size_t i = 0; i < node_.probe_schema_->size(); ++i) pairs.columns.push_back(columnar::gather(batch_.columns[i], p));
+        for (const auto& column : side_.rows().columns) pairs.columns.push_back(columnar::gather(column, b));
+        std::vector<expr::RowError> errors;
+        RUNINK_RETURN_IF_ERROR(expr::evaluate_filter(*evaluator_, pairs, node_.eval_context(), holds_.data() + done, errors));
+        for (const auto& e : errors) errors_.emplace(p[static_cast<size_t>(e.row)], e.message);
+        done += fits;
+      }
+      return {};
+    }
+
+    const JoinNode& node_;
+    const Batch& batch_;
+    const JoinKeys& keys_;
+    const BuiltSide& side_;
+    std::optional<expr::Evaluator> evaluator_;
+    std::vector<int32_t> probe_rows_, build_rows_;
+    std::vector<uint8_t> holds_;
+    std::map<int32_t, std::string> errors_;
+    std::string error_;
+    size_t at_ = 0;
+    int32_t row_ = 0, rows_end_ = 0;     // rows before rows_end_ have been looked at
+    int32_t rest_ = -1, rest_of_ = -1;   // of one row: built rows still to be evaluated
+  };
 
   Status probe(Batch batch, MorselContext& m) {
     JoinKeys keys;
@@ -376,7 +506,7 @@ class JoinNode final : public Node {
                 [&](Batch out, const std::vector<int32_t>&) { return emit(std::move(out), 0, m); });
   }
   // Outside of morsels: pairs go to the sorter, with the ordinals of their probed rows.
-  Status join_wide(const Batch& wide, const JoinKeys& keys, const BuiltSide& side) {
+  Status join_wide(const Batch& wide, const JoinKeys& keys, const BuiltSide& side, const Piece* piece = nullptr) {
     const uint64_t* ordinals = ordinals_of(wide);
     const Batch batch = remove_ordinals(wide, probe_schema_);
     std::vector<PendingReject> rejects;
@@ -385,7 +515,7 @@ class JoinNode final : public Node {
                                   std::vector<uint64_t> of_pairs;
                                   for (int32_t r : probe_rows) of_pairs.push_back(ordinals[r]);
                                   return sorter_->add(add_ordinals(std::move(out), out_wide_, of_pairs));
-                                }));
+                                }, piece));
     if (!rejects.empty()) {
       return failed_precondition("{}: {}", op_.location.to_string(), rejects[0].rules[0].message)
           .with_hint("the condition of a join that is spilled to disk must not fail; guard it with if(…) or try_cast(…)");
@@ -393,74 +523,165 @@ class JoinNode final : public Node {
     return {};
   }
 
+  Status check_stop() const {
+    const auto* stop = execution_.impl().options.stop;
+    if (stop != nullptr && stop->requested()) return cancelled("interrupted").with_kind("run.interrupted");
+    return {};
+  }
+  // Where no pairs are asked for, one built row of each key is enough.
+  bool one_row_per_key() const { return !emits_pairs() && !p_.residual.valid(); }
+
+  // Built rows of one partition, as many as fit.
+  class Loader {
+   public:
+    Loader(const JoinNode& node, BatchList::Next next, uint64_t memory_max)
+        : node_(node), next_(std::move(next)), memory_max_(memory_max) {}
+    bool ended() const { return ended_; }
+    std::vector<Batch> take() {
+      bytes_ = 0;
+      return std::move(batches_);
+    }
+    // Whether rows with different keys are among those loaded, so that dividing can help.
+    Result<bool> divisible() const {
+      uint64_t only = 0;
+      bool any = false;
+      for (const auto& b : batches_) {
+        JoinKeys keys;
+        RUNINK_RETURN_IF_ERROR(node_.encode_quietly(b, 1, &keys));
+        for (const uint64_t hash : keys.hashes) {
+          if (any && hash != only) return true;
+          only = hash;
+          any = true;
+        }
+      }
+      return false;
+    }
+    Result<std::optional<Batch>> next() {
+      RUNINK_RETURN_IF_ERROR(node_.check_stop());
+      return next_();
+    }
+    // Loads until memory is full (true) or there are no more.
+    Result<bool> load() {
+      while (bytes_ < memory_max_) {
+        auto batch = RUNINK_TRY(next());
+        if (!batch) {
+          ended_ = true;
+          return false;
+        }
+        if (node_.one_row_per_key()) {
+          *batch = RUNINK_TRY(without_repeats(std::move(*batch)));
+          if (batch->rows == 0) continue;
+        }
+        bytes_ += built_bytes(*batch);
+        batches_.push_back(std::move(*batch));
+      }
+      return true;
+    }
+
+   private:
+    Result<Batch> without_repeats(Batch batch) {
+      JoinKeys keys;
+      RUNINK_RETURN_IF_ERROR(node_.encode_quietly(batch, 1, &keys));
+      std::vector<uint8_t> keep(static_cast<size_t>(batch.rows), 0);
+      for (int64_t r = 0; r < batch.rows; ++r) {
+        const std::string_view key = keys.keys[r];
+        keep[static_cast<size_t>(r)] = r == 0 || key != keys.keys[r - 1];
+        if (r == 0 && key == last_) keep[0] = 0;
+      }
+      if (batch.rows > 0) last_ = keys.keys[batch.rows - 1];
+      return columnar::filter(batch, keep.data());
+    }
+    const JoinNode& node_;
+    BatchList::Next next_;
+    const uint64_t memory_max_;
+    std::vector<Batch> batches_;
+    uint64_t bytes_ = 0;
+    bool ended_ = false;
+    std::string last_;
+  };
+  // With what the table over them takes.
+  static uint64_t built_bytes(const Batch& batch) { return batch.byte_size() + static_cast<uint64_t>(batch.rows) * kTableBytesPerRow; }
+
   Status join_partitions(Partitions& build, Partitions& probe, uint64_t* spilled) {
     for (size_t p = 0; p < kPartitions; ++p) {
-      if (execution_.impl().options.stop != nullptr && execution_.impl().options.stop->requested()) {
-        return cancelled("interrupted").with_kind("run.interrupted");
-      }
+      RUNINK_RETURN_IF_ERROR(check_stop());
       if (probe.empty(p)) continue;
-      std::vector<Batch> batches;
-      std::unique_ptr<Partitions> deeper;
-      uint64_t bytes = 0;
-      if (!build.empty(p)) {
-        auto next = build.read(p);
-        for (;;) {
-          auto batch = RUNINK_TRY(next());
-          if (!batch) break;
-          JoinKeys keys;
-          if (deeper) {
-            RUNINK_RETURN_IF_ERROR(encode_quietly(*batch, 1, &keys));
-            RUNINK_RETURN_IF_ERROR(deeper->add(*batch, keys.hashes.data()));
-            continue;
-          }
-          bytes += batch->byte_size() + static_cast<uint64_t>(batch->rows) * 40;
-          batches.push_back(std::move(*batch));
-          if (bytes * 2 < share()) continue;
-          if (build.level() + 1 >= kPartitionLevelsMax) {
-            return resource_exhausted("one key of the joined side \"{}\" has more rows than fit in memory ({} bytes)", p_.name,
-                                      share())
-                .with_hint("give the run more memory (--memory), or join on a key with fewer rows each");
-          }
-          deeper = new_partitions(build_schema_, build.level() + 1);
-          for (const auto& b : batches) {
-            JoinKeys again;
-            RUNINK_RETURN_IF_ERROR(encode_quietly(b, 1, &again));
-            RUNINK_RETURN_IF_ERROR(deeper->add(b, again.hashes.data()));
-          }
-          batches.clear();
-        }
-        build.drop(p);
+      Loader loader(*this, build.empty(p) ? nothing() : build.read(p), std::min(share() / 4, kBuiltBytesMost));
+      const bool full = RUNINK_TRY(loader.load());
+      if (full && build.level() + 1 < kPartitionLevelsMax && RUNINK_TRY(loader.divisible())) {
+        RUNINK_RETURN_IF_ERROR(divide(loader, build, probe, p, spilled));
+      } else {
+        RUNINK_RETURN_IF_ERROR(join_in_pieces(loader, probe, p));
       }
-      auto next = probe.read(p);
-      if (deeper) {
-        RUNINK_RETURN_IF_ERROR(deeper->finish());
-        auto probe_deeper = new_partitions(probe_wide_, probe.level() + 1);
-        for (;;) {
-          auto wide = RUNINK_TRY(next());
-          if (!wide) break;
-          JoinKeys keys;
-          RUNINK_RETURN_IF_ERROR(encode_quietly(*wide, 0, &keys));
-          RUNINK_RETURN_IF_ERROR(probe_deeper->add(*wide, keys.hashes.data()));
-        }
-        probe.drop(p);
-        RUNINK_RETURN_IF_ERROR(probe_deeper->finish());
-        *spilled += deeper->spilled_bytes() + probe_deeper->spilled_bytes();
-        RUNINK_RETURN_IF_ERROR(join_partitions(*deeper, *probe_deeper, spilled));
-        continue;
-      }
+      build.drop(p);
+      probe.drop(p);
+    }
+    return {};
+  }
+  static BatchList::Next nothing() {
+    return []() -> Result<std::optional<Batch>> { return std::optional<Batch>(); };
+  }
+
+  // Both sides of a partition go into smaller ones.
+  Status divide(Loader& loader, Partitions& build, Partitions& probe, size_t p, uint64_t* spilled) {
+    auto build_deeper = new_partitions(build_schema_, build.level() + 1);
+    const auto add = [&](const Batch& batch) -> Status {
+      JoinKeys keys;
+      RUNINK_RETURN_IF_ERROR(encode_quietly(batch, 1, &keys));
+      return build_deeper->add(batch, keys.hashes.data());
+    };
+    for (auto& batch : loader.take()) {
+      RUNINK_RETURN_IF_ERROR(add(batch));
+      batch = Batch();
+    }
+    for (;;) {
+      auto batch = RUNINK_TRY(loader.next());
+      if (!batch) break;
+      RUNINK_RETURN_IF_ERROR(add(*batch));
+    }
+    build.drop(p);
+    RUNINK_RETURN_IF_ERROR(build_deeper->finish());
+    auto probe_deeper = new_partitions(probe_wide_, probe.level() + 1);
+    auto next = probe.read(p);
+    for (;;) {
+      RUNINK_RETURN_IF_ERROR(check_stop());
+      auto wide = RUNINK_TRY(next());
+      if (!wide) break;
+      JoinKeys keys;
+      RUNINK_RETURN_IF_ERROR(encode_quietly(*wide, 0, &keys));
+      RUNINK_RETURN_IF_ERROR(probe_deeper->add(*wide, keys.hashes.data()));
+    }
+    probe.drop(p);
+    RUNINK_RETURN_IF_ERROR(probe_deeper->finish());
+    *spilled += build_deeper->spilled_bytes() + probe_deeper->spilled_bytes();
+    return join_partitions(*build_deeper, *probe_deeper, spilled);
+  }
+
+  // What has been loaded is the first piece; most often it is the only one.
+  Status join_in_pieces(Loader& loader, Partitions& probe, size_t p) {
+    std::vector<bool> matched;
+    for (bool first = true;; first = false) {
       BuiltSide side;
-      RUNINK_RETURN_IF_ERROR(side.build(std::move(batches), build_schema_,
+      RUNINK_RETURN_IF_ERROR(side.build(loader.take(), build_schema_,
                                         [&](const Batch& b, JoinKeys* k) { return encode_quietly(b, 1, k); }));
+      const bool alone = first && loader.ended();
+      auto next = loader.ended() ? probe.read(p) : probe.reread(p);
+      size_t row = 0;
       for (;;) {
+        RUNINK_RETURN_IF_ERROR(check_stop());
         auto wide = RUNINK_TRY(next());
         if (!wide) break;
         JoinKeys keys;
         RUNINK_RETURN_IF_ERROR(encode_quietly(*wide, 0, &keys));
-        RUNINK_RETURN_IF_ERROR(join_wide(*wide, keys, side));
+        const Piece piece{&matched, row, loader.ended()};
+        row += static_cast<size_t>(wide->rows);
+        if (!alone && matched.size() < row) matched.resize(row);
+        RUNINK_RETURN_IF_ERROR(join_wide(*wide, keys, side, alone ? nullptr : &piece));
       }
-      probe.drop(p);
+      if (loader.ended()) return {};
+      side = BuiltSide();
+      (void)RUNINK_TRY(loader.load());
     }
-    return {};
   }
 
   const plan::Join& p_;

@@ -60,6 +60,7 @@ class KeyTable {
   size_t memory_bytes() const {
     return slots_.capacity() * 8 + hashes_.capacity() * 8 + starts_.capacity() * 8 + arena_.capacity();
   }
+  size_t key_bytes() const { return arena_.capacity(); }
   void clear() {
     hashes_ = {};
     arena_ = {};

@@ -9,6 +9,7 @@
 #include "data/contract/redact.h"
 #include "data/engine/execution_impl.h"
 #include "data/engine/observer.h"
+#include "data/engine/record_json.h"
 #include "data/plan/pii.h"
 
 namespace runink::engine {
@@ -165,11 +166,22 @@ PendingReject Node::make_reject(const Batch& batch, int64_t row, std::vector<Rej
   if (batch.origin) {
     r.origin = batch.origin;
     r.row = row;
-  } else {
-    // A computed row has no original bytes: what is kept is its content at this step.
-    r.text = row_json(op_, batch, row, nullptr, /*raw=*/true);
   }
+  // A computed row has no original bytes, nor has one of an Arrow file: what is kept is its content at this step.
+  if (!batch.origin || batch.origin->length[static_cast<size_t>(row)] == 0) r.text = record_json(batch, row);
   return r;
+}
+
+const Node* Node::next_unique() const {
+  for (const auto& edge : edges[0]) {
+    if (std::holds_alternative<plan::Unique>(edge.target->op_.parameters)) return edge.target;
+  }
+  return nullptr;
+}
+uint64_t Node::rows_for(const Node& next, const MorselContext& m) const {
+  uint64_t rows = 0;
+  for (const auto& [batch, input] : m.held[next.op_.id]) rows += static_cast<uint64_t>(batch.rows);
+  return rows;
 }
 
 Batch Node::reject_errors(Batch batch, const std::vector<expr::RowError>& errors, std::string_view field,
@@ -187,8 +199,21 @@ Batch Node::reject_errors(Batch batch, const std::vector<expr::RowError>& errors
 
 // ---- samples --------------------------------------------------------------------------------------------------------
 
+namespace {
+// The bytes of a value, about.
+size_t value_bytes(const columnar::Column& column, int64_t row) {
+  if (column.type.is_text()) return column.text(row).size();
+  if (column.type.id() != columnar::TypeId::kList) return 16;
+  const int32_t* o = column.offset_data();
+  const columnar::Column& elements = column.children[0];
+  const auto count = static_cast<size_t>(o[row + 1] - o[row]);
+  if (!elements.type.is_text()) return count * 16;
+  return count * 16 + static_cast<size_t>(elements.offset_data()[o[row + 1]] - elements.offset_data()[o[row]]);
+}
+}  // namespace
+
 std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, const std::vector<bool>* live,
-                     bool raw) {
+                     bool raw, size_t value_bytes_max) {
   std::string out = "{";
   for (size_t c = 0; c < batch.columns.size(); ++c) {
     if (live != nullptr && c < live->size() && !(*live)[c]) continue;
@@ -200,6 +225,8 @@ std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, 
     const std::string shown = raw ? "" : c < op.columns.size() ? plan::shown_mask(op.columns[c]) : "all";
     if (column.is_null(row)) {
       out += "null";
+    } else if (const size_t bytes = value_bytes(column, row); bytes > value_bytes_max) {
+      append_json_quoted(out, fmt::format("… ({} bytes)", bytes));
     } else if (!shown.empty()) {
       auto mask = contract::parse_mask(shown);
       std::string text;
@@ -216,12 +243,20 @@ std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, 
   return out + "}";
 }
 
+namespace {
+constexpr size_t kSampleValueBytes = 64 << 10;
+}
+
 void Sample::offer(const plan::Operator& op, const Batch& batch, uint64_t sequence, const std::vector<bool>& live,
                    uint64_t rows_max) {
   if (rows_max == 0 || sequence > last_needed_.load(std::memory_order_relaxed)) return;
   std::lock_guard lock(mutex_);
   auto& rows = by_sequence_[sequence];
-  for (int64_t r = 0; r < batch.rows && rows.size() < rows_max; ++r) rows.push_back(row_json(op, batch, r, &live, /*raw=*/false));
+  // A sample is to be looked at: a huge value is only said to be one. What a checkpoint keeps is compared, so it is whole.
+  const size_t value_bytes_max = op.checkpoint ? SIZE_MAX : kSampleValueBytes;
+  for (int64_t r = 0; r < batch.rows && rows.size() < rows_max; ++r) {
+    rows.push_back(row_json(op, batch, r, &live, /*raw=*/false, value_bytes_max));
+  }
   if (rows_max == UINT64_MAX) return;
   // Once the morsels up to this one hold enough rows, later ones are not needed.
   uint64_t total = 0;

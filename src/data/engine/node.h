@@ -73,12 +73,19 @@ inline constexpr uint64_t kOrdinalsPerMorsel = uint64_t{1} << 24;
 // A reject waiting for its turn at the dead letters.
 struct PendingReject {
   uint32_t op = 0;
-  columnar::RowOriginPtr origin;  // null: `text` holds the row as JSON
+  columnar::RowOriginPtr origin;  // may be null
   int64_t row = 0;
   std::shared_ptr<const columnar::InputChunk> chunk;  // of an undecodable record: offset, length, line in it
   uint32_t offset = 0, length = 0, line = 0;
-  std::string text;
+  std::string text;  // the row as JSON, where it has no original bytes
   std::vector<RejectedRecord::Rule> rules;
+  // The rule of uniqueness that comes next looks at the row too, as it stands in `batch`: behind the first `before` of the
+  // rows that this morsel hands to that rule.
+  static constexpr uint32_t kNobody = UINT32_MAX;
+  uint32_t next_unique = kNobody;
+  std::shared_ptr<const Batch> batch;
+  int64_t batch_row = 0;
+  uint64_t before = 0;
 };
 
 // As the dead letters take it. Views into the reject; in chunk form behind a turnstile only. `step` is left empty.
@@ -108,6 +115,8 @@ class Node {
 
   virtual Status receive(Batch batch, uint32_t input, MorselContext& m) = 0;
   virtual Status end_of_morsel(MorselContext& m) { return {}; }
+  // Records that this node's source could not decode: adds what else is wrong with them to `more` of each.
+  virtual Status judge_rest(ReadReport& report, MorselContext& m) { return {}; }
   // All rows of this input have been received. One thread.
   virtual Status input_complete(uint32_t input) { return {}; }
   // All inputs are complete: rows still to be emitted, or null. One thread.
@@ -152,6 +161,9 @@ class Node {
   void reject(const Batch& batch, int64_t row, std::vector<RejectedRecord::Rule> rules, MorselContext& m) const;
   // Rows with expression errors become dead letters; returns the batch without them (the same if there are none).
   Batch reject_errors(Batch batch, const std::vector<expr::RowError>& errors, std::string_view field, MorselContext& m) const;
+  // The rule of uniqueness right behind this node, or null; and how many rows this morsel has handed to it so far.
+  const Node* next_unique() const;
+  uint64_t rows_for(const Node& next, const MorselContext& m) const;
   // This worker's own state, made at first use.
   template <typename T, typename Make>
   T& local(MorselContext& m, Make make) const {

@@ -1,6 +1,7 @@
 #include "data/engine/partitions.h"
 
 #include "data/columnar/kernels.h"
+#include "platform/os/allocator.h"
 
 namespace runink::engine {
 
@@ -23,7 +24,9 @@ Batch remove_ordinals(Batch batch, const SchemaPtr& schema) {
 }
 
 Partitions::Partitions(std::string folder, SchemaPtr schema, int level, uint64_t memory_bytes_max)
-    : folder_(std::move(folder)), schema_(std::move(schema)), level_(level), memory_each_(memory_bytes_max / kPartitions) {}
+    : folder_(std::move(folder)), schema_(std::move(schema)), level_(level), memory_each_(memory_bytes_max / kPartitions) {
+  os::keep_allocator_lean();
+}
 
 Status Partitions::flush(size_t p) {
   if (!queues_[p]) queues_[p] = std::make_unique<RowQueue>(folder_, schema_, memory_each_ / 2);

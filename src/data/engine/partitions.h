@@ -1,6 +1,6 @@
 // Rows that did not fit in memory, set aside by the hash of their key, to be worked on later one partition at a time.
 //
-// Each level of partitioning uses four other bits of the hash, so a partition that is still too large can be divided
+// Each level of partitioning uses five other bits of the hash, so a partition that is still too large can be divided
 // again. Every row carries its ordinal (its place in the input) as a last column, so that results can be put back in
 // input order.
 #pragma once
@@ -14,10 +14,10 @@
 
 namespace runink::engine {
 
-inline constexpr size_t kPartitions = 16;
+inline constexpr size_t kPartitions = 32;
 inline constexpr int kPartitionLevelsMax = 8;
 
-inline size_t partition_of(uint64_t hash, int level) { return (hash >> (60 - 4 * level)) & (kPartitions - 1); }
+inline size_t partition_of(uint64_t hash, int level) { return (hash >> (59 - 5 * level)) & (kPartitions - 1); }
 
 // The schema with the ordinal after its columns, and batches with and without it.
 SchemaPtr with_ordinal(const SchemaPtr& schema);
@@ -35,6 +35,8 @@ class Partitions {
   bool empty(size_t partition) const { return queues_[partition] == nullptr; }
   // After finish(); once for each partition.
   BatchList::Next read(size_t partition) { return queues_[partition]->read(); }
+  // The same, but the rows stay: any number of times before read().
+  BatchList::Next reread(size_t partition) const { return queues_[partition]->reread(); }
   void drop(size_t partition) { queues_[partition].reset(); }
   uint64_t spilled_bytes() const;
   int level() const { return level_; }

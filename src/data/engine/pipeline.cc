@@ -213,6 +213,9 @@ Status Execution::Impl::process(PipelineState& pipeline, const Morsel& morsel, M
     progress.records += entered + read.undecodable.size();
   }
   if (morsel.chunk) pipeline.lines.publish(m.sequence, morsel.chunk);
+  if (is_source && !read.rest.empty()) {
+    for (const auto& edge : root.edges[0]) RUNINK_RETURN_IF_ERROR(edge.target->judge_rest(read, m));
+  }
   for (auto& bad : read.undecodable) {
     PendingReject reject;
     reject.op = root.op().id;
@@ -220,7 +223,9 @@ Status Execution::Impl::process(PipelineState& pipeline, const Morsel& morsel, M
     reject.offset = bad.offset;
     reject.length = bad.length;
     reject.line = bad.line;
+    reject.text = std::move(bad.text);
     reject.rules.push_back({std::move(bad.rule), std::move(bad.field), std::move(bad.message)});
+    for (auto& e : bad.more) reject.rules.push_back({std::move(e.rule), std::move(e.field), std::move(e.message)});
     m.rejects.push_back(std::move(reject));
   }
   if (!read.drift.empty()) {

@@ -30,14 +30,14 @@ class CheckNode final : public Node {
   }
 
   Status receive(Batch batch, uint32_t, MorselContext& m) override {
-    struct Local {
-      contract::CheckScratch scratch;
-      contract::CheckResult result;
-    };
     auto& local = this->local<std::unique_ptr<Local>>(m, [] { return std::make_unique<Local>(); });
     auto& result = local->result;
     RUNINK_RETURN_IF_ERROR(checker_->check(batch, eval_context(), local->scratch, result));
     if (result.failed_rows == 0) return emit(std::move(batch), 0, m);
+    const Node* const next = next_unique();
+    const auto shared = next == nullptr ? nullptr : std::make_shared<const Batch>(batch);
+    uint64_t before = next == nullptr ? 0 : rows_for(*next, m);
+    int64_t counted = 0;
     for (size_t i = 0; i < result.failures.size();) {
       const int32_t row = result.failures[i].row;
       std::vector<RejectedRecord::Rule> rules;
@@ -45,15 +45,55 @@ class CheckNode final : public Node {
         const auto& rule = checker_->contract().rules[static_cast<size_t>(result.failures[i].rule)];
         const std::string field =
             rule.column >= 0 ? checker_->contract().fields[static_cast<size_t>(rule.column)].name : std::string();
-        rules.push_back({rule.name, field, checker_->message(batch, result.failures[i], reader_)});
+        rules.push_back({rule.name, field, checker_->message(batch, result.failures[i], reader_, &result)});
       }
       reject(batch, row, std::move(rules), m);
+      if (next == nullptr) continue;
+      for (; counted < row; ++counted) before += result.failed[static_cast<size_t>(counted)] == 0;
+      PendingReject& letter = m.rejects.back();
+      letter.next_unique = next->op().id;
+      letter.batch = shared;
+      letter.batch_row = row;
+      letter.before = before;
     }
     for (auto& f : result.failed) f = !f;
     return emit(columnar::filter(batch, result.failed.data()), 0, m);
   }
 
+  // Rules about what could be read; those that need a field without a value are left out.
+  Status judge_rest(ReadReport& report, MorselContext& m) override {
+    auto& local = this->local<std::unique_ptr<Local>>(m, [] { return std::make_unique<Local>(); });
+    const contract::Contract& contract = checker_->contract();
+    for (size_t b = 0; b < report.rest.size(); ++b) {
+      const Batch& batch = report.rest[b];
+      if (batch.rows == 0) continue;
+      RUNINK_RETURN_IF_ERROR(checker_->check(batch, eval_context(), local->scratch, local->result));
+      std::vector<UndecodableRow*> rows(static_cast<size_t>(batch.rows), nullptr);
+      for (auto& bad : report.undecodable) {
+        if (bad.row >= 0 && bad.rest == b) rows[static_cast<size_t>(bad.row)] = &bad;
+      }
+      for (const auto& failure : local->result.failures) {
+        const auto& rule = contract.rules[static_cast<size_t>(failure.rule)];
+        UndecodableRow* const bad = rows[static_cast<size_t>(failure.row)];
+        if (bad == nullptr || needs(rule, bad->unread)) continue;
+        const std::string field = rule.column >= 0 ? contract.fields[static_cast<size_t>(rule.column)].name : std::string();
+        bad->more.push_back({rule.name, field, checker_->message(batch, failure, reader_, &local->result)});
+      }
+    }
+    return {};
+  }
+
  private:
+  struct Local {
+    contract::CheckScratch scratch;
+    contract::CheckResult result;
+  };
+  bool needs(const contract::Rule& rule, const std::vector<int32_t>& columns) const {
+    const auto one_of = [&](int c) { return std::find(columns.begin(), columns.end(), c) != columns.end(); };
+    if (rule.check < 0) return one_of(rule.column);
+    const auto& read = checker_->contract().checks[static_cast<size_t>(rule.check)].expression.columns();
+    return std::any_of(read.begin(), read.end(), one_of);
+  }
   std::shared_ptr<const contract::ContractChecker> checker_;
   contract::Reader reader_;  // of messages, which are kept: nobody sees more in them, whoever asked for this run
 };

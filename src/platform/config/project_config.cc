@@ -165,6 +165,11 @@ ProjectConfig parse_project_config(const SourceText& text, const std::string& ro
       config.memory_budget_bytes = ProjectConfig().memory_budget_bytes;
     }
     reader.integer(*engine, "threads", 1, kMostThreads, &config.threads);
+    reader.bytes(*engine, "max_record", &config.max_record_bytes);
+    if (config.max_record_bytes < kLeastMaxRecord || config.max_record_bytes > kMostMaxRecord) {
+      reader.error(*engine->get("max_record"), "config.range", "\"max_record\" must be between 1Mi and 1Gi");
+      config.max_record_bytes = ProjectConfig().max_record_bytes;
+    }
     reader.refuse_unknown(*engine, "engine");
   }
   if (const toml::table* keep = reader.table(top, "keep")) {

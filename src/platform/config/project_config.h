@@ -8,6 +8,7 @@
 //   [engine]
 //   memory_budget = "256Mi"          # for sort, join, group, unique, deduplicate together; at least 1Mi
 //   threads = 4                      # default: as many as this process may use
+//   max_record = "128Mi"             # a longer record of a text input is an error; 1Mi to 1Gi
 //
 //   [keep]                           # what `runi gc` keeps; see docs/internals/ledger.md
 //   runs = "30d"                     # how long
@@ -42,6 +43,7 @@ struct ProjectConfig {
 
   uint64_t memory_budget_bytes = 256u << 20;
   int threads = 0;  // 0, when not set: os::usable_cpu_count()
+  uint64_t max_record_bytes = 128u << 20;
 
   int64_t keep_runs_micros = int64_t{30} * 24 * 3600 * 1'000'000;
   uint64_t keep_runs_bytes = uint64_t{1} << 30;
@@ -55,6 +57,8 @@ inline constexpr const char* kProjectFile = "runink.toml";
 // What settings and flags of the command line allow.
 inline constexpr uint64_t kLeastMemoryBudget = 1u << 20;
 inline constexpr int kMostThreads = 1024;
+inline constexpr uint64_t kLeastMaxRecord = 1u << 20;
+inline constexpr uint64_t kMostMaxRecord = 1u << 30;  // places in a piece of input have 32 bits
 
 // The text of a runink.toml. `root` becomes ProjectConfig::root and gives the default name. Problems go to
 // `diagnostics`; where it has errors the value returned holds defaults for the keys in question.

@@ -47,9 +47,8 @@ Command contract_redact_command() {
       .name = "redact",
       .summary = "copy a data file with personal data masked",
       .description =
-          "Fields marked pii are masked by their mask, else wholly; roles held in runink.toml lift it. The rest of "
-          "each record stays byte for byte as it came. A record that cannot be read is masked wholly. Arrow stays "
-          "Arrow; "
+          "Fields marked pii are masked by their mask, else wholly; roles held in runink.toml (docs/guide/settings.md) lift it. The rest of "
+          "each record stays byte for byte as it came. A record that cannot be read is masked wholly. Arrow stays Arrow; "
           "what was compressed is written plain, unless the name of --out ends in .gz or .zst.",
       .positionals = {contract_positional(),
                       {.name = "DATA",

@@ -54,6 +54,7 @@ void print_result(Console& console, const local::ReplayResult& r) {
 Result<int> run(Invocation& invocation) {
   Console& console = invocation.console();
   PastRuns past = RUNINK_TRY(open_past_runs(invocation));
+  RUNINK_RETURN_IF_ERROR(past.project.check_context(invocation.text("context")));
   local::ReplayOptions options;
   options.filter = RUNINK_TRY(chosen_letters(invocation, past));
   options.compile = {.strict = invocation.enabled("strict"),
@@ -111,6 +112,7 @@ Command dlq_replay_command() {
                    .value_name = "LETTER",
                    .help = "only this letter: its id, or its first characters"});
   flags.push_back({.name = "now", .type = ValueType::kText, .value_name = "TIME", .help = "what now() gives"});
+  flags.push_back(context_flag());
   for (Flag& flag : compile_flags()) flags.push_back(std::move(flag));
   return {.name = "replay",
           .summary = "run dead letters through the feature as it is now",

@@ -51,7 +51,7 @@ Command dlq_show_command() {
   return {.name = "show",
           .summary = "show one dead letter with its record",
           .description =
-              "The record is shown with personal data masked, unless runink.toml says that you hold the role that may "
+              "The record is shown with personal data masked, unless runink.toml says that you hold the role (docs/guide/settings.md) that may "
               "see it.",
           .positionals = {{.name = "LETTER", .help = "id of the letter, or its first characters"}},
           .flags = {{.name = "record", .help = "only the record"},

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/text.h"
 #include "client/cli/commands/all.h"
@@ -61,6 +62,26 @@ void look_at_machine(Findings* findings) {
                 compiler ? "" : "only runi compile needs it: apt-get install g++");
 }
 
+// Dead letters are raw records, samples and logs hold parts of them. Compiled steps are as readable as their sources.
+void look_at_modes(const std::string& folder, Findings* findings) {
+  namespace fs = std::filesystem;
+  size_t open = 0;
+  std::string first;
+  std::error_code error;
+  fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    const std::string path = at->path().string();
+    if (path == folder + "/steps") at.disable_recursion_pending();
+    const Result<os::FileInfo> info = os::link_info(path);
+    if (path == folder + "/steps" || !info.ok() || info->type == os::FileType::kLink) continue;
+    if ((info->permissions & 077) == 0) continue;
+    if (open++ == 0) first = fmt::format("{} has mode {:o}", path, info->permissions & 0777);
+  }
+  if (open == 0) return;
+  if (open > 1) first += fmt::format(", and {} more are open to others", open - 1);
+  findings->add("state files", Verdict::kBad, first, "they may hold raw records: chmod -R go= " + folder);
+}
+
 void look_at_state(const local::Project& project, Findings* findings) {
   const std::string folder = project.root() + "/.runink";
   if (!os::exists(folder)) {
@@ -71,6 +92,12 @@ void look_at_state(const local::Project& project, Findings* findings) {
   if (info.ok() && (info->permissions & 077) != 0) {
     findings->add("state folder", Verdict::kBad, fmt::format("{} has mode {:o}", folder, info->permissions & 0777),
                   "it holds raw records: chmod 700 " + folder);
+  }
+  look_at_modes(folder, findings);
+  const auto past = os::list_directory(folder + "/runs");
+  if (past.ok() && !past->empty() && project.existing_key().status().code() == Code::kNotFound) {
+    findings->add("key", Verdict::kNote, folder + "/key is gone",
+                  "the next run makes a new one, with which hash() and tokenise() give other values; restore the old one");
   }
   std::vector<std::string> notes;
   Result<ledger::Ledger> ledger = local::open_ledger_to_read(project, &notes);
@@ -95,6 +122,9 @@ void look_at_project(Findings* findings) {
     return;
   }
   findings->add("project", Verdict::kGood, project->config().name + ", " + project->root());
+  if (const Status context = project->check_context(""); !context.ok()) {
+    findings->add("context", Verdict::kBad, context.message(), context.hint());
+  }
   findings->add("writable", access(project->root().c_str(), W_OK) == 0 ? Verdict::kGood : Verdict::kBad,
                 access(project->root().c_str(), W_OK) == 0 ? "yes" : "no: outputs and .runink cannot be written");
   look_at_state(*project, findings);

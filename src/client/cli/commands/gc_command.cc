@@ -47,7 +47,7 @@ Command gc_command() {
           .group = "project",
           .summary = "remove old runs, logs and dead letters",
           .description =
-              "Keeps what runink.toml says ([keep]), or what the flags say, by age and by size; oldest go first. Never "
+              "Keeps what runink.toml says ([keep], see docs/guide/settings.md), or what the flags say, by age and by size; oldest go first. Never "
               "removed: what "
               "belongs to a run in progress, and a dead letter within its age that has not been replayed. --dry-run "
               "names what would go.",

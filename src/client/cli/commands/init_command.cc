@@ -1,6 +1,8 @@
 // runi init NAME: a project that works.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "client/cli/commands/all.h"
 #include "client/cli/commands/init_files.h"
@@ -40,8 +42,10 @@ Result<int> run(Invocation& invocation) {
     RUNINK_RETURN_IF_ERROR(os::write_file_atomic(path, file.text));
   }
   Console& console = invocation.console();
+  size_t width = 0;
+  for (const ProjectFile& file : files) width = std::max(width, os::join_path(folder, file.path).size());
   for (const ProjectFile& file : files)
-    console.say(fmt::format("  {:<32} {}", os::join_path(folder, file.path), file.says));
+    console.say(fmt::format("  {:<{}}  {}", escape_control(os::join_path(folder, file.path)), width, file.says));
   console.out(fmt::format("cd {} && runi run features/orders.dsl\n", escape_control(folder)));
   return kExitDone;
 }
@@ -53,9 +57,8 @@ Command init_command() {
           .group = "project",
           .summary = "make a new project that works",
           .description =
-              "Makes the folder NAME with a contract, a feature, sample data with a few bad records in it, and "
-              "settings, and "
-              "prints the command to run it. Nothing that is there already is replaced.",
+              "Makes the folder NAME with a contract, a feature, sample data with a few bad records in it, a golden case "
+              "and settings, and prints the command to run it. Nothing that is there already is replaced.",
           .positionals = {{.name = "NAME", .help = "folder of the project", .completion = Completion::kFolder}},
           .examples = {{"runi init shop", "Make the project shop."}, {"runi init .", "Make this folder one."}},
           .run = run};

@@ -67,6 +67,26 @@ constexpr const char* kData =
 {"id":"O-0012","ordered":"2026-03-01T15:59:59Z","customer":"Kofi Boateng","state":"new","items":4,"total":80.00}
 )";
 
+// A golden case of "Clean orders": three of the good orders and three of the bad.
+constexpr const char* kGoldenInput =
+    R"({"id":"O-0001","ordered":"2026-03-01T09:12:00Z","customer":"Ada Quist","state":"paid","items":2,"total":39.80}
+{"id":"O-0002","ordered":"2026-03-01T09:40:10Z","customer":"Ben Okafor","state":"shipped","items":1,"total":12.00}
+{"id":"O-0005","ordered":"2026-03-01T11:30:21Z","customer":"Dmitri Volkov","state":"returned","items":1,"total":0}
+{"id":"O-0006","ordered":"2026-03-01T11:31:02Z","customer":"Esi Mensah","state":"paid","items":900,"total":19.99}
+{"id":"O-0008","ordered":"2026-03-01T12:45:00Z","customer":"Goran Ilic","sta
+{"id":"O-0010","ordered":"2026-03-01T13:20:00Z","customer":"Iker Etxea","state":"returned","items":2,"total":17.40}
+)";
+constexpr const char* kGoldenExpected =
+    R"({"id":"O-0001","ordered":"2026-03-01T09:12:00Z","customer":"A********","state":"paid","items":2,"total":39.80,"per_item":19.900000}
+{"id":"O-0002","ordered":"2026-03-01T09:40:10Z","customer":"B*********","state":"shipped","items":1,"total":12.00,"per_item":12.000000}
+{"id":"O-0005","ordered":"2026-03-01T11:30:21Z","customer":"D************","state":"returned","items":1,"total":0.00,"per_item":0.000000}
+)";
+constexpr const char* kGoldenRejected =
+    R"({"line":4,"rules":["items.range"],"record":"{\"id\":\"O-0006\",\"ordered\":\"2026-03-01T11:31:02Z\",\"customer\":\"E*********\",\"state\":\"paid\",\"items\":900,\"total\":19.99}"}
+{"line":5,"rules":["record"],"record":"\"****\""}
+{"line":6,"rules":["check returns_cost_nothing"],"record":"{\"id\":\"O-0010\",\"ordered\":\"2026-03-01T13:20:00Z\",\"customer\":\"I*********\",\"state\":\"returned\",\"items\":2,\"total\":17.40}"}
+)";
+
 constexpr const char* kIgnore = "# What runs leave behind\n.runink/\nout/\n";
 
 }  // namespace
@@ -77,6 +97,9 @@ std::vector<ProjectFile> new_project_files(const std::string& name) {
       {"contracts/order.contract", kContract, "what an order must look like"},
       {"features/orders.dsl", kFeature, "what happens to orders"},
       {"data/orders.ndjson", kData, "twelve orders, four of them bad"},
+      {"golden/orders/clean_orders/input/orders.ndjson", kGoldenInput, "a test: six orders,"},
+      {"golden/orders/clean_orders/expected/orders.ndjson", kGoldenExpected, "what must come of them,"},
+      {"golden/orders/clean_orders/rejected.ndjson", kGoldenRejected, "and which must be refused"},
       {".gitignore", kIgnore, "what does not belong in version control"},
   };
 }

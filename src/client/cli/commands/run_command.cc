@@ -1,6 +1,7 @@
 // runi run FEATURE, runi resume RUN, runi restart RUN: the same work, and the summary at its end.
 
 #include <filesystem>
+#include <set>
 
 #include "base/text.h"
 #include "client/cli/commands/all.h"
@@ -36,7 +37,16 @@ std::vector<Flag> run_flags() {
                    .value_name = "TIME",
                    .help = "what now() gives, as 2026-01-31T12:00:00Z (default: the start of the run)"});
   flags.push_back({.name = "reveal", .help = "write pii fields unmasked; the run's record says so"});
+  flags.push_back(context_flag());
   return flags;
+}
+
+// Reasons may come from anywhere, a program's answer for one; the whole of them stands in the record.
+std::string shortened(const std::string& text) {
+  constexpr size_t kMost = 240;
+  const std::string shown = escape_control(text);
+  if (count_code_points(shown) <= kMost) return shown;
+  return std::string(code_point_slice(shown, 0, kMost)) + "…";
 }
 
 std::string shown_path(const std::string& path, const std::string& root) {
@@ -65,14 +75,14 @@ void print_summary(Console& console, const ledger::RunRecord& r, const std::stri
   for (size_t i = 0; i < r.reject_reasons.size() && i < 5; ++i) {
     const auto& reason = r.reject_reasons[i];
     console.say(fmt::format("  rejected  {} by {}: {}", human_count(reason.records), escape_control(reason.rule),
-                            escape_control(reason.message)));
+                            shortened(reason.message)));
   }
   if (r.reject_reasons.size() > 5)
     console.say(fmt::format("  rejected  … and {} more rules", r.reject_reasons.size() - 5));
   for (const auto& op : r.operators) {
     for (const auto& [reason, count] : op.dropped) {
       console.say(fmt::format("  dropped   {} by \"{}\": {}", human_count(count), escape_control(op.name),
-                              escape_control(reason)));
+                              shortened(reason)));
     }
   }
   if (!r.drift.empty()) {
@@ -84,6 +94,11 @@ void print_summary(Console& console, const ledger::RunRecord& r, const std::stri
                             r.drift.size() > 5 ? ", …" : ""));
   }
   for (const auto& s : r.sinks) {
+    if (!good && s.published) {  // a pipe that closed, say: what it has taken, it has
+      console.say(fmt::format("  cut off   {}  after {}, at most {} records", escape_control(shown_path(s.path, root)),
+                              human_bytes(s.bytes), human_count(s.rows)));
+      continue;
+    }
     const std::string what = s.kind == "rejected" ? "letters" : "records";
     console.say(fmt::format("  {}  {}  {} {}, {}", s.published ? "written " : "withheld",
                             escape_control(shown_path(s.path, root)), human_count(s.rows), what, human_bytes(s.bytes)));
@@ -92,7 +107,7 @@ void print_summary(Console& console, const ledger::RunRecord& r, const std::stri
     for (const auto& c : checks) {
       if (!c.passed) {
         console.say(fmt::format("  {}  {}: {}", c.severity == "warn" ? "warning " : "failed  ", escape_control(c.name),
-                                escape_control(c.actual)));
+                                shortened(c.actual)));
       }
     }
   }
@@ -102,8 +117,11 @@ void print_summary(Console& console, const ledger::RunRecord& r, const std::stri
 // The whole, what it left behind, and the next useful command.
 void print_closing(Console& console, const local::Project& project, const local::RunOutcome& outcome) {
   const auto& p = outcome.parent;
-  console.say(fmt::format("run {}  {} records, {} valid, {} rejected in {}, peak memory {}", p.id,
-                          human_count(p.records_in), human_count(p.records_valid), human_count(p.records_rejected),
+  std::set<std::string> scenarios;
+  for (const auto& scenario : outcome.scenarios) scenarios.insert(scenario.scenario);
+  console.say(fmt::format("run {}  {} {}, {} records read, {} written, {} rejected in {}, peak memory {}", p.id,
+                          human_count(scenarios.size()), scenarios.size() == 1 ? "scenario" : "scenarios",
+                          human_count(p.records_in), human_count(p.records_written), human_count(p.records_rejected),
                           human_duration(p.wall_seconds), human_bytes(p.peak_memory_bytes)));
   console.say(fmt::format(
       "lineage       {}",
@@ -111,7 +129,8 @@ void print_closing(Console& console, const local::Project& project, const local:
   for (const auto& scenario : outcome.scenarios) {
     const auto letters = scenario.labels.find("dead_letters");
     if (letters == scenario.labels.end() || scenario.records_rejected == 0) continue;
-    console.say(fmt::format("dead letters  {} in {}", human_count(scenario.records_rejected),
+    const bool all = scenario.state == ledger::RunState::kSucceeded;
+    console.say(fmt::format("dead letters  {} in {}", all ? human_count(scenario.records_rejected) : "those kept are",
                             escape_control(shown_path(letters->second, project.root()))));
   }
   std::string next = p.state == ledger::RunState::kInterrupted
@@ -132,15 +151,18 @@ StopFlag& stop_flag() {
 
 Result<int> execute(Invocation& invocation, const local::Project& project, local::RunOptions options) {
   Console& console = invocation.console();
+  RUNINK_RETURN_IF_ERROR(project.check_context(invocation.text("context")));
   options.compile = {.strict = invocation.enabled("strict"),
                      .allow_unenforced = invocation.enabled("allow-unenforced")};
   if (invocation.given("threads")) {
     const int64_t threads = invocation.integer("threads");
-    if (threads < 1 || threads > 1024) return invocation.usage_error("--threads is a number from 1 to 1024");
+    if (threads < 1 || threads > config::kMostThreads) {
+      return invocation.usage_error(fmt::format("--threads is a number from 1 to {}", config::kMostThreads));
+    }
     options.threads = static_cast<uint32_t>(threads);
   }
   options.memory_budget_bytes = invocation.bytes("memory");
-  if (invocation.given("memory") && options.memory_budget_bytes < (1u << 20)) {
+  if (invocation.given("memory") && options.memory_budget_bytes < config::kLeastMemoryBudget) {
     return invocation.usage_error("--memory is at least 1Mi");
   }
   if (invocation.given("now")) {
@@ -255,7 +277,8 @@ Command run_command() {
               "break the "
               "contract are set aside as dead letters and do not stop the run; what is written is published at the "
               "end, all of it or "
-              "nothing, once counts balance and assertions hold.\n"
+              "nothing, once counts balance and assertions hold. Workers, memory and more may be set in runink.toml: "
+              "docs/guide/settings.md.\n"
               "\n"
               "Standard output holds only what a sink \"-\" writes; everything else goes to standard error.",
           .positionals = {feature_positional()},
@@ -273,7 +296,8 @@ Command watch_command() {
   command.description =
       "Runs the feature, then waits until a file of the project (features, contracts, steps, settings) or a source "
       "changes, and runs "
-      "it again. A run that fails is told and does not end the watch; Ctrl-C does.";
+      "it again. A run that fails is told and does not end the watch; Ctrl-C does. docs/guide/settings.md describes "
+      "runink.toml.";
   command.examples = {{"runi watch features/punctuality.dsl", "While you write it."}};
   command.run = watch;
   return command;
@@ -287,7 +311,7 @@ Command resume_command() {
               "Scenarios that are complete are skipped, unless a file that they wrote is gone or has changed since. "
               "Refused where the feature, a contract, runink.toml or an input "
               "has changed "
-              "since: then begin anew with runi restart.",
+              "since: then begin anew with runi restart. docs/guide/settings.md describes runink.toml.",
           .positionals = {run_positional(true)},
           .flags = run_flags(),
           .examples = {{"runi resume", "Go on with the newest run."}},
@@ -298,7 +322,8 @@ Command restart_command() {
   return {.name = "restart",
           .group = "runs",
           .summary = "run the feature of an earlier run again, from the beginning",
-          .description = "Everything is read and written anew, with the project as it is now.",
+          .description = "Everything is read and written anew, with the project as it is now, settings of runink.toml "
+                         "included (docs/guide/settings.md).",
           .positionals = {run_positional(true)},
           .flags = run_flags(),
           .examples = {{"runi restart", "Run the newest run's feature again."}},

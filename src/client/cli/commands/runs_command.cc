@@ -33,7 +33,8 @@ Result<int> run(Invocation& invocation) {
                {"started", "STARTED"},
                {"seconds", "TOOK"},
                {"records_in", "IN"},
-               {"records_valid", "VALID"},
+               {"records_valid", "VALID", true},
+               {"records_written", "OUT"},
                {"records_rejected", "REJECTED"},
                {"bytes_in", "READ", true},
                {"bytes_out", "WRITTEN", true},
@@ -46,7 +47,8 @@ Result<int> run(Invocation& invocation) {
     table.add({invocation.output_form() == OutputForm::kTable ? Cell(run.id).shown_as(short_id(run.id)) : Cell(run.id),
                state_cell(run.state), run.feature, run.scenario, Cell::time(run.started_micros),
                run.ended_micros > 0 ? Cell::seconds(seconds_of(run)) : Cell(), Cell::count(run.records_in),
-               Cell::count(run.records_valid), Cell::count(run.records_rejected), Cell::bytes(run.bytes_in),
+               Cell::count(run.records_valid), Cell::count(run.records_written), Cell::count(run.records_rejected),
+               Cell::bytes(run.bytes_in),
                Cell::bytes(run.bytes_out), Cell::bytes(run.peak_memory_bytes),
                run.exit_code >= 0 ? Cell(run.exit_code) : Cell(), run.reason, run.parent_id, run.command});
   }

@@ -33,8 +33,11 @@ Status print_run(Invocation& invocation, const RunRecord& run) {
   if (run.ended_micros > 0) {
     fields.push_back({"took", "took", Cell::seconds(static_cast<double>(run.ended_micros - run.started_micros) / 1e6)});
   }
-  fields.push_back({"in", "records in", Cell::count(run.records_in)});
-  fields.push_back({"valid", "valid", Cell::count(run.records_valid)});
+  // What is valid is said of each scenario: over all of them a record would count once per scenario.
+  const bool whole = run.scenario.empty();
+  fields.push_back({"in", whole ? "records read" : "records in", Cell::count(run.records_in)});
+  if (!whole) fields.push_back({"valid", "valid", Cell::count(run.records_valid)});
+  fields.push_back({"written", "written", Cell::count(run.records_written)});
   fields.push_back({"rejected", "rejected", Cell::count(run.records_rejected)});
   if (run.bytes_in > 0) fields.push_back({"read", "read", Cell::bytes(run.bytes_in)});
   if (run.spilled_bytes > 0) fields.push_back({"spilled", "spilled", Cell::bytes(run.spilled_bytes)});

@@ -6,6 +6,7 @@
 #include "client/cli/invocation.h"
 #include "client/cli/project.h"
 #include "client/local/golden.h"
+#include "client/local/missing_file.h"
 #include "platform/os/file.h"
 #include "platform/os/signals.h"
 #include "platform/os/terminal_text.h"
@@ -19,7 +20,7 @@ Status sort_words(Invocation& invocation, const std::string& root, std::vector<s
   for (const std::string& word : invocation.texts("WHAT")) {
     if (word.ends_with(".dsl")) {
       features->push_back(RUNINK_TRY(path_in_project(root, word)));
-      if (!os::exists(word)) return not_found("there is no {}", escape_control(word));
+      if (!os::exists(word)) return local::missing_file(features->back(), os::join_path(root, features->back()), root);
     } else {
       cases->push_back(os::exists(word) ? RUNINK_TRY(path_in_project(root, word)) : word);
     }
@@ -74,7 +75,9 @@ Result<int> run(Invocation& invocation) {
   options.step = invocation.text("step");
   if (invocation.given("threads")) {
     const int64_t threads = invocation.integer("threads");
-    if (threads < 1 || threads > 1024) return invocation.usage_error("--threads is a number from 1 to 1024");
+    if (threads < 1 || threads > config::kMostThreads) {
+      return invocation.usage_error(fmt::format("--threads is a number from 1 to {}", config::kMostThreads));
+    }
     options.threads = static_cast<uint32_t>(threads);
   }
   static StopFlag stop;

@@ -532,6 +532,22 @@ Feature: F
     And field "last" is set to mask(passport, "last2")
     And field "again" is set to mask(initial, "first1")
     Then records are written to "out/a.csv"
+--- case: sinks that cannot take the records
+Feature: F
+  Scenario: A
+    @source("x.ndjson", open=true)
+    Given records arrive from the feed with contract "contracts/flight.contract"
+    @sink("out/a.arrow", mode="append")
+    Then records are written
+    @sink("out/a.csv")
+    And records are written
+    @sink("out/b.arrow")
+    And records are written
+  Scenario: B
+    @source("x.ndjson", open=true)
+    Given records arrive from the feed with contract "contracts/flight.contract"
+    When field delay is renamed to "*"
+    Then records are passed on
 --- case: what cannot be enforced here
 Feature: F
   @affinity(domain="x") @schedule("0 6 * * *")
