@@ -80,6 +80,38 @@ TEST_F(ReplayLetters, CsvLettersAreReadUnderTheirHeader) {
   EXPECT_EQ(p_.read("out/orders.csv"), "id,items,name\na,1,****\nb,500,****\n");
 }
 
+// As a run writes it.
+void make_arrow(const TestProject& p, const std::string& path) {
+  p.write("made/rows.ndjson", "{\"id\":\"a\",\"items\":1,\"name\":\"Ada\"}\n{\"id\":\"b\",\"items\":500,\"name\":\"Ben\"}\n"
+                              "{\"id\":\"c\",\"items\":3000000000,\"name\":null}\n");
+  p.write("contracts/made.contract", "contract Made { string id; int64 items; string name; }");
+  p.write("features/made.dsl", "Feature: Made\n  Scenario: S\n    Given rows arrive from \"made/rows.ndjson\" with contract "
+                               "\"contracts/made.contract\"\n    Then records are written to \"" + path + "\"\n");
+  p.run("features/made.dsl");
+}
+
+TEST_F(ReplayLetters, LettersOfArrowFilesHoldTheirRows) {
+  make_arrow(p_, "made/orders.arrow");
+  make_project("data/orders.arrow", p_.read("made/orders.arrow"));
+  EXPECT_THAT(p_.read("out/rejected.ndjson"), HasSubstr("\"offset\":1,\"line\":2"));
+  EXPECT_THAT(p_.read("out/rejected.ndjson"), HasSubstr("field items: 3000000000 does not fit int32\""));
+  p_.write("contracts/order.contract", contract("1, 1000"));
+  const auto results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_TRUE(results[0].status.ok()) << results[0].status.to_string();
+  EXPECT_EQ(results[0].accepted, 1u);
+  EXPECT_EQ(results[0].rejected, 1u);
+  EXPECT_EQ(p_.read("out/orders.csv"), "id,items,name\na,1,****\nb,500,****\n");
+}
+
+TEST_F(ReplayLetters, LettersOfArrowFilesThatAStepHasChangedAreRefused) {
+  make_arrow(p_, "made/orders.arrow");
+  make_project("data/orders.arrow", p_.read("made/orders.arrow"), "    And field items is set to items + 1\n    And field x is set to 1 / (items - 2)\n");
+  const auto results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_THAT(results[0].status.message(), HasSubstr("may hold items as a step has changed it"));
+}
+
 TEST_F(ReplayLetters, WhatAFilterDropsIsDoneWith) {
   make_project("data/orders.ndjson", kThree, "     And records where items > 1000 are dropped as \"too many\"\n");
   p_.write("contracts/order.contract", contract("1, 10000"));

@@ -414,7 +414,8 @@ class ProcessStep final : public engine::StepProcess {
       std::string also = seen.to_string();
       return told_more ? exit_failure(*ended).with_detail(std::move(also)) : exit_failure(*ended);
     }
-    return send_status_.ok() || by_itself ? seen : send_status_;
+    const bool tells_nothing = seen.kind() == "run.stopped";  // it was killed because of what sending found
+    return send_status_.ok() || (by_itself && !tells_nothing) ? seen : send_status_;
   }
 
   // Ends everything and adds the last words.

@@ -25,8 +25,7 @@ namespace runink::engine {
 
 namespace {
 
-constexpr uint64_t kHeldBytesMax = uint64_t{32}
-                                   << 20;  // of rows sent, and of answers spooled: more memory gains nothing
+constexpr uint64_t kHeldBytesMax = uint64_t{8} << 20;    // of rows sent, and of answers spooled: more gains nothing
 constexpr uint64_t kStreamBytesMax = uint64_t{2} << 20;  // of answers on their way
 constexpr int64_t kLastWordsMicros = 2'000'000;          // for a step that closed its input to end, and so say why
 

@@ -309,10 +309,22 @@ void Child::survey(std::vector<pid_t>* running, std::vector<pid_t>* ended) const
   }
 }
 
+// One that ends while the table is read may have forked just before, and its child be missing in the list of pids that was made
+// earlier: /proc was seen to show a daemon up to some milliseconds late, its parent being a zombie already. So the table is read
+// for ten milliseconds at least, and until it shows nobody new.
+constexpr int kQuietPasses = 10;
 std::vector<pid_t> Child::descendants() const {
-  std::vector<pid_t> running, ended;
-  if (pid_ > 0 && !reaped_) survey(&running, &ended);
-  return running;
+  if (pid_ <= 0 || reaped_) return {};
+  std::set<pid_t> family;
+  for (int pass = 0;; ++pass) {
+    std::vector<pid_t> running, ended;
+    survey(&running, &ended);
+    const size_t before = family.size();
+    family.insert(running.begin(), running.end());
+    family.insert(ended.begin(), ended.end());
+    if ((family.size() == before && pass >= kQuietPasses) || pass == 100) return running;
+    (void)::poll(nullptr, 0, 1);
+  }
 }
 
 void Child::reap() {
@@ -344,8 +356,8 @@ void bury(pid_t pid) {
 Result<int> Child::kill_tree() {
   if (pid_ <= 0 || reaped_) return 0;
   std::set<pid_t> found, family;
-  // A process may fork while the table is read, so until a reading finds none; the family cannot outrun this for long,
-  // since each pass kills all it saw.
+  // A process may fork while the table is read, so until a reading finds none and nobody new; the family cannot outrun this for
+  // long, since each pass kills all it saw.
   for (int pass = 0; pass < 1000; ++pass) {
     std::vector<pid_t> running, ended;
     survey(&running, &ended);
@@ -353,10 +365,11 @@ Result<int> Child::kill_tree() {
     // A pid cannot be another process's an instant after its entry was read, unless all pids were gone through.
     for (const pid_t pid : running) (void)::kill(pid, SIGKILL);
     found.insert(running.begin(), running.end());
+    const size_t before = family.size();
     family.insert(running.begin(), running.end());
     family.insert(ended.begin(), ended.end());
-    if (running.empty()) break;
-    (void)::poll(nullptr, 0, 1);  // the kernel needs a moment to end them
+    if (running.empty() && family.size() == before && pass > 0) break;  // as for descendants()
+    (void)::poll(nullptr, 0, 1);  // the kernel needs a moment to end them, and /proc to show new ones
   }
   reap();
   for (const pid_t pid : family) bury(pid);
