@@ -39,6 +39,8 @@ def allowed_for(module):
         return ["base", "platform", "model", "data/contract", "data/plan", "data/dsl", "client/local"]
     if module == "client/local":
         return ["base", "platform", "model", "data", "runink/step"]
+    if module == "control/raft/core":
+        return ["base"]
     if top == "testing":
         return ["base", "platform", "model", "data"]
     return None
@@ -49,6 +51,8 @@ def module_of(path):
     parts = pathlib.PurePosixPath(path).parts
     if len(parts) > 2 and parts[0] in ("platform", "data", "worker", "client"):
         return "/".join(parts[:2])
+    if parts[0] == "control":
+        return "/".join(parts[:-1])
     if parts[0] == "runink":
         return "/".join(parts[:2])
     return parts[0]

@@ -1,0 +1,355 @@
+// A whole Raft group in one thread: real cores, and between them a network and disks that lose, delay, double and reorder as
+// a seed says. After every event the promises of Raft are checked. It is the small sister of src/testing's simulator: no
+// journal, no state machine, only the core.
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "control/raft/core/raft.h"
+
+namespace runink::raft {
+
+struct Faults {
+  double loss = 0.05, duplicate = 0.02;
+  double crash = 0.002, cut = 0.004, wipe = 0.0;  // per event
+  bool change_members = false, snapshots = false, transfers = false;
+};
+
+class SimCluster {
+ public:
+  SimCluster(uint64_t seed, size_t voters, Faults faults) : random_(seed), faults_(faults) {
+    Membership first;
+    for (NodeId id = 1; id <= voters; ++id) first.voters.push_back(id);
+    for (NodeId id = 1; id <= voters + 2; ++id) {
+      Node& node = nodes_[id];
+      node.id = id;
+      node.disk.base_membership = first;
+      start(node);
+    }
+  }
+
+  struct Totals {
+    uint64_t events = 0, proposals = 0, committed = 0, elections = 0, crashes = 0, cuts = 0, truncations = 0, snapshots = 0, changes = 0,
+             reads = 0, wipes = 0, transfers = 0;
+  };
+  const Totals& totals() const { return totals_; }
+
+  void run(uint64_t events) {
+    for (uint64_t i = 0; i < events; ++i) {
+      event();
+      check();
+    }
+  }
+  // Without faults, something new is committed on all voters in the end.
+  void settle() {
+    faults_ = {.loss = 0, .duplicate = 0, .crash = 0, .cut = 0};
+    cut_.clear();
+    for (auto& [id, node] : nodes_) {
+      if (!node.raft) start(node);
+    }
+    const Index before = highest_committed();
+    for (int i = 0; i < 200000; ++i) {
+      event();
+      check();
+      const Node* leader = leading();
+      if (leader == nullptr || i % 50 != 0) continue;
+      bool all = leader->raft->commit() > before;
+      for (NodeId id : leader->raft->membership().voters) all = all && nodes_[id].raft->commit() > before && nodes_[id].raft->may_vote();
+      if (all) return;
+    }
+    fail("no progress without faults");
+  }
+
+ private:
+  struct Write {
+    std::optional<HardState> hard_state;
+    uint64_t version = 0;
+    std::vector<Entry> entries;
+  };
+  struct Disk {
+    HardState hard_state;
+    Index base = 0;
+    Term base_term = 0;
+    Membership base_membership;
+    std::vector<Entry> entries;
+    uint64_t incarnation = 0;
+    bool whole = true;
+  };
+  struct Node {
+    NodeId id = 0;
+    Disk disk;
+    std::deque<Write> writes;
+    std::unique_ptr<Raft> raft;
+    Index commit_seen = 0;
+    std::optional<SnapshotMeta> installing;
+  };
+  struct Flying {
+    Message message;
+    uint64_t due;
+  };
+
+  uint64_t pick(uint64_t n) { return random_() % n; }
+  bool chance(double p) { return static_cast<double>(random_() % 1000000) < p * 1e6; }
+
+  [[noreturn]] void fail(const std::string& what) {
+    std::fprintf(stderr, "after %llu events: %s\n", static_cast<unsigned long long>(totals_.events), what.c_str());
+    std::abort();
+  }
+
+  void start(Node& node) {
+    Options options;
+    options.id = node.id;
+    options.random = [this] { return random_(); };
+    options.incarnation = ++node.disk.incarnation;
+    options.may_vote = node.disk.whole;
+    options.max_message_bytes = 200;
+    options.max_in_flight_messages = 4;
+    Recovered recovered;
+    recovered.hard_state = node.disk.hard_state;
+    recovered.snapshot_index = node.disk.base;
+    recovered.snapshot_term = node.disk.base_term;
+    recovered.membership = node.disk.base_membership;
+    recovered.entries = node.disk.entries;
+    recovered.applied = node.disk.base;
+    node.raft = std::make_unique<Raft>(std::move(options), std::move(recovered));
+    node.commit_seen = 0;
+  }
+
+  Node* leading() {
+    Node* out = nullptr;
+    for (auto& [id, node] : nodes_) {
+      if (node.raft && node.raft->role() == Role::kLeader && (out == nullptr || node.raft->term() > out->raft->term())) out = &node;
+    }
+    return out;
+  }
+  Index highest_committed() const { return committed_.empty() ? 0 : committed_.rbegin()->first; }
+
+  void event() {
+    ++totals_.events;
+    const uint64_t what = pick(100);
+    Node& node = std::next(nodes_.begin(), static_cast<std::ptrdiff_t>(pick(nodes_.size())))->second;
+    if (what < 45) {
+      deliver();
+    } else if (what < 60) {
+      if (node.raft) node.raft->tick();
+    } else if (what < 80) {
+      if (node.raft) finish_write(node);
+    } else if (what < 88) {
+      if (node.raft) propose(node);
+    } else if (what < 92) {
+      if (node.raft) read(node);
+    } else if (node.raft) {
+      odd(node);
+    }
+    if (chance(faults_.crash)) crash(node, false);
+    if (chance(faults_.wipe)) crash(node, true);
+    if (!node.raft && chance(0.02)) start(node);
+    if (chance(faults_.cut)) cut();
+    for (auto& [id, n] : nodes_) {
+      if (n.raft) turn(n);
+    }
+  }
+
+  void odd(Node& node) {
+    if (faults_.snapshots && chance(0.05) && node.raft->applied() > node.raft->log().base()) {
+      const Index through = node.raft->log().base() + 1 + pick(node.raft->applied() - node.raft->log().base());
+      const Membership membership = node.raft->membership_at(through);
+      const Term term = *node.raft->log().term(through);
+      node.raft->compact(through);
+      std::erase_if(node.disk.entries, [&](const Entry& e) { return e.index <= through; });
+      node.disk.base = through;
+      node.disk.base_term = term;
+      node.disk.base_membership = membership;
+    }
+    if (node.installing && chance(0.3)) {
+      const SnapshotMeta snapshot = *node.installing;
+      node.installing.reset();
+      if (chance(0.2)) {
+        node.raft->snapshot_failed(snapshot);
+      } else {
+        ++totals_.snapshots;
+        node.disk.entries.clear();
+        node.disk.base = snapshot.index;
+        node.disk.base_term = snapshot.term;
+        node.disk.base_membership = snapshot.membership;
+        node.writes.clear();  // of entries; a hard state among them is written again below
+        node.disk.hard_state = {node.raft->term(), node.raft->vote(), node.raft->commit()};
+        node.raft->snapshot_installed(snapshot);
+      }
+    }
+    if (faults_.transfers && chance(0.02)) {
+      ++totals_.transfers;
+      (void)node.raft->transfer(1 + pick(nodes_.size()));
+    }
+    if (faults_.change_members && chance(0.05)) {
+      const auto kind = static_cast<ChangeKind>(pick(4));
+      const NodeId who = 1 + pick(nodes_.size());
+      if (node.raft->propose_change({kind, who}).ok()) ++totals_.changes;
+    }
+  }
+
+  void propose(Node& node) {
+    const Proposal p = node.raft->propose(std::make_shared<const std::string>("p" + std::to_string(++totals_.proposals)));
+    (void)p;
+  }
+  void read(Node& node) {
+    const ReadId id = ++last_read_;
+    reads_[id] = highest_committed_applied_;
+    node.raft->read_index(id);
+  }
+
+  void cut() {
+    ++totals_.cuts;
+    if (cut_.empty() || chance(0.6)) {
+      cut_.emplace(1 + pick(nodes_.size()), 1 + pick(nodes_.size()));  // one way
+      if (chance(0.5)) {
+        const NodeId alone = 1 + pick(nodes_.size());
+        for (const auto& [id, n] : nodes_) cut_.emplace(id, alone), cut_.emplace(alone, id);
+      }
+    } else {
+      cut_.clear();
+    }
+  }
+
+  void crash(Node& node, bool wipe) {
+    if (!node.raft) return;
+    ++totals_.crashes;
+    // Any prefix of the writes under way may have reached the disk.
+    for (size_t n = pick(node.writes.size() + 1); n > 0; --n) write_to_disk(node);
+    node.writes.clear();
+    node.installing.reset();
+    node.raft.reset();
+    if (wipe && node.disk.whole) {
+      for (const auto& [id, n] : nodes_) {
+        if (!n.disk.whole) return;  // one at a time
+        if (n.raft && n.raft->membership().voters.size() < 3) return;  // else nobody is left to elect a leader
+      }
+      ++totals_.wipes;
+      node.disk.whole = false;
+      const size_t keep = node.disk.entries.empty() ? 0 : pick(node.disk.entries.size());
+      node.disk.entries.resize(keep);
+    }
+  }
+
+  void write_to_disk(Node& node) {
+    Write write = std::move(node.writes.front());
+    node.writes.pop_front();
+    if (write.hard_state) node.disk.hard_state = *write.hard_state;
+    for (const Entry& entry : write.entries) {
+      while (!node.disk.entries.empty() && node.disk.entries.back().index >= entry.index) {
+        ++totals_.truncations;
+        node.disk.entries.pop_back();
+      }
+      if (entry.index <= node.disk.base) continue;
+      if (entry.index != node.disk.base + node.disk.entries.size() + 1) fail("a gap in the journal");
+      node.disk.entries.push_back(entry);
+    }
+  }
+  void finish_write(Node& node) {
+    if (node.writes.empty()) return;
+    const Write write = node.writes.front();
+    write_to_disk(node);
+    if (write.hard_state) node.raft->hard_state_persisted(write.version);
+    if (!write.entries.empty()) node.raft->log_persisted(write.entries.back().index, write.entries.back().term);
+  }
+
+  void deliver() {
+    if (network_.empty()) return;
+    const size_t at = pick(std::min<size_t>(network_.size(), 1 + (chance(0.2) ? network_.size() : 3)));
+    Message m = network_[at].message;
+    if (!chance(faults_.duplicate)) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(at));
+    if (network_.size() > 400) network_.pop_front();
+    if (chance(faults_.loss) || cut_.contains({m.from, m.to})) return;
+    auto& to = nodes_[m.to];
+    if (to.raft) to.raft->step(m);
+  }
+
+  void turn(Node& node) {
+    while (node.raft->has_ready()) {
+      Ready ready = node.raft->take_ready();
+      if (ready.hard_state || !ready.append.empty()) {
+        node.writes.push_back({ready.hard_state, ready.hard_state_version, std::move(ready.append)});
+      }
+      for (Message& m : ready.messages) {
+        check_sent(node, m);
+        network_.push_back({std::move(m), 0});
+      }
+      for (const Entry& entry : ready.committed) apply(node, entry);
+      for (const auto& read : ready.reads) {
+        ++totals_.reads;
+        if (read.index < reads_.at(read.id)) fail("a read at " + std::to_string(read.index) + " began when " + std::to_string(reads_.at(read.id)) + " was applied");
+      }
+      for (NodeId to : ready.snapshots_wanted) {
+        const Index index = node.raft->log().base();
+        node.raft->offer_snapshot(to, {index, *node.raft->log().term(index), node.raft->membership_at(index)});
+      }
+      if (ready.install) node.installing = ready.install;
+      if (ready.vote_regained) node.disk.whole = true;
+    }
+  }
+
+  void apply(Node& node, const Entry& entry) {
+    const auto [at, fresh] = committed_.emplace(entry.index, entry);
+    if (!fresh && (at->second.term != entry.term || at->second.data != entry.data)) fail("two entries were committed at index " + std::to_string(entry.index));
+    totals_.committed += fresh;
+    node.raft->applied(entry.index);
+    highest_committed_applied_ = std::max(highest_committed_applied_, entry.index);
+  }
+
+  // What is on disk is never older than what was said.
+  void check_sent(const Node& node, const Message& m) {
+    if (m.kind != MessageKind::kPreVote && m.kind != MessageKind::kPreVoteReply && node.disk.hard_state.term < m.term) fail("a message of a term that is not on disk");
+    if (m.kind == MessageKind::kVoteReply && !m.reject) {
+      if (node.disk.hard_state.term == m.term && node.disk.hard_state.vote != m.to) fail("a vote that is not on disk");
+      const auto [vote, fresh] = votes_.emplace(std::make_pair(node.id, m.term), m.to);
+      if (!fresh && vote->second != m.to) fail("two votes in a term");
+    }
+    if (m.kind == MessageKind::kVote) {
+      const auto [vote, fresh] = votes_.emplace(std::make_pair(node.id, m.term), node.id);
+      if (!fresh && vote->second != node.id) fail("a vote and a candidacy in one term");
+    }
+    if (m.kind == MessageKind::kAppendReply && !m.reject && m.index > node.disk.base + node.disk.entries.size()) fail("an acknowledgement of what is not on disk");
+  }
+
+  void check() {
+    for (auto& [id, node] : nodes_) {
+      if (!node.raft) continue;
+      const Raft& raft = *node.raft;
+      if (raft.commit() < node.commit_seen) fail("a commit index went back");
+      node.commit_seen = raft.commit();
+      if (raft.role() != Role::kLeader) continue;
+      const auto [leader, fresh] = leaders_.emplace(raft.term(), id);
+      if (leader->second != id) fail("two leaders in term " + std::to_string(raft.term()));
+      if (!fresh) continue;
+      ++totals_.elections;
+      for (const auto& [index, entry] : committed_) {  // leader completeness
+        if (index <= raft.log().base()) continue;
+        if (index > raft.log().last() || raft.log().at(index).term != entry.term) fail("a leader lacks committed entry " + std::to_string(index));
+      }
+    }
+  }
+
+  std::mt19937_64 random_;
+  Faults faults_;
+  Totals totals_;
+  std::map<NodeId, Node> nodes_;
+  std::deque<Flying> network_;
+  std::set<std::pair<NodeId, NodeId>> cut_;
+  std::map<Index, Entry> committed_;
+  std::map<Term, NodeId> leaders_;
+  std::map<std::pair<NodeId, Term>, NodeId> votes_;
+  std::map<ReadId, Index> reads_;
+  ReadId last_read_ = 0;
+  Index highest_committed_applied_ = 0;
+};
+
+}  // namespace runink::raft

@@ -1,0 +1,123 @@
+// Elections: PreVote first (nobody's term rises for a candidate that cannot win), durable votes, CheckQuorum.
+#include <algorithm>
+
+#include "base/check.h"
+#include "control/raft/core/raft.h"
+
+namespace runink::raft {
+
+bool Raft::promotable() const { return may_vote_ && membership().votes(options_.id) && !installing_; }
+
+void Raft::campaign() {
+  if (role_ == Role::kLeader) return;
+  reset_timer();
+  if (promotable()) begin_campaign(true, false);
+}
+
+void Raft::begin_campaign(bool pre, bool force) {
+  refuse_reads();
+  leader_ = 0;
+  verified_ = 0;
+  votes_.clear();
+  forced_ = force;
+  role_ = pre ? Role::kPreCandidate : Role::kCandidate;
+  if (!pre) {
+    ++term_;
+    vote_ = options_.id;
+    ++hard_state_version_;
+    held_.clear();  // all of it is of older terms
+  }
+  reset_timer();
+  for (NodeId to : membership().voters) {
+    if (to == options_.id) continue;
+    Message m;
+    m.kind = pre ? MessageKind::kPreVote : MessageKind::kVote;
+    m.to = to;
+    m.term = pre ? term_ + 1 : term_;
+    // Only what is durable may be promised: an entry that is not written yet can be gone after a crash.
+    m.index = log_.persisted();
+    m.log_term = log_.persisted_term();
+    m.force = force;
+    send(std::move(m));
+  }
+  if (pre) count_vote(options_.id, true);  // a candidate's counts when it is durable: hard_state_persisted()
+}
+
+bool Raft::up_to_date(Index index, Term term) const {
+  const Term own = log_.persisted_term();
+  return term > own || (term == own && index >= log_.persisted());
+}
+
+void Raft::on_vote_request(const Message& m) {
+  const bool pre = m.kind == MessageKind::kPreVote;
+  const bool free = pre ? m.term > term_ : (vote_ == 0 || vote_ == m.from) && role_ == Role::kFollower;
+  const bool grant = may_vote_ && free && up_to_date(m.index, m.log_term) && (m.force || !heard_from_leader() || vote_ == m.from);
+  Message reply = reply_to(m, pre ? MessageKind::kPreVoteReply : MessageKind::kVoteReply);
+  reply.reject = !grant;
+  if (grant && pre) reply.term = m.term;
+  if (grant && !pre) {
+    if (vote_ != m.from) {
+      vote_ = m.from;
+      ++hard_state_version_;
+    }
+    reset_timer();
+  }
+  send(std::move(reply));
+}
+
+void Raft::on_vote_reply(const Message& m) {
+  const bool pre = m.kind == MessageKind::kPreVoteReply;
+  if (role_ != (pre ? Role::kPreCandidate : Role::kCandidate)) return;
+  // A granted PreVote is of the term asked for, which may be that of an earlier attempt.
+  if (pre && !m.reject && m.term != term_ + 1) return;
+  count_vote(m.from, !m.reject);
+}
+
+void Raft::count_vote(NodeId from, bool granted) {
+  if (!membership().votes(from)) return;
+  votes_.emplace(from, granted);
+  size_t yes = 0, no = 0;
+  for (const auto& [id, vote] : votes_) ++(vote ? yes : no);
+  if (yes >= membership().quorum()) {
+    if (role_ == Role::kPreCandidate) {
+      begin_campaign(false, forced_);
+    } else {
+      become_leader();
+    }
+  } else if (no > membership().voters.size() - membership().quorum()) {
+    become_follower(term_, 0);
+  }
+}
+
+void Raft::become_leader() {
+  RUNINK_CHECK(role_ == Role::kCandidate && vote_ == options_.id && hard_state_persisted_ == hard_state_version_);
+  role_ = Role::kLeader;
+  leader_ = options_.id;
+  votes_.clear();
+  elapsed_ = heartbeat_elapsed_ = 0;
+  abort_transfer();
+  peers_.clear();
+  rebuild_peers();
+  uncommitted_bytes_ = 0;
+  for (Index i = std::max(commit_ + 1, log_.first()); i <= log_.last(); ++i) uncommitted_bytes_ += log_.at(i).bytes();
+  // Entries of earlier terms are committed only together with one of this term: so there must be one.
+  append_own(EntryKind::kNoop, nullptr);
+}
+
+// A leader that a majority does not answer any more steps down: others may have a new one already.
+void Raft::check_quorum() {
+  size_t active = 0;
+  for (NodeId id : membership().voters) {
+    const auto peer = peers_.find(id);
+    active += id == options_.id || (peer != peers_.end() && now_ - peer->second.heard_tick <= options_.election_ticks);
+  }
+  if (active < membership().quorum()) become_follower(term_, 0);
+}
+
+void Raft::regain_vote() {
+  if (may_vote_ || rejoin_target_ == 0 || log_.persisted() < rejoin_target_ || commit_ < rejoin_target_) return;
+  may_vote_ = true;
+  vote_regained_ = true;
+}
+
+}  // namespace runink::raft

@@ -1,0 +1,75 @@
+// Whole groups under faults (cluster_in_test.h checks Raft's promises after every event), and that each kind of fault has
+// happened at all.
+#include <gtest/gtest.h>
+
+#include "control/raft/core/cluster_in_test.h"
+
+namespace runink::raft {
+namespace {
+
+struct Kind {
+  const char* name;
+  bool snapshots, transfers, changes;
+  double wipe;
+};
+
+class RaftUnderFaults : public ::testing::TestWithParam<Kind> {};
+
+TEST_P(RaftUnderFaults, KeepsItsPromisesAndGoesOnAfterwards) {
+  SimCluster::Totals all;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    Faults faults;
+    faults.snapshots = GetParam().snapshots;
+    faults.transfers = GetParam().transfers;
+    faults.change_members = GetParam().changes;
+    faults.wipe = GetParam().wipe;
+    SimCluster cluster(seed, 3 + 2 * (seed % 2), faults);
+    cluster.run(10000);
+    cluster.settle();
+    const auto& t = cluster.totals();
+    all.committed += t.committed;
+    all.elections += t.elections;
+    all.crashes += t.crashes;
+    all.truncations += t.truncations;
+    all.reads += t.reads;
+    all.snapshots += t.snapshots;
+    all.changes += t.changes;
+    all.wipes += t.wipes;
+  }
+  EXPECT_GT(all.committed, 0u);
+  EXPECT_GT(all.elections, 12u);
+  EXPECT_GT(all.crashes, 0u);
+  EXPECT_GT(all.truncations, 0u);
+  EXPECT_GT(all.reads, 0u);
+  EXPECT_EQ(all.snapshots > 0, GetParam().snapshots);
+  EXPECT_EQ(all.changes > 0, GetParam().changes);
+  EXPECT_EQ(all.wipes > 0, GetParam().wipe > 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RaftUnderFaults,
+                         ::testing::Values(Kind{"plain", false, false, false, 0}, Kind{"snapshots", true, false, false, 0},
+                                           Kind{"transfers", false, true, false, 0}, Kind{"changes", false, false, true, 0},
+                                           Kind{"lost_storage", false, false, false, 0.001}, Kind{"everything", true, true, true, 0.001}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(Membership, OneNodeAtATimeAndNeverTheLastVoter) {
+  const Membership three{{1, 2, 3}, {4}};
+  EXPECT_EQ(changed(three, {ChangeKind::kPromote, 4})->voters, (std::vector<NodeId>{1, 2, 3, 4}));
+  EXPECT_EQ(changed(three, {ChangeKind::kRemove, 2})->voters, (std::vector<NodeId>{1, 3}));
+  EXPECT_EQ(changed(three, {ChangeKind::kAddLearner, 2}).status().code(), Code::kAlreadyExists);
+  EXPECT_EQ(changed(three, {ChangeKind::kPromote, 1}).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(changed({{1}, {}}, {ChangeKind::kRemove, 1}).status().code(), Code::kFailedPrecondition);
+}
+
+TEST(Membership, IsReadBackAndNothingElseIs) {
+  const Membership some{{1, 2, 9}, {3}};
+  const std::string bytes = encode(some);
+  EXPECT_EQ(*decode_membership(bytes), some);
+  for (size_t cut = 0; cut < bytes.size(); ++cut) EXPECT_FALSE(decode_membership(bytes.substr(0, cut)).ok()) << cut;
+  EXPECT_FALSE(decode_membership(bytes + "x").ok());
+  EXPECT_FALSE(decode_membership(encode({{2, 1}, {}})).ok());
+  EXPECT_FALSE(decode_membership(encode({{1}, {1}})).ok());
+}
+
+}  // namespace
+}  // namespace runink::raft
