@@ -64,3 +64,26 @@ with Project() as p:
             aborts += '"eventType":"ABORT"' in events
     print(f"{KILLS} kills, {killed} of them while it ran; {aborts} runs recorded as aborted")
     check(killed > 0, "no kill fell into a run")
+
+# What a run has read of standard input is gone: a resume must not take what stands there now for the whole.
+with Project() as p:
+    p.write("contracts/r.contract", "contract R { int32 a [[required]]; }\n")
+    p.write("features/f.dsl", """Feature: F
+  Scenario: S
+    @source("-", format="ndjson")
+    @contract("contracts/r.contract")
+    Given rows arrive
+    When records are checked against the contract
+    @sink("out/o.ndjson")
+    Then valid records are written
+
+    Assertions:
+      - at least 3 records are processed
+""")
+    p.runi("run", "features/f.dsl", stdin=b'{"a":1}\n{"a":2}\n', code=3)
+    runs = set(os.listdir(p.path(".runink/runs")))
+    refused = p.runi("resume", "last", stdin=b'{"a":3}\n{"a":4}\n{"a":5}\n', code=None)
+    check(refused.returncode != 0 and b"read standard input" in refused.stderr and b"runi restart" in refused.stderr, refused.stderr)
+    check(not p.exists("out/o.ndjson") and set(os.listdir(p.path(".runink/runs"))) == runs, "a refused resume leaves no run and no output")
+    p.runi("restart", "last", stdin=b'{"a":1}\n{"a":2}\n{"a":3}\n')
+    check(p.read("out/o.ndjson") == b'{"a":1}\n{"a":2}\n{"a":3}\n', "restart reads the input that it is given")

@@ -107,4 +107,21 @@ void require_rows(const std::vector<const plan::ScenarioPlan*>& chosen,
   }
 }
 
+Status check_standard_input(const std::vector<const plan::ScenarioPlan*>& chosen, const Resumed& resumed,
+                            const std::string& id) {
+  for (const auto* scenario : chosen) {
+    const auto& complete = resumed.complete;
+    if (std::find(complete.begin(), complete.end(), scenario->name) != complete.end()) continue;
+    for (const auto& op : scenario->operators) {
+      const auto* source = std::get_if<plan::Source>(&op.parameters);
+      if (source == nullptr || source->locator != "-" || !source->exec.empty()) continue;
+      return failed_precondition("scenario \"{}\" read standard input, and what run {} had taken of it is gone",
+                                 scenario->name, id)
+          .with_kind("resume.changed")
+          .with_hint("give it the whole input again with: runi restart " + id);
+    }
+  }
+  return {};
+}
+
 }  // namespace runink::local

@@ -34,4 +34,9 @@ Result<bool> outputs_are_there(const ledger::Ledger& ledger, const std::string& 
 void require_rows(const std::vector<const plan::ScenarioPlan*>& chosen,
                   const std::function<std::string(const std::string&, const std::string&)>& rows_of, Resumed* resumed);
 
+// Refuses (kFailedPrecondition, kind "resume.changed") where a scenario that is not complete reads standard input: nobody can
+// give it what the run `id` has read already.
+Status check_standard_input(const std::vector<const plan::ScenarioPlan*>& chosen, const Resumed& resumed,
+                            const std::string& id);
+
 }  // namespace runink::local

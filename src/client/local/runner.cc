@@ -551,14 +551,16 @@ Result<RunOutcome> FeatureRun::run() {
     resumed = RUNINK_TRY(look_back(ledger_, options_.resume_of, outcome_.parent));
     outcome_.parent.now_micros = resumed.now_micros;
     outcome_.parent.labels[kSpoolLabel] = resumed.spool;
+    spool_ = ledger_.root() + "/spool/" + resumed.spool;
+    require_rows(
+        chosen, [this](const auto& scenario, const auto& output) { return spool_file(scenario, output); }, &resumed);
+    RUNINK_RETURN_IF_ERROR(check_standard_input(chosen, resumed, options_.resume_of));
   }
   outcome_.parent = RUNINK_TRY(ledger_.create_run(std::move(outcome_.parent)));
   auto& parent = outcome_.parent;
   if (!parent.labels.contains(kSpoolLabel)) parent.labels[kSpoolLabel] = parent.id;
   spool_ = ledger_.root() + "/spool/" + parent.labels[kSpoolLabel];
   RUNINK_RETURN_IF_ERROR(ledger_.update_run(parent));
-  require_rows(
-      chosen, [this](const auto& scenario, const auto& output) { return spool_file(scenario, output); }, &resumed);
   for (const auto& text : resumed.notes) note(text);
 
   const auto event_of = [&](ledger::EventType type) {

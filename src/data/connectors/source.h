@@ -59,7 +59,7 @@ Compression detect_compression(std::string_view first_bytes);
 struct SourceFile {
   std::string name;            // path, "-" or the command line
   uint64_t data_position = 0;  // offset of the first byte after a byte order mark
-  std::string header;          // CSV: the header record with its line break. Arrow: the schema message
+  std::string header;          // CSV: the header record with its line break
   bool lone_cr = false;        // CSV: records end with a lone CR in this file
 };
 

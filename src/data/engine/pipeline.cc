@@ -35,8 +35,7 @@ void LineNumbers::reset() {
   next_line_ = 1;
 }
 
-// ---- start and end
-// ----------------------------------------------------------------------------------------------------
+// ---- start and end ---------------------------------------------------------------------------------------------------
 
 // Operators stand after their inputs, so one pass in order finds all nodes that rows reach.
 Reach Execution::Impl::reach_of(const Node& root) const {
@@ -152,8 +151,7 @@ void Execution::Impl::fail(const PipelineState* pipeline, uint64_t sequence, Sta
   for (auto& node : nodes) node->stop();
 }
 
-// ---- work
-// -------------------------------------------------------------------------------------------------------------
+// ---- work ------------------------------------------------------------------------------------------------------------
 
 void Execution::Impl::work(PipelineState& pipeline, MorselContext& m) {
   auto reader = pipeline.source->make_reader();

@@ -309,10 +309,11 @@ void Child::survey(std::vector<pid_t>* running, std::vector<pid_t>* ended) const
   }
 }
 
+constexpr int kQuietPasses = 10;
+
 // One that ends while the table is read may have forked just before, and its child be missing in the list of pids that was made
 // earlier: /proc was seen to show a daemon up to some milliseconds late, its parent being a zombie already. So the table is read
-// for ten milliseconds at least, and until it shows nobody new.
-constexpr int kQuietPasses = 10;
+// once a millisecond, kQuietPasses times at least, and until it shows nobody new.
 std::vector<pid_t> Child::descendants() const {
   if (pid_ <= 0 || reaped_) return {};
   std::set<pid_t> family;

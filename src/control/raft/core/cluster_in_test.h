@@ -92,10 +92,6 @@ class SimCluster {
     Index commit_seen = 0;
     std::optional<SnapshotMeta> installing;
   };
-  struct Flying {
-    Message message;
-    uint64_t due;
-  };
 
   uint64_t pick(uint64_t n) { return random_() % n; }
   bool chance(double p) { return static_cast<double>(random_() % 1000000) < p * 1e6; }
@@ -198,8 +194,7 @@ class SimCluster {
   }
 
   void propose(Node& node) {
-    const Proposal p = node.raft->propose(std::make_shared<const std::string>("p" + std::to_string(++totals_.proposals)));
-    (void)p;
+    (void)node.raft->propose(std::make_shared<const std::string>("p" + std::to_string(++totals_.proposals)));
   }
   void read(Node& node) {
     const ReadId id = ++last_read_;
@@ -265,7 +260,7 @@ class SimCluster {
   void deliver() {
     if (network_.empty()) return;
     const size_t at = pick(std::min<size_t>(network_.size(), 1 + (chance(0.2) ? network_.size() : 3)));
-    Message m = network_[at].message;
+    const Message m = network_[at];
     if (!chance(faults_.duplicate)) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(at));
     if (network_.size() > 400) network_.pop_front();
     if (chance(faults_.loss) || cut_.contains({m.from, m.to})) return;
@@ -281,7 +276,7 @@ class SimCluster {
       }
       for (Message& m : ready.messages) {
         check_sent(node, m);
-        network_.push_back({std::move(m), 0});
+        network_.push_back(std::move(m));
       }
       for (const Entry& entry : ready.committed) apply(node, entry);
       for (const auto& read : ready.reads) {
@@ -342,7 +337,7 @@ class SimCluster {
   Faults faults_;
   Totals totals_;
   std::map<NodeId, Node> nodes_;
-  std::deque<Flying> network_;
+  std::deque<Message> network_;
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::map<Index, Entry> committed_;
   std::map<Term, NodeId> leaders_;
