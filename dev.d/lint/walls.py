@@ -41,6 +41,8 @@ def allowed_for(module):
         return ["base", "platform", "model", "data", "runink/step"]
     if module == "control/raft/core":
         return ["base"]
+    if module == "control/barn":
+        return ["base", "platform/os", "platform/crypto", "control/raft/core"]
     if top == "testing":
         return ["base", "platform", "model", "data"]
     return None
