@@ -1,6 +1,7 @@
 // Small things about text that every module needs: UTF-8, escaping for a terminal, splitting, joining.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -24,7 +25,10 @@ std::string json_quote(std::string_view text);
 void append_json_quoted(std::string& out, std::string_view text);
 
 std::string_view trim(std::string_view text);  // ASCII white space
+// The parts look into `text`, which is why a temporary string is refused.
 std::vector<std::string_view> split(std::string_view text, char separator);
+template <std::same_as<std::string> Temporary>
+std::vector<std::string_view> split(Temporary&& text, char separator) = delete;
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 bool starts_with_ignore_case(std::string_view text, std::string_view prefix);
 bool equals_ignore_case(std::string_view a, std::string_view b);

@@ -87,6 +87,24 @@ def endless(p, name, steps, *words):
     print(f"{name}: first output seen, {sent} records in all")
 
 
+def trickles(p, name, steps, *words):
+    """Each record comes out before the next one goes in."""
+    run = start(p, feature(p, name, steps), *words)
+    for i in range(3):
+        run.stdin.write(rows(i, 1))
+        run.stdin.flush()
+        check(select.select([run.stdout], [], [], WAIT)[0], f"{name}: record {i} does not come out")
+        line = run.stdout.readline()
+        check(line == rows(i, 1), f"{name}: record {i} comes out as {line}")
+    run.send_signal(signal.SIGINT)
+    run.wait(WAIT)  # with its input open
+    out, errors = run.communicate()
+    check(run.returncode == 130 and out == b"", f"{name}: ended with {run.returncode} and {out}: {errors.decode()}")
+    record = [r for r in p.records() if r["feature"] == f"features/{name}.dsl"][0]
+    check(record["state"] == "interrupted" and record["records_in"] == 3, f"{name}: the run's record says {record}")
+    print(f"{name}: three records, one by one")
+
+
 def slow_sink(p, name, steps):
     """Nobody reads the output: the source is held up after a bounded number of records. Then it goes on."""
     run = start(p, feature(p, name, steps))
@@ -242,6 +260,9 @@ with Project() as p:
     p.write("data/rows.ndjson", rows(0, 200_000))
     python = ['@exec("python3 steps/pass.py")', "When the rows pass a program"]
     chain = python + ['@exec("cat")', "And the rows pass another", 'And field "id" is set to id + 0']
+    trickles(p, "trickle", ['When field "id" is set to id + 0'])
+    trickles(p, "trickle_one_worker", ["When records are checked against the contract"], "--threads", "1")
+    trickles(p, "trickle_program", python)
     endless(p, "endless_program", python)
     endless(p, "endless_chain", chain, "--threads", "3")
     slow_sink(p, "slow_program", python)

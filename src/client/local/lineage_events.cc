@@ -47,7 +47,7 @@ ledger::LineageEvent feature_event(const Project& project, const plan::Plan& pla
 }
 
 ledger::LineageEvent scenario_event(const Project& project, const plan::Plan& plan, const plan::ScenarioPlan& scenario,
-                                    const engine::ExecutionReport* report, const std::vector<SinkState>& sinks) {
+                                    const engine::ExecutionReport* report, const std::vector<SinkState>& sinks, bool revealed) {
   ledger::LineageEvent event = feature_event(project, plan);
   event.job_name = plan.feature_path + "#" + scenario.name;
   event.job_type = "SCENARIO";
@@ -90,7 +90,7 @@ ledger::LineageEvent scenario_event(const Project& project, const plan::Plan& pl
     }
     event.inputs.push_back(std::move(dataset));
   }
-  for (const auto& lineage : plan::lineage_of(scenario)) {
+  for (const auto& lineage : plan::lineage_of(scenario, revealed)) {
     const auto& op = scenario.operators[lineage.sink];
     const auto* output = std::get_if<plan::Output>(&op.parameters);
     if (output != nullptr && !output->spool) continue;

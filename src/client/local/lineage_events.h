@@ -12,9 +12,9 @@
 namespace runink::local {
 
 // Job, namespace, inputs and outputs of a scenario, without run id, type and time. With `report`, statistics and quality
-// results too.
+// results too. `revealed`: the sinks were given pii unmasked.
 ledger::LineageEvent scenario_event(const Project& project, const plan::Plan& plan, const plan::ScenarioPlan& scenario,
-                                    const engine::ExecutionReport* report, const std::vector<SinkState>& sinks);
+                                    const engine::ExecutionReport* report, const std::vector<SinkState>& sinks, bool revealed);
 // Of the parent run.
 ledger::LineageEvent feature_event(const Project& project, const plan::Plan& plan);
 

@@ -106,6 +106,7 @@ TEST_F(Privacy, WhatARunWithRevealKeepsIsMaskedAllTheSame) {
   ASSERT_EQ(done.scenarios.size(), 1u);
   EXPECT_TRUE(done.scenarios[0].revealed_pii);
   EXPECT_THAT(p_.read(".runink/runs/" + done.scenarios[0].id + "/run.json"), HasSubstr("\"revealed_pii\": true"));
+  EXPECT_THAT(p_.read(".runink/runs/" + done.scenarios[0].id + "/lineage.ndjson"), Not(HasSubstr("\"masking\":true")));
   std::string samples;
   for (const auto& entry : fs::directory_iterator(p_.root() + "/.runink/runs/" + done.scenarios[0].id + "/samples")) {
     samples += p_.read(entry.path().string().substr(p_.root().size() + 1));

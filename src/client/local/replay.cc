@@ -431,7 +431,7 @@ Status Replay::execute(const plan::Plan& plan, const plan::ScenarioPlan& scenari
     record.sinks.push_back(std::move(s));
   }
   for (const auto& [rule, reason] : letters->reasons()) record.reject_reasons.push_back({rule, reason.field, reason.message, reason.records});
-  event = scenario_event(project_, plan, *plan.scenario(scenario.name), &report, io.sinks());
+  event = scenario_event(project_, plan, *plan.scenario(scenario.name), &report, io.sinks(), false);
   return {};
 }
 
@@ -465,7 +465,7 @@ Status Replay::replay(const Group& group, ReplayResult* result) {
     event.nominal_start_micros = record.now_micros;
     return event;
   };
-  ledger::LineageEvent event = scenario_event(project_, *plan, *planned, nullptr, {});
+  ledger::LineageEvent event = scenario_event(project_, *plan, *planned, nullptr, {}, false);
   RUNINK_RETURN_IF_ERROR(ledger_.append_lineage(complete_event(event, ledger::EventType::kStart)));
   const int64_t wall = os::monotonic_nanos();
   Status status = execute(*plan, scenario, source, group, record, event, result);

@@ -426,7 +426,7 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
   if (!letters->store_path().empty()) record.labels["dead_letters"] = letters->store_path();
   Status samples = write_samples(ledger_, record.id, report);
   if (status.ok()) status = std::move(samples);  // else why it failed is worth more
-  event = scenario_event(project_, plan_, scenario, &report, sinks);
+  event = scenario_event(project_, plan_, scenario, &report, sinks, options_.reveal);
   return status;
 }
 
@@ -459,7 +459,7 @@ Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned, uint32_t atte
     event.nominal_start_micros = record.now_micros;
     return event;
   };
-  ledger::LineageEvent event = scenario_event(project_, plan_, scenario, nullptr, {});
+  ledger::LineageEvent event = scenario_event(project_, plan_, scenario, nullptr, {}, options_.reveal);
   RUNINK_RETURN_IF_ERROR(ledger_.append_lineage(complete_event(event, ledger::EventType::kStart)));
   auto log = RUNINK_TRY(ledger::RunLog::open(ledger_.log_file(record.id)));
   log->write(ledger::LogLevel::kInfo, "", fmt::format("scenario \"{}\" begins with {} threads", scenario.name, record.threads));

@@ -164,7 +164,8 @@ TEST_F(RunnerTest, AScenarioThatFailsIsRunAgain) {
   EXPECT_EQ(p_.read("out/s.ndjson"), p_.read("data/in.ndjson"));
   EXPECT_THAT(join(done.notes, "\n"), HasSubstr("running it again (1 of 2)"));
   // Who is told of failures is told of the last one only.
-  EXPECT_THAT(split(p_.read("told.ndjson"), '\n'), testing::SizeIs(2));
+  const std::string told = p_.read("told.ndjson");
+  EXPECT_THAT(split(told, '\n'), testing::SizeIs(2));
   EXPECT_THAT(p_.read("told.ndjson"), HasSubstr("\"succeeded\""));
 }
 
@@ -354,7 +355,8 @@ TEST_F(RunnerTest, NotificationsOfSuccess) {
   EXPECT_THAT(message,
               HasSubstr("\"state\":\"succeeded\",\"records\":3,\"valid\":3,\"rejected\":0,\"reason\":\"\"}\n"));
   run(notifying("at least 3 records are processed"));
-  EXPECT_THAT(split(p_.read("told/success.ndjson"), '\n'), testing::SizeIs(3));  // one line a run
+  const std::string told = p_.read("told/success.ndjson");
+  EXPECT_THAT(split(told, '\n'), testing::SizeIs(3));  // one line a run
 }
 
 TEST_F(RunnerTest, NotificationsOfFailure) {

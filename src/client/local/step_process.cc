@@ -67,7 +67,16 @@ class StepOutput final : public connectors::ByteSource {
  public:
   // pid_fd: readable once the process itself has ended; -1 where the kernel has none.
   StepOutput(os::Fd fd, int pid_fd, StepState& state) : fd_(std::move(fd)), pid_fd_(pid_fd), state_(state) { set_nonblocking(fd_); }
-  Result<size_t> read(char* buffer, size_t size) override {
+  Result<size_t> read(char* buffer, size_t size) override { return take(buffer, size, nullptr); }
+  Result<size_t> read_until_pause(char* buffer, size_t size, bool* paused) override {
+    *paused = false;
+    return take(buffer, size, paused);
+  }
+  uint64_t raw_bytes() const override { return bytes_; }
+
+ private:
+  // With `paused`, until the step is silent for a moment; without, all of it.
+  Result<size_t> take(char* buffer, size_t size, bool* paused) {
     size_t done = 0;
     while (done < size) {
       const ssize_t n = ::read(fd_.get(), buffer + done, size - done);
@@ -83,16 +92,18 @@ class StepOutput final : public connectors::ByteSource {
       // The process has ended and what it wrote has been read: whoever still holds the pipe is a child it left behind.
       if (ended_) break;
       pollfd p[2] = {{fd_.get(), POLLIN, 0}, {pid_fd_, POLLIN, 0}};
-      (void)::poll(p, 2, kPollMillis);
+      const bool silent = ::poll(p, 2, kPollMillis) == 0;
       ended_ = p[1].revents != 0;
+      if (silent && paused != nullptr && done > 0) {
+        *paused = true;
+        break;
+      }
       // While it may still be waiting for input, silence is no fault.
       RUNINK_RETURN_IF_ERROR(state_.check(state_.input_closed));
     }
     return done;
   }
-  uint64_t raw_bytes() const override { return bytes_; }
 
- private:
   os::Fd fd_;
   int pid_fd_;
   bool ended_ = false;

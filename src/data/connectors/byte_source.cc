@@ -26,6 +26,11 @@ class PlainSource : public ByteSource {
     taken_.fetch_add(got, std::memory_order_relaxed);
     return got;
   }
+  Result<size_t> read_until_pause(char* buffer, size_t size, bool* paused) override {
+    const size_t got = RUNINK_TRY(raw_->read_until_pause(buffer, size, paused));
+    taken_.fetch_add(got, std::memory_order_relaxed);
+    return got;
+  }
   uint64_t raw_bytes() const override { return taken_.load(std::memory_order_relaxed); }
   uint64_t raw_size() const override { return raw_->size(); }
 

@@ -149,19 +149,23 @@ class TextChunkSource : public ChunkSource {
     }
   }
 
-  // Reads until `buffer` holds `wanted` bytes or the file ends.
+  // Reads until `buffer` holds `wanted` bytes, the file ends, or its writer pauses.
   Status fill(Buffer& buffer, size_t wanted) {
     const size_t have = buffer.size();
     if (at_end_ || have >= wanted) return Status();
     buffer.resize(wanted);
-    auto got = current_->read(reinterpret_cast<char*>(buffer.data()) + have, wanted - have);
+    bool paused = false;
+    auto got =
+        current_->read_until_pause(reinterpret_cast<char*>(buffer.data()) + have, wanted - have, &paused);
     buffer.resize(have + (got.ok() ? got.value() : 0));
     raw_done_.store(raw_before_ + current_->raw_bytes(), std::memory_order_relaxed);
     if (!got.ok()) return std::move(got).status();
     decoded_.fetch_add(got.value(), std::memory_order_relaxed);
-    if (have + got.value() < wanted) at_end_ = true;
+    if (have + got.value() < wanted) at_end_ = !paused;
     return Status();
   }
+
+  static constexpr size_t kLongestMark = 4;  // bytes that tell an encoding or a compression
 
   // The next chunk of the current file; null at its end.
   Result<ChunkPtr> cut() {
@@ -169,13 +173,13 @@ class TextChunkSource : public ChunkSource {
     buffer->reserve(options_.chunk_bytes + 64);
     buffer->append(carry_.data(), carry_.size());
     carry_.resize(0);
-    constexpr size_t kLeast = 64;  // enough to know a byte order mark
-    size_t wanted = std::max(options_.chunk_bytes, kLeast);
+    size_t wanted = std::max(options_.chunk_bytes, kLongestMark);
     size_t skipped = 0;  // byte order mark
     size_t border = 0, searched = 0;
     while (true) {
       RUNINK_RETURN_IF_ERROR(fill(*buffer, wanted));
       std::string_view text = buffer->view();
+      if (first_chunk_ && text.size() < kLongestMark && !at_end_) continue;  // its writer paused very early
       if (first_chunk_ && searched == 0) skipped = RUNINK_TRY(check_beginning(text));
       text.remove_prefix(skipped);
       border = RUNINK_TRY(find_border(text, searched));
@@ -187,6 +191,7 @@ class TextChunkSource : public ChunkSource {
             .with_kind("source.record_too_long")
             .with_hint("is a line break or a closing quote missing? Otherwise raise max_record below [engine] in runink.toml");
       }
+      if (buffer->size() < wanted) continue;  // the writer paused inside a record
       // Not much further than the record goes.
       wanted = std::min(wanted + std::max(options_.chunk_bytes, wanted / 8), skipped + options_.max_record_bytes);
     }

@@ -16,13 +16,17 @@ namespace runink::connectors {
 
 namespace {
 
-// Waits until one of the descriptors can be read, looking at the stop flag ten times a second.
-Status wait_readable(pollfd* descriptors, nfds_t count, const StopFlag* stop) {
+// A writer that has been silent for so long pauses. Stop flags are looked at as often.
+constexpr int kPauseMillis = 100;
+
+// Waits until one of the descriptors can be read; with `until_pause`, no longer than a pause: false after it.
+Result<bool> wait_readable(pollfd* descriptors, nfds_t count, const StopFlag* stop, bool until_pause) {
   while (true) {
     if (stop != nullptr && stop->requested()) return interrupted();
-    const int ready = ::poll(descriptors, count, 100);
-    if (ready > 0) return Status();
+    const int ready = ::poll(descriptors, count, kPauseMillis);
+    if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) return from_errno(errno, "wait for input");
+    if (ready == 0 && until_pause) return false;
   }
 }
 
@@ -40,12 +44,25 @@ class DescriptorInput : public RawInput {
 
   uint64_t size() const override { return opened_.regular() && opened_.size > begin_ ? opened_.size - begin_ : 0; }
 
-  Result<size_t> read(char* buffer, size_t size) override {
+  Result<size_t> read(char* buffer, size_t size) override { return take(buffer, size, nullptr); }
+  Result<size_t> read_until_pause(char* buffer, size_t size, bool* paused) override {
+    *paused = false;
+    return take(buffer, size, paused);
+  }
+
+ private:
+  // With `paused`, until a pause; without, all of it.
+  Result<size_t> take(char* buffer, size_t size, bool* paused) {
     size_t filled = 0;
     while (filled < size) {
       if (!opened_.regular()) {
         pollfd descriptor{fd_.get(), POLLIN, 0};
-        RUNINK_RETURN_IF_ERROR(wait_readable(&descriptor, 1, stop_).with_context("read " + name_));
+        const bool more =
+            RUNINK_TRY_CONTEXT(wait_readable(&descriptor, 1, stop_, paused != nullptr && filled > 0), "read " + name_);
+        if (!more) {
+          *paused = true;
+          break;
+        }
       }
       const size_t got = RUNINK_TRY_CONTEXT(os::read_some(fd_, buffer + filled, size - filled), "read " + name_);
       filled += got;
@@ -59,7 +76,6 @@ class DescriptorInput : public RawInput {
     return filled;
   }
 
- private:
   // The size when opened is what the run was promised; see source.h.
   Status check_unchanged() {
     if (!opened_.regular()) return Status();
@@ -91,11 +107,24 @@ class ProgramInput : public RawInput {
   }
   ~ProgramInput() override { (void)child_.kill_tree(); }
 
-  Result<size_t> read(char* buffer, size_t size) override {
+  Result<size_t> read(char* buffer, size_t size) override { return take(buffer, size, nullptr); }
+  Result<size_t> read_until_pause(char* buffer, size_t size, bool* paused) override {
+    *paused = false;
+    return take(buffer, size, paused);
+  }
+
+ private:
+  // With `paused`, until a pause; without, all of it.
+  Result<size_t> take(char* buffer, size_t size, bool* paused) {
     size_t filled = 0;
     while (filled < size && !ended_) {
       pollfd descriptors[2] = {{output_.get(), POLLIN, 0}, {errors_.descriptor(), POLLIN, 0}};
-      RUNINK_RETURN_IF_ERROR(wait_readable(descriptors, 2, stop_).with_context("read from " + name_));
+      const bool more =
+          RUNINK_TRY_CONTEXT(wait_readable(descriptors, 2, stop_, paused != nullptr && filled > 0), "read from " + name_);
+      if (!more) {
+        *paused = true;
+        break;
+      }
       if (descriptors[1].revents != 0) errors_.take();
       if (descriptors[0].revents == 0) continue;
       const size_t got =
@@ -110,7 +139,6 @@ class ProgramInput : public RawInput {
     return filled;
   }
 
- private:
   os::Child child_;
   os::Fd output_;
   ErrorTail errors_;

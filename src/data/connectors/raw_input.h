@@ -19,6 +19,11 @@ class RawInput {
   virtual ~RawInput() = default;
   // Fills the buffer unless the end comes first.
   virtual Result<size_t> read(char* buffer, size_t size) = 0;
+  // As ByteSource::read_until_pause.
+  virtual Result<size_t> read_until_pause(char* buffer, size_t size, bool* paused) {
+    *paused = false;
+    return read(buffer, size);
+  }
   virtual uint64_t size() const { return 0; }
   const std::string& name() const { return name_; }
 

@@ -1,7 +1,8 @@
 // Sources: bytes of files, standard input and programs, cut into chunks at record borders.
 //
 // ByteSource reads one stream of (decompressed) bytes. ChunkSource reads an ordered list of them and hands out numbered
-// chunks to any number of workers. Where chunks begin and end depends on the bytes only, never on threads or timing.
+// chunks to any number of workers. Where chunks begin and end depends on the bytes only, never on threads or timing; but
+// where a pipe's writer pauses, the records that are there go on their way (`tail -f log | runi run …`).
 //
 // A regular file's size and modification time when opened are its contract: when the end is reached and either has
 // changed, reading fails with kDataLoss ("changed while it was read"), since records may be torn or mixed.
@@ -30,6 +31,11 @@ class ByteSource {
   virtual ~ByteSource() = default;
   // Fills the buffer as far as there are bytes: fewer than `size` only at the end (then again 0).
   virtual Result<size_t> read(char* buffer, size_t size) = 0;
+  // Like read, but where a pipe's writer pauses it returns what is there, at least one byte, and sets `paused`.
+  virtual Result<size_t> read_until_pause(char* buffer, size_t size, bool* paused) {
+    *paused = false;
+    return read(buffer, size);
+  }
   // What has been read of the underlying file or pipe (before decompression), for progress.
   virtual uint64_t raw_bytes() const = 0;
   // Its size, 0 where that cannot be known.

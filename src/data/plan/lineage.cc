@@ -110,7 +110,7 @@ Dataset dataset_of(const ScenarioPlan& scenario, const Operator& op) {
   return d;
 }
 
-std::vector<OutputLineage> lineage_of(const ScenarioPlan& scenario) {
+std::vector<OutputLineage> lineage_of(const ScenarioPlan& scenario, bool revealed) {
   std::vector<OutputLineage> out;
   for (const Operator& op : scenario.operators) {
     const auto* sink = std::get_if<Sink>(&op.parameters);
@@ -120,7 +120,8 @@ std::vector<OutputLineage> lineage_of(const ScenarioPlan& scenario) {
     lineage.sink = op.id;
     lineage.name = sink != nullptr ? sink->name : op.name;
     lineage.dataset = dataset_of(scenario, op);
-    for (const ColumnInfo& column : op.columns) {
+    // A sink changes nothing but what it masks.
+    for (const ColumnInfo& column : revealed ? scenario.operators[op.inputs[0].from].columns : op.columns) {
       OutputColumn c;
       c.column = column.field.name;
       for (const auto& origin : column.lineage)

@@ -39,7 +39,8 @@ struct OutputLineage {
   std::vector<InputColumn> rows;  // what decided which rows are there
 };
 
-std::vector<OutputLineage> lineage_of(const ScenarioPlan& scenario);
+// `revealed`: of a run whose sinks masked nothing (--reveal).
+std::vector<OutputLineage> lineage_of(const ScenarioPlan& scenario, bool revealed = false);
 Dataset dataset_of(const ScenarioPlan& scenario, const Operator& op);
 
 }  // namespace runink::plan
