@@ -1,0 +1,331 @@
+#include "platform/net/join_exchange.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "platform/crypto/digest.h"
+#include "platform/net/bytes.h"
+#include "platform/net/tls_connection.h"
+
+namespace runink::net {
+
+namespace {
+
+constexpr uint8_t kVersion = 1;
+constexpr size_t kHeaderBytes = 5;  // length in four bytes, version in one
+constexpr size_t kMaxRefusalBytes = 512, kMaxTokenIdBytes = 64, kMaxProofBytes = 64;
+
+uint32_t length_of(const char* header) {
+  uint32_t length = 0;
+  for (int i = 3; i >= 0; --i) length = length << 8 | static_cast<uint8_t>(header[i]);
+  return length;
+}
+
+std::string message_of(std::string_view content) {
+  std::string out;
+  for (unsigned shift = 0; shift < 32; shift += 8) put_byte(out, static_cast<uint8_t>(content.size() >> shift));
+  put_byte(out, kVersion);
+  return out.append(content);
+}
+
+// Collects the one message that either side sends.
+class OneMessage {
+ public:
+  std::span<char> room() { return std::span(bytes_).subspan(size_); }
+  // kInvalidArgument as soon as the message cannot be one.
+  Status add(size_t count) {
+    size_ += count;
+    if (size_ < kHeaderBytes) return {};
+    if (bytes_[4] != kVersion)
+      return invalid_argument("version {} of the join exchange is not known here", static_cast<uint8_t>(bytes_[4]));
+    const uint32_t length = length_of(bytes_.data());
+    if (length > kMaxJoinBytes)
+      return invalid_argument("a join message of {} bytes: {} are the most", length, kMaxJoinBytes);
+    if (size_ > kHeaderBytes + length) return invalid_argument("bytes behind a join message");
+    return {};
+  }
+  bool complete() const { return size_ >= kHeaderBytes && size_ == kHeaderBytes + length_of(bytes_.data()); }
+  std::string_view content() const { return {bytes_.data() + kHeaderBytes, size_ - kHeaderBytes}; }
+
+ private:
+  // One byte more than the largest message, so that there always is room.
+  std::array<char, kHeaderBytes + kMaxJoinBytes + 1> bytes_;
+  size_t size_ = 0;
+};
+
+std::string encode_request(std::string_view token_id, std::string_view proof, std::string_view request_pem) {
+  std::string out;
+  put_bytes(out, token_id);
+  put_bytes(out, proof);
+  put_bytes(out, request_pem);
+  return out;
+}
+
+bool decode_request(std::string_view content, JoinRequest* out) {
+  ByteReader reader(content);
+  out->token_id = reader.bytes(kMaxTokenIdBytes);
+  out->proof = reader.bytes(kMaxProofBytes);
+  out->request_pem = reader.bytes(kMaxJoinBytes);
+  return reader.at_end();
+}
+
+std::string encode_answer(const Result<JoinGrant>& answer) {
+  std::string out;
+  if (answer.ok()) {
+    put_byte(out, 0);
+    put_bytes(out, answer->certificate_pem);
+    put_bytes(out, answer->authorities_pem);
+    put_bytes(out, answer->information);
+    if (out.size() <= kMaxJoinBytes && answer->information.size() <= kMaxJoinInformationBytes) return out;
+    return encode_answer(internal_error("the answer to a join request does not fit into {} bytes", kMaxJoinBytes));
+  }
+  put_byte(out, static_cast<uint8_t>(answer.status().code()));
+  put_bytes(out, std::string_view(answer.status().message()).substr(0, kMaxRefusalBytes));
+  return out;
+}
+
+Result<JoinGrant> decode_answer(std::string_view content) {
+  ByteReader reader(content);
+  const uint8_t code = reader.byte();
+  if (code == 0) {
+    JoinGrant grant;
+    grant.certificate_pem = reader.bytes(kMaxJoinBytes);
+    grant.authorities_pem = reader.bytes(kMaxJoinBytes);
+    grant.information = reader.bytes(kMaxJoinInformationBytes);
+    if (reader.at_end()) return grant;
+  } else if (code <= static_cast<uint8_t>(Code::kUnauthenticated)) {
+    const std::string message(reader.bytes(kMaxRefusalBytes));
+    if (reader.at_end())
+      return Status(static_cast<Code>(code), escape_control(message))
+          .with_context("the member refused to let this node in");
+  }
+  return data_loss("the member's answer cannot be read");
+}
+
+}  // namespace
+
+bool JoinRequest::proves(std::string_view key) const {
+  return crypto::equal_constant_time(proof, join_proof(key, token_id, request_pem, channel_binding));
+}
+
+struct JoinListener::State : std::enable_shared_from_this<JoinListener::State> {
+  State(EventLoop& l, std::shared_ptr<const TlsContext> c, Decide d, const Options& o)
+      : loop(l), context(std::move(c)), decide(std::move(d)), options(o) {}
+
+  EventLoop& loop;
+  std::shared_ptr<const TlsContext> context;
+  Decide decide;
+  Options options;
+  JoinCounters counters;
+  std::unique_ptr<Listener> listener;
+  std::map<uint64_t, std::unique_ptr<Guest>> guests;
+  uint64_t next_guest = 1;
+
+  void on_accept(os::Fd socket);
+  void answered(uint64_t guest, const Result<JoinGrant>& answer);
+};
+
+// Somebody who has connected and shown nothing yet.
+class JoinListener::Guest final : private TlsConnection::Handler {
+ public:
+  Guest(State& state, uint64_t id, os::Fd socket) : state_(state), id_(id) {
+    TlsConnection::Options options;
+    options.handshake_nanos = state.options.step_nanos;
+    connection_ = TlsConnection::accept(state.loop, std::move(socket), state.context, nullptr, this, options);
+  }
+  ~Guest() { state_.loop.cancel(timer_); }
+
+  void answer(const Result<JoinGrant>& answer) {
+    if (!waiting_) return;
+    waiting_ = false;
+    ++(answer.ok() ? state_.counters.granted : state_.counters.refused);
+    say(answer);
+  }
+
+ private:
+  void on_open() override { limit(state_.options.step_nanos); }
+  std::span<char> input_room() override { return message_.room(); }
+  void on_output_room() override {}
+
+  void on_input(size_t bytes) override {
+    const Status added = asked_ ? invalid_argument("bytes behind a join message") : message_.add(bytes);
+    if (!added.ok()) return malformed(added);
+    if (!message_.complete()) return;
+    asked_ = true;
+    JoinRequest request;
+    if (!decode_request(message_.content(), &request))
+      return malformed(invalid_argument("the join request cannot be read"));
+    request.channel_binding = connection_->channel_binding();
+    waiting_ = true;
+    limit(state_.options.decide_nanos);
+    state_.decide(std::move(request),
+                  [weak = state_.weak_from_this(), loop = &state_.loop, id = id_](Result<JoinGrant> answer) {
+                    if (weak.expired()) return;
+                    loop->post([weak, id, answer = std::move(answer)] {
+                      if (const std::shared_ptr<State> state = weak.lock()) state->answered(id, answer);
+                    });
+                  });
+  }
+
+  void on_closed(const Status& why) override {
+    if (why.code() == Code::kDeadlineExceeded) ++state_.counters.timed_out;
+    leave();
+  }
+
+  void malformed(const Status& why) {
+    waiting_ = false;
+    ++state_.counters.malformed;
+    say(why);
+  }
+
+  void say(const Result<JoinGrant>& answer) {
+    state_.loop.cancel(timer_);
+    timer_ = 0;
+    connection_->write(message_of(encode_answer(answer)));
+    connection_->finish();
+  }
+
+  void limit(int64_t nanos) {
+    state_.loop.cancel(timer_);
+    timer_ = state_.loop.call_after(nanos, [this] {
+      ++state_.counters.timed_out;
+      connection_->close();
+      leave();
+    });
+  }
+
+  void leave() {
+    const auto self = state_.guests.find(id_);
+    RUNINK_CHECK(self != state_.guests.end());
+    std::unique_ptr<Guest> kept = std::move(self->second);
+    state_.guests.erase(self);
+    dispose(state_.loop, std::move(kept));
+  }
+
+  State& state_;
+  const uint64_t id_;
+  std::unique_ptr<TlsConnection> connection_;
+  OneMessage message_;
+  bool asked_ = false, waiting_ = false;
+  EventLoop::TimerId timer_ = 0;
+};
+
+void JoinListener::State::on_accept(os::Fd socket) {
+  ++counters.connections;
+  if (guests.size() >= options.max_connections) {
+    ++counters.over_limit;
+    return;
+  }
+  const uint64_t id = next_guest++;
+  guests.emplace(id, std::make_unique<Guest>(*this, id, std::move(socket)));
+}
+
+void JoinListener::State::answered(uint64_t guest, const Result<JoinGrant>& answer) {
+  const auto found = guests.find(guest);
+  if (found != guests.end()) found->second->answer(answer);
+}
+
+Result<std::unique_ptr<JoinListener>> JoinListener::create(EventLoop& loop, const SocketAddress& where,
+                                                           std::shared_ptr<const TlsContext> context, Decide decide,
+                                                           const Options& options) {
+  auto state = std::make_shared<State>(loop, std::move(context), std::move(decide), options);
+  State* const raw = state.get();
+  state->listener = RUNINK_TRY(
+      Listener::create(loop, where, [raw](os::Fd socket, const SocketAddress&) { raw->on_accept(std::move(socket)); }));
+  return std::unique_ptr<JoinListener>(new JoinListener(std::move(state)));
+}
+
+JoinListener::~JoinListener() {
+  state_->listener.reset();
+  state_->guests.clear();
+}
+
+void JoinListener::set_context(std::shared_ptr<const TlsContext> context) { state_->context = std::move(context); }
+const SocketAddress& JoinListener::address() const { return state_->listener->address(); }
+const JoinCounters& JoinListener::counters() const { return state_->counters; }
+size_t JoinListener::connections() const { return state_->guests.size(); }
+
+namespace {
+
+class Asker final : public TlsConnection::Handler {
+ public:
+  Asker(const JoinToken& token, std::string request_pem) : token_(token), request_pem_(std::move(request_pem)) {}
+
+  Result<JoinGrant> ask(const SocketAddress& where, std::shared_ptr<const TlsContext> context,
+                        const JoinOptions& limits) {
+    const std::unique_ptr<EventLoop> loop = RUNINK_TRY(EventLoop::create());
+    TlsConnection::Options options;
+    options.connect_nanos = options.handshake_nanos = limits.step_nanos;
+    const auto only_members = [](const crypto::Identity& identity) {
+      if (identity.role == crypto::Role::kBarn) return Status();
+      return Status(Code::kUnauthenticated, fmt::format("{} is no member", identity.uri()));
+    };
+    connection_ = RUNINK_TRY(TlsConnection::connect(*loop, where, std::move(context), only_members, this, options));
+    loop->call_after(limits.step_nanos + limits.answer_nanos, [this] {
+      outcome_ = deadline_exceeded("the member has not answered; whether it has let this node in is not known");
+    });
+    while (!outcome_.has_value()) loop->turn(INT64_MAX);
+    connection_.reset();
+    return std::move(*outcome_);
+  }
+
+ private:
+  void on_open() override {
+    const std::string proof =
+        join_proof(join_key(token_.secret), token_.id, request_pem_, connection_->channel_binding());
+    connection_->write(message_of(encode_request(token_.id, proof, request_pem_)));
+    connection_->flush();
+  }
+  std::span<char> input_room() override { return message_.room(); }
+  void on_output_room() override {}
+  void on_input(size_t bytes) override {
+    Status added = message_.add(bytes);
+    if (added.ok() && !message_.complete()) return;
+    outcome_ = added.ok() ? decode_answer(message_.content()) : Result<JoinGrant>(std::move(added));
+    connection_->close();
+  }
+  void on_closed(const Status& why) override {
+    if (!why.ok()) {
+      outcome_ = why;
+    } else {
+      outcome_ = unavailable("the member closed the connection without an answer");
+    }
+  }
+
+  const JoinToken& token_;
+  const std::string request_pem_;
+  std::unique_ptr<TlsConnection> connection_;
+  OneMessage message_;
+  std::optional<Result<JoinGrant>> outcome_;
+};
+
+}  // namespace
+
+Result<Joined> join_cluster(const JoinToken& token, const crypto::PrivateKey& key, const crypto::Identity& identity,
+                            int64_t now_micros, const JoinOptions& options) {
+  const auto context = RUNINK_TRY(TlsContext::join_client(token.fingerprint));
+  const SocketAddress where = RUNINK_TRY(resolve_now(RUNINK_TRY(parse_host_port(token.address))));
+  const crypto::CertificateRequest request = RUNINK_TRY(crypto::CertificateRequest::create(key, identity));
+  Asker asker(token, request.to_pem());
+  const JoinGrant grant = RUNINK_TRY_CONTEXT(asker.ask(where, context, options), "join at " + token.address);
+
+  Joined out{{key, RUNINK_TRY(crypto::Certificate::from_pem(grant.certificate_pem)),
+              RUNINK_TRY(crypto::Certificate::all_from_pem(grant.authorities_pem))},
+             grant.information};
+  const auto& authorities = out.credentials.authorities;
+  const bool pinned = std::any_of(authorities.begin(), authorities.end(), [&](const crypto::Certificate& each) {
+    return each.fingerprint() == token.fingerprint;
+  });
+  const crypto::Identity given =
+      RUNINK_TRY(crypto::verify_certificate(out.credentials.certificate, authorities, now_micros));
+  if (!pinned || !(given == identity) || !out.credentials.certificate.belongs_to(key)) {
+    return data_loss("the member at {} answered with a certificate that was not asked for", token.address);
+  }
+  return out;
+}
+
+}  // namespace runink::net
