@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "control/raft/core/raft.h"
+#include "control/raft/core/zoo.h"
 
 namespace runink::raft {
 
@@ -40,8 +41,8 @@ Result<Proposal> Raft::propose_change(const Change& change) {
   if (role_ != Role::kLeader) return unavailable("node {} does not lead", options_.id);
   // Without an entry of its own term a leader does not know which change its predecessor left half done (the bug of the
   // 2014 dissertation, mended in 2015).
-  if (!committed_in_term()) return failed_precondition("this term has committed nothing yet").with_hint("try again in a moment");
-  if (change_in_flight()) return failed_precondition("another change of the membership is under way").with_hint("try again when it is through");
+  if (!committed_in_term() && !zoo(Zoo::kChangeBeforeOwnCommit)) return failed_precondition("this term has committed nothing yet").with_hint("try again in a moment");
+  if (change_in_flight() && !zoo(Zoo::kTwoChangesAtOnce)) return failed_precondition("another change of the membership is under way").with_hint("try again when it is through");
   if (transferee_ != 0) return failed_precondition("leadership is being handed over").with_hint("try again in a moment");
   Membership after = RUNINK_TRY(changed(membership(), change));
   if (change.kind == ChangeKind::kPromote) {

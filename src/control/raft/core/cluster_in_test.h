@@ -69,6 +69,41 @@ class SimCluster {
     fail("no progress without faults");
   }
 
+  // What a user may count on once faults have ended, in rounds: in one, each node's clock ticks once, then all that is under
+  // way arrives. After settle().
+  void prove_liveness() {
+    rounds(60);
+    Node* leader = leading();
+    if (leader == nullptr) fail("no leader after a calm time");
+    const NodeId first = leader->id;
+    const Term term = highest_term();
+    rounds(60);
+    if (highest_term() != term) fail("a leader was replaced in calm times");
+    // A voter that is heard by all and hears nobody.
+    for (NodeId deaf : leader->raft->membership().voters) {
+      if (deaf == first) continue;
+      for (const auto& [id, n] : nodes_) cut_.emplace(id, deaf);
+      rounds(100);
+      cut_.clear();
+      if (highest_term() > term + 1) fail("a voter that hears nobody has raised the term again and again");
+      break;
+    }
+    rounds(60);
+    leader = leading();
+    if (leader == nullptr) fail("no leader after a voter heard nobody for a while");
+    // Its successor answers reads although nobody writes.
+    if (leader->raft->membership().voters.size() < 3) return;
+    crash(*leader, false);
+    const NodeId gone = leader->id;
+    rounds(100);
+    leader = leading();
+    if (leader == nullptr || leader->id == gone) fail("nobody took over from a leader that was gone");
+    const uint64_t answered = totals_.reads;
+    read(*leader);
+    rounds(10);
+    if (totals_.reads == answered) fail("a new leader answers no reads");
+  }
+
  private:
   struct Write {
     std::optional<HardState> hard_state;
@@ -98,6 +133,15 @@ class SimCluster {
 
   [[noreturn]] void fail(const std::string& what) {
     std::fprintf(stderr, "after %llu events: %s\n", static_cast<unsigned long long>(totals_.events), what.c_str());
+    for (const auto& [id, node] : nodes_) {
+      if (!node.raft) continue;
+      const Raft& r = *node.raft;
+      std::string voters;
+      for (NodeId v : r.membership().voters) voters += " " + std::to_string(v);
+      std::fprintf(stderr, "  node %d role %d term %d vote %d leader %d commit %d last %d persisted %d may_vote %d writes %zu voters%s\n", static_cast<int>(id),
+                   static_cast<int>(r.role()), static_cast<int>(r.term()), static_cast<int>(r.vote()), static_cast<int>(r.leader()), static_cast<int>(r.commit()),
+                   static_cast<int>(r.log().last()), static_cast<int>(r.log().persisted()), r.may_vote(), node.writes.size(), voters.c_str());
+    }
     std::abort();
   }
 
@@ -166,22 +210,7 @@ class SimCluster {
       node.disk.base_term = term;
       node.disk.base_membership = membership;
     }
-    if (node.installing && chance(0.3)) {
-      const SnapshotMeta snapshot = *node.installing;
-      node.installing.reset();
-      if (chance(0.2)) {
-        node.raft->snapshot_failed(snapshot);
-      } else {
-        ++totals_.snapshots;
-        node.disk.entries.clear();
-        node.disk.base = snapshot.index;
-        node.disk.base_term = snapshot.term;
-        node.disk.base_membership = snapshot.membership;
-        node.writes.clear();  // of entries; a hard state among them is written again below
-        node.disk.hard_state = {node.raft->term(), node.raft->vote(), node.raft->commit()};
-        node.raft->snapshot_installed(snapshot);
-      }
-    }
+    if (node.installing && chance(0.3)) install(node, chance(0.2));
     if (faults_.transfers && chance(0.02)) {
       ++totals_.transfers;
       (void)node.raft->transfer(1 + pick(nodes_.size()));
@@ -191,6 +220,23 @@ class SimCluster {
       const NodeId who = 1 + pick(nodes_.size());
       if (node.raft->propose_change({kind, who}).ok()) ++totals_.changes;
     }
+  }
+
+  void install(Node& node, bool fails) {
+    const SnapshotMeta snapshot = *node.installing;
+    node.installing.reset();
+    if (fails) {
+      node.raft->snapshot_failed(snapshot);
+      return;
+    }
+    ++totals_.snapshots;
+    node.disk.entries.clear();
+    node.disk.base = snapshot.index;
+    node.disk.base_term = snapshot.term;
+    node.disk.base_membership = snapshot.membership;
+    node.writes.clear();  // of entries; a hard state among them is written again below
+    node.disk.hard_state = {node.raft->term(), node.raft->vote(), node.raft->commit()};
+    node.raft->snapshot_installed(snapshot);
   }
 
   void propose(Node& node) {
@@ -218,8 +264,12 @@ class SimCluster {
   void crash(Node& node, bool wipe) {
     if (!node.raft) return;
     ++totals_.crashes;
-    // Any prefix of the writes under way may have reached the disk.
+    // Any prefix of the writes under way may have reached the disk, the last one in part.
     for (size_t n = pick(node.writes.size() + 1); n > 0; --n) write_to_disk(node);
+    if (!node.writes.empty() && chance(0.7)) {
+      node.writes.front().entries.resize(pick(node.writes.front().entries.size() + 1));
+      write_to_disk(node);
+    }
     node.writes.clear();
     node.installing.reset();
     node.raft.reset();
@@ -271,6 +321,7 @@ class SimCluster {
   void turn(Node& node) {
     while (node.raft->has_ready()) {
       Ready ready = node.raft->take_ready();
+      for (const Entry& entry : ready.append) check_made(*node.raft, entry);
       if (ready.hard_state || !ready.append.empty()) {
         node.writes.push_back({ready.hard_state, ready.hard_state_version, std::move(ready.append)});
       }
@@ -300,6 +351,93 @@ class SimCluster {
     highest_committed_applied_ = std::max(highest_committed_applied_, entry.index);
   }
 
+  void rounds(int count) {
+    for (int round = 0; round < count; ++round) {
+      for (auto& [id, node] : nodes_) {
+        if (!node.raft) continue;
+        node.raft->tick();
+        turn(node);
+      }
+      for (int i = 0; i < 100000 && arrive(); ++i) check();
+    }
+  }
+  // Everything that is under way now; false if nothing is.
+  bool arrive() {
+    bool any = !network_.empty();
+    std::deque<Message> all;
+    all.swap(network_);
+    for (const Message& m : all) {
+      Node& to = nodes_[m.to];
+      if (!to.raft || cut_.contains({m.from, m.to})) continue;
+      to.raft->step(m);
+      turn(to);
+    }
+    for (auto& [id, node] : nodes_) {
+      while (node.raft && !node.writes.empty()) {
+        finish_write(node);
+        turn(node);
+        any = true;
+      }
+      if (!node.raft || !node.installing) continue;
+      install(node, false);
+      turn(node);
+      any = true;
+    }
+    return any;
+  }
+  Term highest_term() const {
+    Term out = 0;
+    for (const auto& [id, node] : nodes_) out = std::max(out, node.raft ? node.raft->term() : 0);
+    return out;
+  }
+
+  static std::optional<Term> on_disk(const Node& node, Index index) {
+    if (index == node.disk.base) return node.disk.base_term;
+    if (index < node.disk.base || index > node.disk.base + node.disk.entries.size()) return std::nullopt;
+    return node.disk.entries[index - node.disk.base - 1].term;
+  }
+
+  // Log matching: the same index and term are the same entry, behind the same entries.
+  void check_made(const Raft& raft, const Entry& entry) {
+    const Term before = raft.log().term(entry.index - 1).value_or(0);
+    const auto [made, fresh] = made_.emplace(std::make_pair(entry.index, entry.term), std::make_pair(entry.data, before));
+    if (fresh) return;
+    const auto& [data, behind] = made->second;
+    const bool same = data == entry.data || (data && entry.data && *data == *entry.data);
+    if (!same || (raft.log().term(entry.index - 1) && behind != before)) {
+      fail("two entries were made at index " + std::to_string(entry.index) + " in term " + std::to_string(entry.term));
+    }
+  }
+
+  // The first to call an entry committed must be right: it is on the disks of a majority. A node that lost its storage had it
+  // perhaps, and has no vote to elect anybody without it.
+  void check_commit(const Node& node) {
+    const Raft& raft = *node.raft;
+    if (raft.commit() <= committed_somewhere_) return;
+    committed_somewhere_ = raft.commit();
+    if (raft.commit() <= raft.log().base()) return;
+    const Membership& membership = raft.membership();  // in force from the moment it is appended, for all before it too
+    size_t holders = 0;
+    for (NodeId id : membership.voters) {
+      const Node& voter = nodes_[id];
+      holders += !voter.disk.whole || voter.disk.base >= raft.commit() || on_disk(voter, raft.commit()) == raft.log().term(raft.commit());
+    }
+    if (holders < membership.quorum()) fail("index " + std::to_string(raft.commit()) + " was called committed and is on " + std::to_string(holders) + " disks");
+  }
+
+  // What a leader knows of a peer's log only grows, until the peer's storage is another one or it was no member for a while.
+  void check_matches(const Node& node) {
+    std::map<NodeId, std::pair<uint64_t, Index>>& before = matches_[{node.id, node.raft->term()}];
+    for (const auto& [id, peer] : node.raft->peers()) {
+      const auto known = before.find(id);
+      if (known != before.end() && known->second.first == peer.incarnation && peer.match < known->second.second) {
+        fail("what node " + std::to_string(id) + " holds went back to " + std::to_string(peer.match));
+      }
+      before[id] = {peer.incarnation, peer.match};
+    }
+    std::erase_if(before, [&](const auto& known) { return !node.raft->peers().contains(known.first); });
+  }
+
   // What is on disk is never older than what was said.
   void check_sent(const Node& node, const Message& m) {
     if (m.kind != MessageKind::kPreVote && m.kind != MessageKind::kPreVoteReply && node.disk.hard_state.term < m.term) fail("a message of a term that is not on disk");
@@ -308,11 +446,14 @@ class SimCluster {
       const auto [vote, fresh] = votes_.emplace(std::make_pair(node.id, m.term), m.to);
       if (!fresh && vote->second != m.to) fail("two votes in a term");
     }
+    if (m.kind == MessageKind::kVote && on_disk(node, m.index) != m.log_term && m.index > node.disk.base) fail("a candidacy with entries that are not on disk");
     if (m.kind == MessageKind::kVote) {
       const auto [vote, fresh] = votes_.emplace(std::make_pair(node.id, m.term), node.id);
       if (!fresh && vote->second != node.id) fail("a vote and a candidacy in one term");
     }
-    if (m.kind == MessageKind::kAppendReply && !m.reject && m.index > node.disk.base + node.disk.entries.size()) fail("an acknowledgement of what is not on disk");
+    if (m.kind == MessageKind::kAppendReply && !m.reject && m.index > node.disk.base && on_disk(node, m.index) != node.raft->log().term(m.index)) {
+      fail("an acknowledgement of what is not on disk");
+    }
   }
 
   void check() {
@@ -321,7 +462,9 @@ class SimCluster {
       const Raft& raft = *node.raft;
       if (raft.commit() < node.commit_seen) fail("a commit index went back");
       node.commit_seen = raft.commit();
+      check_commit(node);
       if (raft.role() != Role::kLeader) continue;
+      check_matches(node);
       const auto [leader, fresh] = leaders_.emplace(raft.term(), id);
       if (leader->second != id) fail("two leaders in term " + std::to_string(raft.term()));
       if (!fresh) continue;
@@ -340,6 +483,9 @@ class SimCluster {
   std::deque<Message> network_;
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::map<Index, Entry> committed_;
+  std::map<std::pair<Index, Term>, std::pair<std::shared_ptr<const std::string>, Term>> made_;  // the data, the term before it
+  std::map<std::pair<NodeId, Term>, std::map<NodeId, std::pair<uint64_t, Index>>> matches_;  // incarnation and match, by peer
+  Index committed_somewhere_ = 0;
   std::map<Term, NodeId> leaders_;
   std::map<std::pair<NodeId, Term>, NodeId> votes_;
   std::map<ReadId, Index> reads_;

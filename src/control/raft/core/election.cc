@@ -3,26 +3,34 @@
 
 #include "base/check.h"
 #include "control/raft/core/raft.h"
+#include "control/raft/core/zoo.h"
 
 namespace runink::raft {
 
-bool Raft::promotable() const { return may_vote_ && membership().votes(options_.id) && !installing_; }
+// A voter, or one whose removal is not known to be committed: it may be the only one that can commit it, as with two nodes of
+// which the leader removes itself and stops (dissertation 4.2.2).
+bool Raft::promotable() const {
+  if (!may_vote_ || installing_) return false;
+  if (zoo(Zoo::kRemovedDoesNotCampaign)) return membership().votes(options_.id);
+  return std::any_of(std::prev(memberships_.upper_bound(commit_)), memberships_.end(),
+                     [&](const auto& m) { return m.second.votes(options_.id); });
+}
 
 void Raft::campaign() {
   if (role_ == Role::kLeader) return;
   reset_timer();
-  if (promotable()) begin_campaign(true, false);
+  if (promotable()) begin_campaign(!zoo(Zoo::kNoPreVoteNoStickiness), false);
 }
 
 void Raft::begin_campaign(bool pre, bool force) {
   refuse_reads();
   leader_ = 0;
   verified_ = 0;
-  votes_.clear();
+  if (!zoo(Zoo::kVotesOutliveCampaign)) votes_.clear();
   forced_ = force;
   role_ = pre ? Role::kPreCandidate : Role::kCandidate;
   if (!pre) {
-    ++term_;
+    if (!zoo(Zoo::kTermNotRaised) || vote_ != options_.id) ++term_;
     vote_ = options_.id;
     ++hard_state_version_;
     held_.clear();  // all of it is of older terms
@@ -35,22 +43,24 @@ void Raft::begin_campaign(bool pre, bool force) {
     m.to = to;
     m.term = pre ? term_ + 1 : term_;
     // Only what is durable may be promised: an entry that is not written yet can be gone after a crash.
-    m.index = log_.persisted();
-    m.log_term = log_.persisted_term();
+    m.index = zoo(Zoo::kCampaignOnUnwritten) ? log_.last() : log_.persisted();
+    m.log_term = *log_.term(m.index);
     m.force = force;
     send(std::move(m));
   }
-  if (pre) count_vote(options_.id, true);  // a candidate's counts when it is durable: hard_state_persisted()
+  if (pre || zoo(Zoo::kCandidateDoesNotWait)) count_vote(options_.id, true);  // a candidate's counts when it is durable: hard_state_persisted()
 }
 
 bool Raft::up_to_date(Index index, Term term) const {
+  if (zoo(Zoo::kVoteByLengthOnly)) return index >= log_.persisted();
   const Term own = log_.persisted_term();
   return term > own || (term == own && index >= log_.persisted());
 }
 
 void Raft::on_vote_request(const Message& m) {
   const bool pre = m.kind == MessageKind::kPreVote;
-  const bool free = pre ? m.term > term_ : (vote_ == 0 || vote_ == m.from) && role_ == Role::kFollower;
+  const bool second = zoo(Zoo::kSecondVoteForTransfer) && m.force;
+  const bool free = pre ? m.term > term_ : (vote_ == 0 || vote_ == m.from || second) && role_ == Role::kFollower;
   const bool grant = may_vote_ && free && up_to_date(m.index, m.log_term) && (m.force || !heard_from_leader() || vote_ == m.from);
   Message reply = reply_to(m, pre ? MessageKind::kPreVoteReply : MessageKind::kVoteReply);
   reply.reject = !grant;
@@ -58,7 +68,7 @@ void Raft::on_vote_request(const Message& m) {
   if (grant && !pre) {
     if (vote_ != m.from) {
       vote_ = m.from;
-      ++hard_state_version_;
+      if (!zoo(Zoo::kVoteNotWritten)) ++hard_state_version_;
     }
     reset_timer();
   }
@@ -90,7 +100,8 @@ void Raft::count_vote(NodeId from, bool granted) {
 }
 
 void Raft::become_leader() {
-  RUNINK_CHECK(role_ == Role::kCandidate && vote_ == options_.id && hard_state_persisted_ == hard_state_version_);
+  RUNINK_CHECK(role_ == Role::kCandidate && vote_ == options_.id);
+  RUNINK_CHECK(hard_state_persisted_ == hard_state_version_ || zoo(Zoo::kCandidateDoesNotWait));
   role_ = Role::kLeader;
   leader_ = options_.id;
   votes_.clear();
@@ -101,7 +112,7 @@ void Raft::become_leader() {
   uncommitted_bytes_ = 0;
   for (Index i = std::max(commit_ + 1, log_.first()); i <= log_.last(); ++i) uncommitted_bytes_ += log_.at(i).bytes();
   // Entries of earlier terms are committed only together with one of this term: so there must be one.
-  append_own(EntryKind::kNoop, nullptr);
+  if (!zoo(Zoo::kNoNoop)) append_own(EntryKind::kNoop, nullptr);
 }
 
 // A leader that a majority does not answer any more steps down: others may have a new one already.

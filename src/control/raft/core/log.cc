@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "control/raft/core/zoo.h"
 
 namespace runink::raft {
 
@@ -32,7 +33,7 @@ void Log::append(Entry entry) {
 void Log::truncate_from(Index index) {
   RUNINK_CHECK(index > base_index_);
   while (last() >= index) entries_.pop_back();
-  persisted_ = std::min(persisted_, last());
+  if (!zoo(Zoo::kTruncatedStaysAcknowledged)) persisted_ = std::min(persisted_, last());
   next_to_write_ = std::min(next_to_write_, last() + 1);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "control/raft/core/zoo.h"
 
 namespace runink::raft {
 
@@ -11,7 +12,7 @@ Raft::Raft(Options options, Recovered recovered)
       log_(recovered.snapshot_index, recovered.snapshot_term, std::move(recovered.entries)),
       term_(recovered.hard_state.term),
       vote_(recovered.hard_state.vote),
-      may_vote_(options_.may_vote) {
+      may_vote_(options_.may_vote || zoo(Zoo::kRejoinedVotesAtOnce)) {
   RUNINK_CHECK(options_.id != 0 && options_.random && options_.heartbeat_ticks < options_.election_ticks);
   memberships_[log_.base()] = std::move(recovered.membership);
   for (Index i = log_.first(); i <= log_.last(); ++i) {
@@ -42,10 +43,10 @@ void Raft::become_follower(Term term, NodeId leader) {
     term_ = term;
     vote_ = 0;
     ++hard_state_version_;
-    verified_ = 0;
+    if (!zoo(Zoo::kVerifiedOutlivesTerm)) verified_ = 0;
     // What waits to be said of an older term is of no use to anybody.
     std::erase_if(held_, [&](const Held& h) { return h.message.term < term && h.message.kind != MessageKind::kPreVoteReply; });
-  } else if (leader != leader_) {
+  } else if (leader != leader_ && !zoo(Zoo::kVerifiedOutlivesTerm)) {
     verified_ = 0;
   }
   role_ = Role::kFollower;
@@ -63,6 +64,7 @@ void Raft::become_follower(Term term, NodeId leader) {
 
 // A leader's word within the shortest time-out, or being one: reason not to help anybody else to an election.
 bool Raft::heard_from_leader() const {
+  if (zoo(Zoo::kNoPreVoteNoStickiness)) return false;
   return role_ == Role::kLeader || (leader_ != 0 && elapsed_ < options_.election_ticks);
 }
 
@@ -70,6 +72,12 @@ void Raft::send(Message message) { send_durable(std::move(message), 0, 0); }
 
 void Raft::send_durable(Message message, Index index, Term term) {
   message.from = options_.id;
+  const bool vote = message.kind == MessageKind::kVoteReply, request = message.kind == MessageKind::kVote;
+  if ((zoo(Zoo::kVoteSaidBeforeWritten) && vote) || (zoo(Zoo::kCandidateDoesNotWait) && request) ||
+      (zoo(Zoo::kAcknowledgesBeforeWritten) && index != 0)) {
+    outbox_.push_back(std::move(message));
+    return;
+  }
   held_.push_back({std::move(message), hard_state_version_, index, term});
 }
 
@@ -109,7 +117,9 @@ void Raft::step(const Message& m) {
       reply.reject = true;
       send(std::move(reply));
     }
-    return;
+    const bool counts = (zoo(Zoo::kOldVoteReplyCounts) && m.kind == MessageKind::kVoteReply) ||
+                        (zoo(Zoo::kOldAcknowledgementCounts) && m.kind == MessageKind::kAppendReply);
+    if (!counts) return;
   }
   switch (m.kind) {
     case MessageKind::kPreVote:
@@ -154,7 +164,7 @@ void Raft::hard_state_persisted(uint64_t version) {
 }
 
 void Raft::log_persisted(Index index, Term term) {
-  log_.acknowledge(index, term);
+  if (hard_state_persisted_ >= replaced_version_ || zoo(Zoo::kReplacedWriteAcknowledges)) log_.acknowledge(index, term);
   if (role_ == Role::kLeader) advance_commit();
   regain_vote();
 }
@@ -175,7 +185,7 @@ void Raft::compact(Index through) {
 
 bool Raft::has_ready() const {
   if (hard_state_taken_ != hard_state_version_ || log_.has_unwritten() || !outbox_.empty() || !reads_.empty() || !reads_refused_.empty() ||
-      !snapshots_wanted_.empty() || (installing_ && !install_taken_) || vote_regained_ || next_to_apply_ <= std::min(commit_, log_.persisted())) {
+      !snapshots_wanted_.empty() || (installing_ && !install_taken_) || vote_regained_ || (!installing_ && next_to_apply_ <= std::min(commit_, log_.persisted()))) {
     return true;
   }
   if (role_ == Role::kLeader && !reads_waiting_.empty() && committed_in_term()) return true;
@@ -191,14 +201,17 @@ Ready Raft::take_ready() {
   }
   Ready out;
   if (hard_state_taken_ != hard_state_version_) {
-    out.hard_state = HardState{term_, vote_, commit_};
+    // The hint must not run ahead of the log on disk: after a crash between the two writes it would declare committed whatever
+    // stood at its index before.
+    out.hard_state = HardState{term_, vote_, zoo(Zoo::kHintAheadOfLog) ? commit_ : std::min(commit_, log_.persisted())};
     out.hard_state_version = hard_state_taken_ = hard_state_version_;
   }
   out.append = log_.take_unwritten();
   release_messages();
   out.messages.swap(outbox_);
   const Index to = std::min(commit_, log_.persisted());
-  if (next_to_apply_ <= to) {
+  // While the state is being replaced, nothing is applied to it.
+  if (!installing_ && next_to_apply_ <= to) {
     out.committed = log_.slice(next_to_apply_, to, options_.max_apply_bytes);
     next_to_apply_ = out.committed.back().index + 1;
   }

@@ -7,7 +7,8 @@
 //     step(message), tick(), propose(…), read_index(…), …      what happens
 //     Ready ready = take_ready();                               what is to be done about it
 //       write ready.hard_state and ready.append, in this order, durably; then say so with hard_state_persisted(version) and
-//       log_persisted(index, term): in any later turn, not necessarily the next
+//       log_persisted(index, term), in this order too: in any later turn, not necessarily the next. Writes become durable, and
+//       are said to be, in the order in which they were handed out
 //       send ready.messages; apply ready.committed, in order; answer ready.reads
 //
 // Messages whose meaning rests on something durable (a vote, an acknowledgement) are held back here until the driver has said
@@ -90,6 +91,9 @@ struct Ready {
   bool vote_regained = false;  // write down that this node's storage is whole again
 };
 
+// See Raft::fingerprint.
+void fingerprint(const Message& message, NodeId (*rename)(NodeId), std::vector<uint64_t>* out);
+
 class Raft {
  public:
   Raft(Options options, Recovered recovered);
@@ -132,6 +136,11 @@ class Raft {
   const std::map<NodeId, Progress>& peers() const { return peers_; }  // of a leader
   size_t uncommitted_bytes() const { return uncommitted_bytes_; }
   NodeId transferee() const { return transferee_; }
+
+  // All that decides what this node will do, as words, for who must know whether a state has been seen before. Without the
+  // passing of time (ticks, time-outs, when a peer was heard last) and without what is counted only to be compared (versions are
+  // given relative to the newest). Ids of nodes are given as `rename` has them.
+  void fingerprint(NodeId (*rename)(NodeId), std::vector<uint64_t>* out) const;
 
  private:
   // raft.cc
@@ -193,6 +202,9 @@ class Raft {
 
   // Of a follower: the last index known to be as in the leader's log, in this term. Commit never goes beyond.
   Index verified_ = 0;
+  // The hard state's version when entries were replaced last. What is said to be durable before this version is must be an
+  // older write: the entries that it names may since have been overwritten, and be under way once more.
+  uint64_t replaced_version_ = 0;
   // Of a node without a vote: what it must hold to regain it; 0 while no leader has said.
   Index rejoin_target_ = 0;
   bool vote_regained_ = false;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "control/raft/core/raft.h"
+#include "control/raft/core/zoo.h"
 
 namespace runink::raft {
 
@@ -20,11 +21,22 @@ void Raft::read_index(ReadId id) {
 }
 
 void Raft::start_read_round() {
-  if (reads_waiting_.empty() || !committed_in_term()) return;
+  if (reads_waiting_.empty() || (!committed_in_term() && !zoo(Zoo::kReadBeforeOwnCommit))) return;
+  if (zoo(Zoo::kReadWithoutRound)) {
+    for (ReadId id : reads_waiting_) reads_.push_back({id, commit_});
+    reads_waiting_.clear();
+    return;
+  }
+  if (zoo(Zoo::kReadJoinsOldRound) && !read_rounds_.empty()) {
+    read_rounds_.back().index = commit_;
+    read_rounds_.back().ids.insert(read_rounds_.back().ids.end(), reads_waiting_.begin(), reads_waiting_.end());
+    reads_waiting_.clear();
+    return;
+  }
   read_rounds_.push_back({++read_round_, commit_, std::move(reads_waiting_)});
   reads_waiting_.clear();
   for (auto& [to, peer] : peers_) {
-    if (membership().votes(to)) heartbeat(to, peer);
+    if (membership().votes(to) || zoo(Zoo::kLearnersConfirmReads)) heartbeat(to, peer);
   }
   confirm_reads();
 }
@@ -35,6 +47,9 @@ void Raft::confirm_reads() {
   for (NodeId id : membership().voters) {
     const auto peer = peers_.find(id);
     rounds.push_back(id == options_.id ? read_round_ : peer == peers_.end() ? 0 : peer->second.read_round);
+  }
+  if (zoo(Zoo::kLearnersConfirmReads)) {
+    for (NodeId id : membership().learners) rounds.push_back(peers_.contains(id) ? peers_.at(id).read_round : 0);
   }
   std::sort(rounds.begin(), rounds.end(), std::greater<>());
   const uint64_t confirmed = rounds[membership().quorum() - 1];

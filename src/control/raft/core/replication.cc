@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "control/raft/core/raft.h"
+#include "control/raft/core/zoo.h"
 
 namespace runink::raft {
 
@@ -101,10 +102,10 @@ bool Raft::know_peer(const Message& m, Progress** peer) {
   const auto found = peers_.find(m.from);
   if (found == peers_.end()) return false;
   Progress& p = found->second;
-  if (m.incarnation < p.incarnation) return false;
+  if (m.incarnation < p.incarnation && !zoo(Zoo::kForgottenStorageCounts)) return false;
   if (m.incarnation > p.incarnation) {
     p.incarnation = m.incarnation;
-    if (m.rejoining) {
+    if (m.rejoining && !zoo(Zoo::kForgottenStorageCounts)) {
       // What it acknowledged before may be gone: begin again from nothing known.
       p.match = 0;
       p.enter(Progress::State::kProbe);
@@ -131,6 +132,7 @@ void Raft::on_append_reply(const Message& m) {
     const Index next = std::max(std::min(m.index, agree + 1), peer->match + 1);
     peer->enter(Progress::State::kProbe);
     peer->next = next;
+    if (zoo(Zoo::kProbeCounts)) peer->match = next - 1;
   } else {
     if (m.index > log_.last()) return;  // nothing of ours
     peer->freed_to(m.index);
@@ -139,6 +141,7 @@ void Raft::on_append_reply(const Message& m) {
       peer->match = m.index;
       peer->next = std::max(peer->next, peer->match + 1);
     }
+    if (zoo(Zoo::kMatchGoesBack)) peer->match = m.index;
     // From a snapshot too, even if the log has been cut beyond it since: replicate() sees to another one.
     if (peer->state != Progress::State::kReplicate) peer->enter(Progress::State::kReplicate);
     if (m.from == transferee_ && peer->match == log_.last()) {
@@ -169,12 +172,17 @@ void Raft::advance_commit() {
   std::vector<Index> held;
   for (NodeId id : membership().voters) {
     const auto peer = peers_.find(id);
-    held.push_back(id == options_.id ? log_.persisted() : peer == peers_.end() ? 0 : peer->second.match);
+    const Index own = zoo(Zoo::kLeaderCountsUnwritten) ? log_.last() : log_.persisted();
+    held.push_back(id == options_.id ? own : peer == peers_.end() ? 0 : peer->second.match);
   }
+  if (zoo(Zoo::kLearnersCount)) {
+    for (NodeId id : membership().learners) held.push_back(peers_.contains(id) ? peers_.at(id).match : 0);
+  }
+  if (zoo(Zoo::kRemovedLeaderCounts) && !membership().votes(options_.id)) held.push_back(log_.persisted());
   std::sort(held.begin(), held.end(), std::greater<>());
   const Index index = held[membership().quorum() - 1];
   // Only an entry of this term is committed by counting; those before it come along (figure 8 of the paper).
-  if (index <= commit_ || log_.term(index) != term_) return;
+  if (index <= commit_ || (log_.term(index) != term_ && !zoo(Zoo::kOldTermsByCounting))) return;
   for (Index i = commit_ + 1; i <= index; ++i) uncommitted_bytes_ -= std::min(uncommitted_bytes_, log_.at(i).bytes());
   commit_ = index;
   confirm_reads();
@@ -192,14 +200,15 @@ void Raft::heed_leader(const Message& m) {
   RUNINK_CHECK(role_ != Role::kLeader);  // one leader a term
   if (role_ != Role::kFollower || leader_ != m.from) become_follower(term_, m.from);
   elapsed_ = 0;
-  if (!may_vote_ && rejoin_target_ == 0 && m.own_term_committed && m.echo == options_.incarnation) {
+  const bool fresh = (m.own_term_committed && m.echo == options_.incarnation) || zoo(Zoo::kRejoinsAtAnyCommit);
+  if (!may_vote_ && rejoin_target_ == 0 && fresh) {
     rejoin_target_ = m.commit;
     regain_vote();
   }
 }
 
 void Raft::follow_commit(Index leader_commit) {
-  const Index to = std::min(leader_commit, verified_);
+  const Index to = std::min(leader_commit, zoo(Zoo::kCommitUnverified) ? log_.last() : verified_);
   if (to <= commit_) return;
   commit_ = to;
   regain_vote();
@@ -216,7 +225,7 @@ void Raft::on_append(const Message& m) {
     send_durable(std::move(reply), log_.base(), 0);
     return;
   }
-  if (log_.term(m.index) != m.log_term) {
+  if (log_.term(m.index) != m.log_term && !(zoo(Zoo::kAcceptsWithoutMatch) && m.index <= log_.last())) {
     reply.reject = true;
     reply.hint_index = std::min(m.index, log_.last());
     reply.hint_index = log_.last_with_term_at_most(reply.hint_index, m.log_term);
@@ -225,6 +234,10 @@ void Raft::on_append(const Message& m) {
     return;
   }
   Index before = m.index;
+  if (zoo(Zoo::kTruncatesOnOldAppend) && before < log_.last()) {
+    drop_memberships_from(before + 1);
+    log_.truncate_from(before + 1);
+  }
   for (const Entry& entry : m.entries) {
     if (entry.index != ++before) return;  // no message of a sane leader
     const std::optional<Term> present = log_.term(entry.index);
@@ -238,13 +251,15 @@ void Raft::on_append(const Message& m) {
     }
     if (present) {
       RUNINK_CHECK(entry.index > commit_);
-      drop_memberships_from(entry.index);
+      if (!zoo(Zoo::kMembershipNotTakenBack)) drop_memberships_from(entry.index);
       log_.truncate_from(entry.index);
+      replaced_version_ = hard_state_version_;
     }
     log_.append(entry);
     if (membership) adopt_membership(entry.index, std::move(*membership));
   }
   // Said of this request alone: entries that stand behind those may be of another leader.
+  if (zoo(Zoo::kAcknowledgesOwnLast)) before = log_.last();
   reply.index = before;
   const Term term = *log_.term(before);
   send_durable(std::move(reply), before, term);
