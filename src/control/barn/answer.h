@@ -1,5 +1,5 @@
-// What the state machine answers to a command. Answers are part of the replicated state (sessions keep them for retries),
-// so they hold numbers and bytes; the words for a person are made when they are shown.
+// What the state machine answers to a command. Answers are part of the replicated state (sessions keep them for
+// retries), so they hold numbers and bytes; the words for a person are made when they are shown.
 #pragma once
 
 #include <optional>
@@ -30,13 +30,14 @@ enum class Refusal : uint8_t {
   kSessionLimit = 13,
   kDeleteTooMany = 14,
   kAnswerTooLarge = 15,
-  kDuplicateKey = 16,      // a transaction writes a key twice
+  kDuplicateKey = 16,  // a transaction writes a key twice
   kCompactFuture = 17,
   kBadLimits = 18,
   kBadChunk = 19,
-  kBadSequence = 20,       // a sequence of 0, or below the client's own lowest unanswered one
-  kBadRange = 21,          // ends before it begins
-  kBadPut = 22,            // keep_lease together with a lease
+  kBadSequence = 20,  // a sequence of 0, or below the client's own lowest unanswered one
+  kBadRange = 21,     // ends before it begins
+  kBadPut = 22,       // keep_lease together with a lease
+  kAlarmLimit = 23,
 };
 
 struct KeyValue {
@@ -48,20 +49,20 @@ struct KeyValue {
   bool operator==(const KeyValue&) const = default;
 };
 
-struct OpAnswer {                 // of one operation of a transaction
-  std::vector<KeyValue> items;    // get: none or one; range; previous value of put and delete where wanted
+struct OpAnswer {               // of one operation of a transaction
+  std::vector<KeyValue> items;  // get: none or one; range; previous value of put and delete where wanted
   uint64_t deleted = 0;
-  bool more = false;              // a range had more than the limit
+  bool more = false;  // a range had more than the limit
   bool operator==(const OpAnswer&) const = default;
 };
 
 struct Answer {
   Refusal refusal = Refusal::kNone;
-  uint64_t detail = 0;            // of a refusal: the limit, or the oldest that would have done
-  Index index = 0;                // at which the command was applied first; a retry gets the first answer
-  bool succeeded = true;          // transactions: the comparisons held
-  Token token;                    // of a grant: the lease; of a registration: the session
-  std::vector<OpAnswer> ops;      // put, delete, delete range: one; transactions: one for each operation
+  uint64_t detail = 0;        // of a refusal: the limit, or the oldest that would have done
+  Index index = 0;            // at which the command was applied first; a retry gets the first answer
+  bool succeeded = true;      // transactions: the comparisons held
+  Token token;                // of a grant: the lease; of a registration: the session
+  std::vector<OpAnswer> ops;  // put, delete, delete range: one; transactions: one for each operation
   bool ok() const { return refusal == Refusal::kNone; }
   bool operator==(const Answer&) const = default;
 };

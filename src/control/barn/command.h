@@ -5,9 +5,9 @@
 //
 // Structs hold views: of the bytes decoded from, or of strings that the caller keeps while encoding.
 //
-// Format: version (1), type (1), flags (1: bit 0, a session mark follows), time (8, little endian), then the mark and the
-// body; numbers as LEB128 varints, byte strings with their length before them. Every count and length is checked against
-// the bytes that are there. See docs/internals/barn.md.
+// Format: version (1), type (1), flags (1: bit 0, a session mark follows), time (8, little endian), then the mark and
+// the body; numbers as LEB128 varints, byte strings with their length before them. Every count and length is checked
+// against the bytes that are there. See docs/internals/barn.md.
 //
 // Errors of decode_command have kinds, because the difference matters. A node stops on each of them, since to skip
 // what the other replicas may have carried out is to differ from them:
@@ -32,10 +32,10 @@ namespace runink::barn {
 
 struct Put {
   std::string_view key, value;
-  LeaseId lease;              // the key goes when the lease goes; none: it belongs to no lease (any more)
-  bool keep_lease = false;    // leave it with the lease it has; `lease` must be none
-  bool chunk = false;         // the value is a reference to a chunk: 32 bytes SHA-256, 8 bytes size, little endian
-  bool want_previous = false; // the answer carries what was there
+  LeaseId lease;               // the key goes when the lease goes; none: it belongs to no lease (any more)
+  bool keep_lease = false;     // leave it with the lease it has; `lease` must be none
+  bool chunk = false;          // the value is a reference to a chunk: 32 bytes SHA-256, 8 bytes size, little endian
+  bool want_previous = false;  // the answer carries what was there
 };
 struct Delete {
   std::string_view key;
@@ -70,8 +70,8 @@ struct TxnRange {
   bool keys_only = false;
 };
 using TxnOp = std::variant<TxnGet, TxnRange, Put, Delete, DeleteRange>;
-// If all comparisons hold, then_ops, else else_ops, in order; an operation sees those before it. A key may be written once.
-// Where one operation cannot be carried out, none is.
+// If all comparisons hold, then_ops, else else_ops, in order; an operation sees those before it. A key may be written
+// once. Where one operation cannot be carried out, none is.
 struct Txn {
   std::vector<Compare> compares;
   std::vector<TxnOp> then_ops, else_ops;
@@ -140,8 +140,8 @@ constexpr uint8_t kCommandVersion = 1;
 std::string encode_command(const Command& command);
 Result<Command> decode_command(std::string_view bytes);
 
-// What a leader refuses before it proposes: kInvalidArgument, or kResourceExhausted for what is too large. The state machine
-// checks again when it applies, since limits may have changed on the way.
+// What a leader refuses before it proposes: kInvalidArgument, or kResourceExhausted for what is too large. The state
+// machine checks again when it applies, since limits may have changed on the way.
 Status check_command(const Command& command, size_t encoded_bytes, const Limits& limits);
 
 }  // namespace runink::barn

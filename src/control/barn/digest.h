@@ -1,9 +1,10 @@
 // Digests by which replicas find out that they differ.
 //
-// The rolling digest after entry n is XXH3-128 (https://github.com/Cyan4973/xxHash, specification in its doc folder) over
-// the digest after n - 1, the entry's index and term, and its effects: what was written or deleted with all indexes, the answer, what
-// became of leases and sessions. Replicas with the same digest at the same index have carried out the same changes. It is
-// no protection against somebody who makes collisions on purpose, and needs none: who can write entries needs no collision.
+// The rolling digest after entry n is XXH3-128 (https://github.com/Cyan4973/xxHash, specification in its doc folder)
+// over the digest after n - 1, the entry's index and term, and its effects: what was written or deleted with all
+// indexes, the answer, what became of leases and sessions. Replicas with the same digest at the same index have carried
+// out the same changes. It is no protection against somebody who makes collisions on purpose, and needs none: who can
+// write entries needs no collision.
 #pragma once
 
 #include <deque>
@@ -35,8 +36,8 @@ class DigestTrail {
   }
   std::vector<DigestPoint> newest(size_t count) const;  // ascending
   std::optional<Digest> at(Index index) const;
-  // The first index that both have with different digests. None: no difference is known, which also holds where they have
-  // no index in common.
+  // The first index that both have with different digests. None: no difference is known, which also holds where they
+  // have no index in common.
   std::optional<Index> difference(const std::vector<DigestPoint>& other) const;
   void clear() { points_.clear(); }  // another state took the place of this one
 

@@ -1,10 +1,11 @@
 // The leader's side of leases: when to propose that one expires. Pure: the steady clock is handed in (nanoseconds), the
 // wall clock plays no part, so that setting it changes nothing.
 //
-// Only a leader keeps timers. A new leader starts every lease afresh with its whole time to live, since it cannot know what
-// the old one heard: a lease lives longer than asked for when the leader changes, and never shorter.
+// Only a leader keeps timers. A new leader starts every lease afresh with its whole time to live, since it cannot know
+// what the old one heard: a lease lives longer than asked for when the leader changes, and never shorter.
 //
-// Safety does not rest on any of this: who holds a lease may be late in noticing that it is gone. That is what tokens are for.
+// Safety does not rest on any of this: who holds a lease may be late in noticing that it is gone. That is what tokens
+// are for.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ class LeaseTimers {
   // Takes in what entries did to leases, also such as the leader did not see coming.
   void follow(const StateMachine& machine, int64_t steady_nanos);
 
-  // Leases whose time is over, earliest first, at most `max`. Each is given once; `follow` brings back those that still live.
+  // Leases whose time is over, earliest first, at most `max`. Each is given once; `follow` brings back those that still
+  // live.
   std::vector<LeaseId> due(int64_t steady_nanos, size_t max = 256);
   std::optional<int64_t> next_deadline() const;  // steady nanoseconds
   // What is left, never negative. None: no such lease.

@@ -1,5 +1,5 @@
-// Reading keys: from the store as it is (between two calls of apply), or from a view that stays at one applied index while
-// writing goes on.
+// Reading keys: from the store as it is (between two calls of apply), or from a view that stays at one applied index
+// while writing goes on.
 #pragma once
 
 #include <optional>
@@ -15,10 +15,10 @@ namespace runink::barn {
 Result<std::optional<KeyValue>> get_key(const StateReader& state, std::string_view key);
 
 struct RangeOptions {
-  uint64_t limit = 1000;            // items, or with count_only keys counted; 0: no limit but max_bytes
-  size_t max_bytes = 1 << 20;       // of keys and values; one item is always given
-  bool keys_only = false;           // items without values
-  bool count_only = false;          // no items
+  uint64_t limit = 1000;       // items, or with count_only keys counted; 0: no limit but max_bytes
+  size_t max_bytes = 1 << 20;  // of keys and values; one item is always given
+  bool keys_only = false;      // items without values
+  bool count_only = false;     // no items
 };
 struct RangeAnswer {
   std::vector<KeyValue> items;  // ascending

@@ -1,8 +1,8 @@
-// Hashes what a replica has stored, as of one applied index, in small slices beside normal work. The rolling digest says
-// that replicas computed the same; a scrub says that they still hold it.
+// Hashes what a replica has stored, as of one applied index, in small slices beside normal work. The rolling digest
+// says that replicas computed the same; a scrub says that they still hold it.
 //
-// All tables are walked in key order and cut into ranges after a fixed number of bytes. Replicas with the same state at the
-// same index give the same ranges; where they differ, the first range that differs says where the damage is.
+// All tables are walked in key order and cut into ranges after a fixed number of bytes. Replicas with the same state at
+// the same index give the same ranges; where they differ, the first range that differs says where the damage is.
 #pragma once
 
 #include <memory>
@@ -48,6 +48,7 @@ class Scrub {
   std::unique_ptr<Hash> hash_;
   uint64_t range_bytes_;
   ScrubRange open_;
+  std::string last_key_;
   ScrubResult result_;
   bool done_ = false;
 };

@@ -5,9 +5,9 @@
 // digest of the last of them.
 //
 // apply() fails only where this replica must not go on: a command that this program does not know or that is damaged
-// (command.h), a store that cannot be read or written, entries that do not follow. From then on it refuses everything with
-// that same error, nothing of the call's last batch is in the store, and the node is to be stopped. What a client did wrong is an
-// Answer.
+// (command.h), a store that cannot be read or written, entries that do not follow. From then on it refuses everything
+// with that same error, nothing of the call's last batch is in the store, and the node is to be stopped. What a client
+// did wrong is an Answer.
 #pragma once
 
 #include <functional>
@@ -62,8 +62,8 @@ struct Lease {
 };
 
 struct Session {
-  Index used = 0;              // by its last command
-  uint64_t floor = 0;          // sequences below it are forgotten
+  Index used = 0;                           // by its last command
+  uint64_t floor = 0;                       // sequences below it are forgotten
   std::map<uint64_t, std::string> answers;  // encoded, by sequence
   uint64_t answer_bytes = 0;
 };
@@ -74,7 +74,8 @@ struct Alarm {
   auto operator<=>(const Alarm&) const = default;
 };
 
-// Since when an incarnation of the cluster exists: indexes beyond `after` that an earlier incarnation spoke of are not this one's.
+// Since when an incarnation of the cluster exists: indexes beyond `after` that an earlier incarnation spoke of are not
+// this one's.
 struct Beginning {
   uint64_t incarnation = 0;
   Index after = 0;
@@ -89,8 +90,8 @@ struct MachineOptions {
 
 class StateMachine {
  public:
-  // Takes up what the store holds; an empty store is the beginning (incarnation 1). The store must outlive it. kDataLoss where
-  // what is stored cannot be understood, kUnimplemented where a newer program wrote it.
+  // Takes up what the store holds; an empty store is the beginning (incarnation 1). The store must outlive it.
+  // kDataLoss where what is stored cannot be understood, kUnimplemented where a newer program wrote it.
   static Result<std::unique_ptr<StateMachine>> open(StateStore* store, MachineOptions options = {});
   ~StateMachine();
   StateMachine(const StateMachine&) = delete;
@@ -106,9 +107,9 @@ class StateMachine {
   const std::vector<Beginning>& beginnings() const;  // ascending; the first is {1, 0} or what was kept of it
   const Limits& limits() const;
   const std::set<Alarm>& alarms() const;
-  Index compacted() const;        // events up to this index are gone
-  uint64_t state_bytes() const;   // keys, values, events: the same on all replicas
-  uint64_t event_bytes() const;   // of it, events
+  Index compacted() const;       // events up to this index are gone
+  uint64_t state_bytes() const;  // keys, values, events: the same on all replicas
+  uint64_t event_bytes() const;  // of it, events
   bool state_large() const { return state_bytes() > limits().state_bytes_warn; }
   const std::map<LeaseId, Lease>& leases() const;
   const std::map<SessionId, Session>& sessions() const;
@@ -119,13 +120,14 @@ class StateMachine {
   Result<RangeAnswer> range(const KeyRange& range, const RangeOptions& options = {}) const;
   const StateStore& store() const;
 
-  // The scrub that the newest mark in the log began; null where there was none since the start. To be stepped by the driver
-  // until it is done.
+  // The scrub that the newest mark in the log began; null where there was none since the start. To be stepped by the
+  // driver until it is done.
   Scrub* scrub();
+
+  struct Impl;
 
  private:
   explicit StateMachine(StateStore* store, MachineOptions options);
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -72,8 +72,8 @@ class WriteBatch {
 class StateIterator {
  public:
   virtual ~StateIterator() = default;
-  virtual bool valid() const = 0;  // stands at a pair; false at the end, and after an error
-  virtual void next() = 0;         // only where valid
+  virtual bool valid() const = 0;            // stands at a pair; false at the end, and after an error
+  virtual void next() = 0;                   // only where valid
   virtual std::string_view key() const = 0;  // until next()
   virtual std::string_view value() const = 0;
   virtual Status status() const = 0;  // to be asked when valid() turned false: OK is the end, anything else an error

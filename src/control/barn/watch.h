@@ -10,14 +10,14 @@
 //   bookmarkable  `through` of an answer: everything up to that index was delivered
 //   filtered      by range and by kind, without harm to the others
 //
-// There is no queue for a watcher. The hub keeps one ring of the newest events for all of them, bounded in bytes; a watcher
-// that has fallen behind it reads from the event table in the store, a bounded piece at a time. So a watcher that sleeps
-// costs what it costs to remember its place.
+// There is no queue for a watcher. The hub keeps one ring of the newest events for all of them, bounded in bytes; a
+// watcher that has fallen behind it reads from the event table in the store, a bounded piece at a time. So a watcher
+// that sleeps costs what it costs to remember its place.
 //
 // One thread, the one that applies. Kinds of errors:
-//   barn.watch.compacted    the events it wants next are gone (kOutOfRange); the message and oldest() say where one can begin
-//   barn.watch.lost_future  it asks for what this cluster never had, for example since it was restored from a backup (kOutOfRange)
-//   barn.watch.unknown      no such watch, or it ended (kNotFound)
+//   barn.watch.compacted    the events it wants next are gone (kOutOfRange); the message and oldest() say where one can
+//   begin barn.watch.lost_future  it asks for what this cluster never had, for example since it was restored from a
+//   backup (kOutOfRange) barn.watch.unknown      no such watch, or it ended (kNotFound)
 #pragma once
 
 #include <cstdint>
@@ -64,9 +64,9 @@ struct WatchAnswer {
 };
 
 struct HubOptions {
-  size_t ring_bytes = 8 << 20;       // newest events, for all watchers
-  size_t watches_max = 10'000;       // beyond: kResourceExhausted
-  size_t scan_bytes = 4 << 20;       // what one poll may look through
+  size_t ring_bytes = 8 << 20;  // newest events, for all watchers
+  size_t watches_max = 10'000;  // beyond: kResourceExhausted
+  size_t scan_bytes = 4 << 20;  // what one poll may look through
 };
 
 class WatchHub {
@@ -99,32 +99,39 @@ class WatchHub {
  private:
   struct Watch {
     WatchRequest request;
-    Index next = 0;             // the first index not yet looked at for it
-    bool pending = false;       // something may be at or behind `next`
-    bool announced = false;     // in ready_
+    Index next = 0;          // the first index not yet looked at for it
+    bool pending = false;    // something may be at or behind `next`; if not, it has everything that was published
+    bool announced = false;  // in ready_
   };
   struct Piece;
-  bool wants(const WatchRequest& request, EventKind kind, std::string_view key) const;
-  void mark_ready(WatchId id, Watch& watch);
-  void wake(std::string_view key, EventKind kind, Index index);
-  Status take_record(const Watch& watch, Index index, std::string_view record, Piece& piece) const;
-  Status read_ring(Watch& watch, Piece& piece) const;
+  using Ids = std::set<WatchId>;
+
+  void file(WatchId id, const KeyRange& range);
+  void unfile(WatchId id, const KeyRange& range);
+  void wake(const Ids& ids, EventKind kind, Index index);
+  void wake_for(std::string_view key, EventKind kind, Index index);
+  void announce(WatchId id, Watch& watch);
+  Status check_start(const WatchRequest& request, Index known) const;
+  Status compacted_error(Index wanted) const;
+  Status take_record(const WatchRequest& request, Index index, std::string_view record, Piece& piece) const;
   Status read_table(Watch& watch, Piece& piece);
-  Index ring_first() const;
+  Status read_ring(Watch& watch, Piece& piece) const;
 
   const StateMachine* machine_;
   HubOptions options_;
   WatchId last_id_ = 0;
   std::map<WatchId, Watch> watches_;
-  // To find who wants a key: by exact key, and ranges by where they begin.
-  std::map<std::string, std::set<WatchId>, std::less<>> by_key_;
-  std::map<std::string, std::set<WatchId>, std::less<>> by_begin_;
+  // Who wants a key: by the key itself; by prefix, with the lengths of the prefixes that are watched; and other ranges
+  // by where they begin.
+  std::map<std::string, Ids, std::less<>> by_key_, by_prefix_;
+  std::map<size_t, size_t> prefix_lengths_;
+  std::map<std::string, Ids, std::less<>> by_begin_;
   std::deque<WatchId> ready_;
   std::deque<std::shared_ptr<const EventBlock>> ring_;
   size_t ring_bytes_ = 0;
-  Index ring_after_ = 0;  // the ring holds every event behind this index
+  Index ring_after_ = 0;  // the ring holds every event behind this index, up to published_
   Index published_ = 0;
-  mutable uint64_t table_reads_ = 0;
+  uint64_t table_reads_ = 0;
 };
 
 }  // namespace runink::barn
