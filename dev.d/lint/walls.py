@@ -41,10 +41,12 @@ def allowed_for(module):
         return ["base", "platform", "model", "data", "runink/step"]
     if module == "control/raft/core":
         return ["base"]
+    if module == "control/journal":
+        return ["base", "platform/os", "platform/crypto", "control/raft/core"]
     if module == "control/barn":
         return ["base", "platform/os", "platform/crypto", "control/raft/core"]
     if top == "testing":
-        return ["base", "platform", "model", "data"]
+        return ["base", "platform", "model", "data", "control"]
     return None
 
 

@@ -1,10 +1,10 @@
-// What the journal asks of a disk: few calls, so that a simulator can answer them with every fault a disk has. file_disk.h
-// is the real one, testing/sim_disk.h the other.
+// What the journal asks of a disk: few calls, so that a simulator can answer them with every fault a disk has.
+// file_disk.h is the real one, testing/sim_disk.h the other.
 //
-// After a write, a sync, a rename, a removal or a sync_folder that failed, nobody knows what the disk holds, and asking again
-// may hide it: a second fsync after a failed one returns success (Rebello and others, "Can applications recover from fsync
-// failures?", USENIX ATC 2020). The journal therefore ends its use at the first of them. Only reserve() and create() may fail
-// with kResourceExhausted and leave everything else as it was.
+// After a write, a sync, a rename, a removal or a sync_folder that failed, nobody knows what the disk holds, and asking
+// again may hide it: a second fsync after a failed one returns success (Rebello and others, "Can applications recover
+// from fsync failures?", USENIX ATC 2020). The journal therefore ends its use at the first of them. Only reserve() and
+// create() may fail with kResourceExhausted and leave everything else as it was.
 //
 // One thread. Errors name the file and, where there is one, the offset.
 #pragma once
@@ -26,8 +26,14 @@ class File {
   virtual Status write(uint64_t offset, std::string_view bytes) = 0;
   // Data, and what is needed to read it back; not the file's name.
   virtual Status sync() = 0;
-  // Space for so many bytes from the beginning on: they read as zero until they are written, and writing them does not fail
-  // for want of space. Durable with the next sync. Never makes a file shorter.
+  // The two at once: durable when it returns. May be faster where address, offset and size of the bytes are multiples
+  // of 4,096.
+  virtual Status write_durably(uint64_t offset, std::string_view bytes) {
+    RUNINK_RETURN_IF_ERROR(write(offset, bytes));
+    return sync();
+  }
+  // Space for so many bytes from the beginning on: they read as zero until they are written, and writing them does not
+  // fail for want of space. Durable with the next sync. Never makes a file shorter.
   virtual Status reserve(uint64_t size) = 0;
   virtual Result<uint64_t> size() = 0;
 };

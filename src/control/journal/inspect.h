@@ -1,5 +1,5 @@
-// Reading a journal's folder without changing anything in it: for an operator, and for opening, which begins with the same
-// reading (scan.h). Safe on a folder that is in use, but may then see a batch half written.
+// Reading a journal's folder without changing anything in it: for an operator, and for opening, which begins with the
+// same reading (scan.h). Safe on a folder that is in use, but may then see a batch half written.
 #pragma once
 
 #include <cstdint>
@@ -38,20 +38,20 @@ struct Inspection {
   std::optional<HardStateSlot> hard_state;  // the newer of the good slots
   std::string hard_state_fault;             // of one slot or of both; empty if both are good
   std::optional<Bounds> bounds;
-  std::vector<SegmentInfo> segments;        // those that count, in order
-  std::vector<std::string> ignored;         // leftovers, lost-…, and files that are not the journal's
+  std::vector<SegmentInfo> segments;  // those that count, in order
+  std::vector<std::string> ignored;   // leftovers, lost-…, and files that are not the journal's
   raft::Index first_index = 1, last_index = 0;
-  uint64_t entries = 0;                     // that are in force
-  bool sealed = false, decoded = true;      // false: sealed and no key was given: entries were not looked into
-  std::string vote_lost;                    // the marker's text
-  std::optional<Damage> damage;             // the first
-  std::optional<Damage> torn;               // a write that was cut short at the end: not damage
+  uint64_t entries = 0;                 // that are in force
+  bool sealed = false, decoded = true;  // false: sealed and no key was given: entries were not looked into
+  std::string vote_lost;                // the marker's text
+  std::optional<Damage> damage;         // the first
+  std::optional<Damage> torn;           // a write that was cut short at the end: not damage
 };
 
-// What is there. `sealer` may be null also for a sealed journal. An error only where the folder or a file cannot be read.
-Result<Inspection> inspect(Disk& disk, const Sealer* sealer = nullptr);
+// What is there. `key` may be none also for a sealed journal. An error only where the folder or a file cannot be read.
+Result<Inspection> inspect(Disk& disk, const std::optional<crypto::SealingKey>& key = {});
 
 // OK if opening it would find all that was acknowledged; else kDataLoss with file and offset. A torn tail is OK.
-Status verify(Disk& disk, const Sealer* sealer = nullptr);
+Status verify(Disk& disk, const std::optional<crypto::SealingKey>& key = {});
 
 }  // namespace runink::journal

@@ -1,0 +1,259 @@
+// Crashes and failures at every operation on the disk, and random histories, against a model: what was acknowledged is
+// there, and nothing else is.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "control/journal/journal_in_test.h"
+#include "testing/sim_disk.h"
+
+namespace runink::journal {
+namespace {
+
+using testing::SimDisk;
+
+uint64_t seeds(uint64_t usual) {
+  const char* wished = std::getenv("RUNINK_SEEDS");
+  return wished ? std::strtoull(wished, nullptr, 10) : usual;
+}
+
+// The same steps every time; each is possible after those before it.
+std::vector<Step> script(uint64_t seed, size_t length) {
+  Work work(seed);
+  Model model;
+  std::vector<Step> steps;
+  for (size_t i = 0; i < length; ++i) {
+    steps.push_back(work.next(model));
+    steps.back().play(model);
+  }
+  return steps;
+}
+
+std::unique_ptr<SimDisk> new_disk(uint64_t seed) {
+  auto disk = std::make_unique<SimDisk>(seed);
+  EXPECT_TRUE(Journal::create(*disk, this_member(), small_options()).ok());
+  return disk;
+}
+
+// One of these is what was recovered.
+::testing::AssertionResult is_one_of(const std::vector<Model>& outcomes, const Recovered& found, Model* which) {
+  std::string why;
+  for (const Model& model : outcomes) {
+    const std::string difference = model.difference(found);
+    if (difference.empty()) {
+      *which = model;
+      return ::testing::AssertionSuccess();
+    }
+    why += "\n  " + difference;
+  }
+  return ::testing::AssertionFailure() << "the journal" << why;
+}
+
+// Plays until something fails. The models that may be true then.
+std::vector<Model> play(Journal& journal, const std::vector<Step>& steps, Model model) {
+  for (const Step& step : steps) {
+    const Status status = step.play(journal);
+    if (!status.ok()) {
+      EXPECT_EQ(status.kind(), kStoppedKind) << status.to_string();
+      for (const Step::Kind kind : {Step::kRest, Step::kReserve, Step::kHardState, Step::kCompact, Step::kWhole}) {
+        Step later;
+        later.kind = kind;
+        EXPECT_EQ(later.play(journal).to_string(), status.to_string()) << "every later call says the same";
+      }
+      return step.outcomes(model);
+    }
+    step.play(model);
+  }
+  return {model};
+}
+
+TEST(JournalCrashTest, PowerCutAtEveryOperation) {
+  const std::vector<Step> steps = script(1, 60);
+  uint64_t operations = 0, openings = 0;
+  for (uint64_t k = 0;; ++k) {
+    uint64_t ran_through = 0;
+    for (uint64_t seed = 0; seed < 3; ++seed) {
+      SCOPED_TRACE(fmt::format("cut after {} operations, seed {}", k, seed));
+      auto disk = new_disk(k * 100 + seed);
+      disk->cut_power_after(k);
+      std::vector<Model> outcomes{Model()};
+      Recovered found;
+      if (auto journal = Journal::open(*disk, this_member(), small_options(1000), &found); journal.ok())
+        outcomes = play(**journal, steps, Model());
+      ran_through += !disk->power_is_off();
+      disk->crash();
+      // And while it is opened again.
+      disk->cut_power_after((k * 7 + seed * 5) % 23);
+      const bool opened = Journal::open(*disk, this_member(), small_options(2000), &found).ok();
+      EXPECT_TRUE(opened || disk->power_is_off());
+      disk->crash();
+      auto again = Journal::open(*disk, this_member(), small_options(3000), &found);
+      ASSERT_TRUE(again.ok()) << again.status().to_string();
+      EXPECT_TRUE(found.whole) << found.damage;
+      Model which;
+      ASSERT_TRUE(is_one_of(outcomes, found, &which));
+      ++openings;
+    }
+    operations = k;
+    if (ran_through == 3) break;
+  }
+  EXPECT_GT(operations, 150u) << "the script does little";
+  EXPECT_EQ(openings, (operations + 1) * 3);
+}
+
+TEST(JournalCrashTest, EveryFailedOperationStopsItAndNothingIsLost) {
+  const std::vector<Step> steps = script(2, 60);
+  for (const SimDisk::Fault fault : {SimDisk::Fault::kIo, SimDisk::Fault::kNoSpace}) {
+    for (uint64_t k = 0;; ++k) {
+      SCOPED_TRACE(fmt::format("operation {} fails", k));
+      auto disk = new_disk(k);
+      Recovered found;
+      auto journal = Journal::open(*disk, this_member(), small_options(1000), &found);
+      ASSERT_TRUE(journal.ok());
+      disk->fail_after(k, fault);
+      Model model;
+      std::vector<Model> outcomes;
+      for (const Step& step : steps) {
+        Status status = step.play(**journal);
+        if (status.kind() == kFullKind) status = step.play(**journal);  // harmless: the space is there again
+        if (!status.ok()) {
+          ASSERT_EQ(status.kind(), kStoppedKind) << status.to_string();
+          EXPECT_EQ((*journal)->rest().to_string(), status.to_string());
+          EXPECT_EQ((*journal)->append({}).to_string(), status.to_string());
+          outcomes = step.outcomes(model);
+          break;
+        }
+        step.play(model);
+      }
+      if (disk->faults() == 0) break;
+      if (outcomes.empty()) outcomes = {model};
+      // The process starts again; the kernel still has the pages that it never wrote.
+      journal->reset();
+      auto again = Journal::open(*disk, this_member(), small_options(2000), &found);
+      ASSERT_TRUE(again.ok()) << again.status().to_string();
+      EXPECT_TRUE(found.whole) << found.damage;
+      Model which;
+      ASSERT_TRUE(is_one_of(outcomes, found, &which));
+      // What this opening told is what there is, whatever the kernel loses now.
+      disk->crash();
+      again = Journal::open(*disk, this_member(), small_options(3000), &found);
+      ASSERT_TRUE(again.ok()) << again.status().to_string();
+      EXPECT_TRUE(found.whole) << found.damage;
+      EXPECT_EQ(which.difference(found), "");
+    }
+  }
+}
+
+TEST(JournalCrashTest, CreatingIsDoneOrNot) {
+  for (uint64_t k = 0; k < 20; ++k) {
+    for (uint64_t seed = 0; seed < 5; ++seed) {
+      SCOPED_TRACE(fmt::format("cut after {} operations, seed {}", k, seed));
+      SimDisk disk(k * 10 + seed);
+      disk.cut_power_after(k);
+      (void)Journal::create(disk, this_member(), small_options());
+      disk.crash();
+      auto there = Journal::exists(disk);
+      ASSERT_TRUE(there.ok());
+      if (!*there) {
+        const Status status = Journal::create(disk, this_member(), small_options(100));
+        ASSERT_TRUE(status.ok()) << status.to_string();
+      }
+      Recovered found;
+      auto journal = Journal::open(disk, this_member(), small_options(200), &found);
+      ASSERT_TRUE(journal.ok()) << journal.status().to_string();
+      EXPECT_TRUE(found.whole) << found.damage;
+      EXPECT_EQ(Model().difference(found), "");
+    }
+  }
+}
+
+// A member's life: work, crashes, ends of the process, faults now and then.
+void live(uint64_t seed, bool sealed) {
+  SCOPED_TRACE(fmt::format("seed {}{}", seed, sealed ? ", sealed" : ""));
+  Options options = small_options();
+  if (sealed) options.key = crypto::SealingKey::from_bytes({1, 2, 3});
+  SimDisk disk(seed);
+  ASSERT_TRUE(Journal::create(disk, this_member(), options).ok());
+  Work work(seed);
+  std::vector<Model> outcomes{Model()};
+  uint64_t incarnation = 0;
+  for (int life = 0; life < 8; ++life) {
+    Recovered found;
+    SimDisk::Rates rates;
+    if (work.random() % 3 == 0) rates.write = rates.sync = rates.names = 0.01;
+    disk.set_rates(rates);
+    if (work.random() % 3 == 0) disk.cut_power_after(work.random() % 120);
+    if (work.random() % 4 == 0) disk.set_space(disk.used_bytes() + work.random() % (3 * options.segment_bytes));
+    auto journal = Journal::open(disk, this_member(), options, &found);
+    if (!journal.ok()) {
+      ASSERT_GT(disk.faults(), 0u) << journal.status().to_string();
+    } else {
+      ASSERT_TRUE(found.whole) << found.damage;
+      ASSERT_GT(found.incarnation, incarnation);
+      incarnation = found.incarnation;
+      Model model;
+      ASSERT_TRUE(is_one_of(outcomes, found, &model));
+      outcomes = {model};
+      for (uint64_t i = 0, n = work.random() % 60; i < n; ++i) {
+        const Step step = work.next(model);
+        const Status status = step.play(**journal);
+        if (!status.ok()) {
+          ASSERT_EQ(status.kind(), (*journal)->stopped().ok() ? kFullKind : kStoppedKind) << status.to_string();
+          outcomes = step.outcomes(model);
+          break;
+        }
+        step.play(model);
+        ASSERT_EQ((*journal)->last_index(), model.last);
+        outcomes = {model};
+      }
+    }
+    disk.set_rates({});
+    disk.set_space(UINT64_MAX);
+    if (disk.power_is_off() || work.random() % 2) disk.crash();
+  }
+}
+
+TEST(JournalCrashTest, RandomLives) {
+  for (uint64_t seed = 1; seed <= seeds(150); ++seed) {
+    live(seed, seed % 5 == 0);
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+TEST(JournalCrashTest, AFullDiskIsHarmless) {
+  SimDisk disk(1);
+  ASSERT_TRUE(Journal::create(disk, this_member(), small_options()).ok());
+  Recovered found;
+  auto journal = Journal::open(disk, this_member(), small_options(100), &found);
+  ASSERT_TRUE(journal.ok());
+  ASSERT_TRUE((*journal)->reserve().ok());
+  disk.set_space(disk.used_bytes());
+  Model model;
+  // What is reserved can be used, to its end.
+  while ((*journal)->room() > 0) {
+    const std::vector<raft::Entry> entries{entry(model.last + 1, 1, std::string(3000, 'x'))};
+    ASSERT_TRUE((*journal)->append(entries).ok());
+    model.append(entries);
+  }
+  EXPECT_EQ(model.last, 14u);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ((*journal)->reserve().kind(), kFullKind);
+    const Status status = (*journal)->append(std::vector{entry(model.last + 1, 1, "y")});
+    EXPECT_EQ(status.kind(), kFullKind);
+    EXPECT_EQ(status.code(), Code::kResourceExhausted);
+    EXPECT_TRUE((*journal)->stopped().ok());
+    EXPECT_TRUE((*journal)->save_hard_state(model.hard_state = {5, 1, 2}).ok()) << "votes need no space";
+  }
+  // A restart does not need any either.
+  journal->reset();
+  disk.crash();
+  journal = Journal::open(disk, this_member(), small_options(200), &found);
+  ASSERT_TRUE(journal.ok()) << journal.status().to_string();
+  EXPECT_EQ(model.difference(found), "");
+  disk.set_space(UINT64_MAX);
+  EXPECT_TRUE((*journal)->reserve().ok());
+  EXPECT_TRUE((*journal)->append(std::vector{entry(model.last + 1, 1, "y")}).ok());
+}
+
+}  // namespace
+}  // namespace runink::journal
