@@ -41,6 +41,8 @@ def allowed_for(module):
         return ["base", "platform", "model", "data", "runink/step"]
     if module == "control/raft/core":
         return ["base"]
+    if module == "control/raft/transport":
+        return ["base", "platform", "control/raft/core"]
     if module == "control/journal":
         return ["base", "platform/os", "platform/crypto", "control/raft/core"]
     if module == "control/barn":

@@ -1,9 +1,9 @@
-// What a member needs of the network: messages of Raft, which may be lost, and bulk (snapshots, chunks), which is asked for
-// piece by piece on a connection of its own, so that a heartbeat never waits behind it. tls_transport.h is the real one; a
-// simulator supplies another.
+// What a member needs of the network: messages of Raft, which may be lost, and bulk (snapshots, chunks), which is asked
+// for piece by piece on a connection of its own, so that a heartbeat never waits behind it. tls_transport.h is the real
+// one; a simulator supplies another.
 //
-// Threads: every call and every callback is made on the one thread that runs the member's event loop; only a BulkAnswer may
-// be called from elsewhere. Nothing here blocks.
+// Threads: every call and every callback is made on the one thread that runs the member's event loop; only a BulkAnswer
+// may be called from elsewhere. Nothing here blocks.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ namespace runink::raft {
 enum class BulkKind : uint8_t {
   kManifest = 1,  // index, term: the list of files of the snapshot; answered with at most kMaxManifestBytes
   kChunk = 2,     // index, term, name, offset, size: a piece of one of its files; shorter only at the file's end
-  kPut = 3,       // name, body: keep these bytes under this name (the digest of them); answered with nothing, once durable
-  kGet = 4,       // name: bytes that a kPut kept
+  kPut = 3,  // name, body: keep these bytes under this name (the digest of them); answered with nothing, once durable
+  kGet = 4,  // name: bytes that a kPut kept
 };
 
 inline constexpr size_t kMaxChunkBytes = 1 << 20;
@@ -43,8 +43,9 @@ struct BulkRequest {
 // Called exactly once.
 using BulkAnswer = std::function<void(Result<std::string>)>;
 
-// The side that has the bytes. It should read and write files on a thread of its own and call `answer` from there: while it
-// works here, no heartbeat is sent. `request` has passed the limits above; names are to be looked up, never used as paths.
+// The side that has the bytes. It should read and write files on a thread of its own and call `answer` from there:
+// while it works here, no heartbeat is sent. `request` has passed the limits above; names are to be looked up, never
+// used as paths.
 class BulkSource {
  public:
   virtual void answer(NodeId asker, BulkRequest request, BulkAnswer answer) = 0;
@@ -57,8 +58,8 @@ enum class PeerState : uint8_t { kDown, kUp };
 
 class TransportReceiver {
  public:
-  // `message.from` is proven: it is the id in the sender's certificate. Messages of one peer arrive in the order sent, but
-  // for those of kinds other than kAppend, which overtake those of kAppend.
+  // `message.from` is proven: it is the id in the sender's certificate. Messages of one peer arrive in the order sent,
+  // but for those of kinds other than kAppend, which overtake those of kAppend.
   virtual void on_message(Message message) = 0;
   virtual void on_peer(NodeId peer, PeerState state) = 0;
 
@@ -71,11 +72,11 @@ struct PeerCounters {
   uint64_t messages_sent = 0, messages_received = 0;
   uint64_t bytes_sent = 0, bytes_received = 0;            // of frames, before encryption, all connections
   uint64_t bulk_bytes_sent = 0, bulk_bytes_received = 0;  // the part of those above that was bulk
-  uint64_t dropped_down = 0;    // messages thrown away because the peer was not connected
-  uint64_t dropped_full = 0;    // because the queue was full
-  uint64_t dropped_large = 0;   // because they would not fit into a frame
-  uint64_t superseded = 0;      // heartbeats that a newer one replaced before they were sent
-  uint64_t connects = 0;        // control connections that came to be
+  uint64_t dropped_down = 0;                              // messages thrown away because the peer was not connected
+  uint64_t dropped_full = 0;                              // because the queue was full
+  uint64_t dropped_large = 0;                             // because they would not fit into a frame
+  uint64_t superseded = 0;                                // heartbeats that a newer one replaced before they were sent
+  uint64_t connects = 0;                                  // control connections that came to be
   uint64_t connect_failures = 0;
   uint64_t disconnects = 0;
   uint64_t protocol_errors = 0;  // connections closed because the peer sent what it must not
@@ -100,7 +101,8 @@ class Transport {
   virtual void set_receiver(TransportReceiver* receiver) = 0;
   virtual void set_bulk_source(BulkSource* source) = 0;
 
-  // From now on this peer is connected to, and let in. Known already: its address is replaced. `address` is "host:port" or
+  // From now on this peer is connected to, and let in. Known already: its address is replaced. `address` is "host:port"
+  // or
   // "[ipv6]:port"; kInvalidArgument for anything else, for id 0 and the own id.
   virtual Status add_peer(NodeId id, const std::string& address) = 0;
   // Closes its connections and refuses new ones. Unknown: nothing happens.
@@ -109,9 +111,9 @@ class Transport {
   // Sends to message.to, or throws it away: not connected, too much queued, no such peer. Raft repeats what matters.
   virtual void send(Message message) = 0;
 
-  // Asks `from` for bulk. At most a few requests are on their way to one peer (its credits), more wait in a bounded queue.
-  // kUnavailable: the connection broke or there is none, try again; kDeadlineExceeded; kResourceExhausted: too many wait;
-  // otherwise what the other side's source said.
+  // Asks `from` for bulk. At most a few requests are on their way to one peer (its credits), more wait in a bounded
+  // queue. kUnavailable: the connection broke or there is none, try again; kDeadlineExceeded; kResourceExhausted: too
+  // many wait; otherwise what the other side's source said.
   virtual void fetch(NodeId from, BulkRequest request, BulkAnswer answer) = 0;
 
   virtual std::vector<PeerStatus> peers() const = 0;  // ascending by id
