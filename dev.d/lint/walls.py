@@ -45,6 +45,8 @@ def allowed_for(module):
         return ["base", "platform", "control/raft/core"]
     if module == "control/journal":
         return ["base", "platform/os", "platform/crypto", "control/raft/core"]
+    if module == "control/barn/rocks":
+        return ["base", "platform/os", "platform/crypto", "control/barn"]
     if module == "control/barn":
         return ["base", "platform/os", "platform/crypto", "control/raft/core"]
     if top == "testing":

@@ -1,0 +1,321 @@
+#include "control/barn/rocks/rocks_store.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+
+#include "control/barn/rocks/rocks_status.h"
+#include "control/barn/rocks/sealed_file_system.h"
+#include "platform/os/file.h"
+
+namespace runink::barn {
+
+namespace {
+
+rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view view_of(const rocksdb::Slice& text) { return {text.data(), text.size()}; }
+
+// RocksDB's LOG quotes keys; failures come through statuses and the listener.
+class NoLog : public rocksdb::Logger {
+ public:
+  NoLog() : rocksdb::Logger(rocksdb::InfoLogLevel::NUM_INFO_LOG_LEVELS) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+rocksdb::CompressionType fast_compression() {
+  const auto supported = rocksdb::GetSupportedCompressions();
+  const bool lz4 = std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
+  return lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+}
+
+// RocksDB names a lock that is held only in words.
+bool says_locked(const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  return status.IsIOError() && (text.find("lock hold by current process") != std::string::npos ||
+                                text.find("While lock file") != std::string::npos);
+}
+
+}  // namespace
+
+class FailureListener : public rocksdb::EventListener {
+ public:
+  explicit FailureListener(const RocksStore* store) : store_(store) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
+    store_->latch(from_rocks(*error, "background work of the state store"));
+  }
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* resume) override { *resume = false; }
+
+ private:
+  const RocksStore* store_;
+};
+
+// In the order in which they are to be destroyed from below: the database first.
+struct RocksStore::Database {
+  std::unique_ptr<rocksdb::Env> env;
+  std::shared_ptr<rocksdb::Cache> cache;
+  std::unique_ptr<rocksdb::DB> db;
+  rocksdb::WriteBatch batch;  // kept for its memory
+};
+
+class RocksIterator : public StateIterator {
+ public:
+  RocksIterator(const RocksStore* store, const rocksdb::Snapshot* snapshot, std::string_view from, std::string_view to)
+      : store_(store), end_(to), end_slice_(end_) {
+    status_ = store->failure();
+    if (!status_.ok() || (!to.empty() && from >= to)) return;
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot;
+    if (!end_.empty()) options.iterate_upper_bound = &end_slice_;
+    iterator_.reset(store->database_->db->NewIterator(options));
+    iterator_->Seek(slice(from));
+    look();
+  }
+  bool valid() const override { return valid_; }
+  void next() override {
+    iterator_->Next();
+    look();
+  }
+  std::string_view key() const override { return view_of(iterator_->key()); }
+  std::string_view value() const override { return view_of(iterator_->value()); }
+  Status status() const override { return status_; }
+
+ private:
+  void look() {
+    valid_ = iterator_->Valid();
+    if (valid_ || iterator_->status().ok()) return;
+    status_ = from_rocks(iterator_->status(), "read a range of the state");
+    store_->latch(status_);
+  }
+
+  const RocksStore* store_;
+  std::string end_;
+  rocksdb::Slice end_slice_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+  bool valid_ = false;
+  Status status_;
+};
+
+namespace {
+
+Result<bool> get_from(rocksdb::DB& db, const rocksdb::Snapshot* snapshot, std::string_view key, std::string* value,
+                      const RocksStore* store, void (RocksStore::*latch)(const Status&) const) {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  const rocksdb::Status status = db.Get(options, db.DefaultColumnFamily(), slice(key), value);
+  if (status.ok()) return true;
+  if (status.IsNotFound()) return false;
+  Status failure = from_rocks(status, "read a key of the state");
+  (store->*latch)(failure);
+  return failure;
+}
+
+}  // namespace
+
+class RocksView : public StateView {
+ public:
+  explicit RocksView(const RocksStore* store) : store_(store), snapshot_(store->database_->db->GetSnapshot()) {}
+  ~RocksView() override { store_->database_->db->ReleaseSnapshot(snapshot_); }
+
+  Result<bool> get(std::string_view key, std::string* value) const override {
+    if (store_->failed_.load()) return store_->failure();
+    return get_from(*store_->database_->db, snapshot_, key, value, store_, &RocksStore::latch);
+  }
+  std::unique_ptr<StateIterator> iterate(std::string_view from, std::string_view to) const override {
+    return std::make_unique<RocksIterator>(store_, snapshot_, from, to);
+  }
+
+ private:
+  const RocksStore* store_;
+  const rocksdb::Snapshot* snapshot_;
+};
+
+RocksStore::RocksStore(RocksOptions options) : options_(std::move(options)), database_(std::make_unique<Database>()) {}
+
+RocksStore::~RocksStore() = default;
+
+Result<std::unique_ptr<RocksStore>> RocksStore::open(RocksOptions options) {
+  options.folder = RUNINK_TRY(os::absolute_path(options.folder));
+  if (!options.read_only) RUNINK_RETURN_IF_ERROR(os::make_directories(options.folder, 0700));
+  std::unique_ptr<RocksStore> store(new RocksStore(std::move(options)));
+  Status opened = store->open_database();
+  if (!opened.ok()) return std::move(opened).with_context(fmt::format("open the state in {}", store->options_.folder));
+  return store;
+}
+
+Status RocksStore::open_database() {
+  // A store is sealed from its beginning or not at all. RocksDB would find that out itself, but not say it.
+  const std::string current = os::join_path(options_.folder, "CURRENT");
+  if (os::exists(current)) {
+    RUNINK_RETURN_IF_ERROR(status_of(FileReader::open(current, options_.key ? &*options_.key : nullptr)));
+  } else if (options_.read_only) {
+    return not_found("there is no state (no file {})", current);
+  }
+
+  Database& to = *database_;
+  rocksdb::Options options;
+  if (options_.key) {
+    to.env = rocksdb::NewCompositeEnv(sealed_file_system(*options_.key));
+    options.env = to.env.get();
+  }
+  options.create_if_missing = true;
+  options.info_log = std::make_shared<NoLog>();
+  options.listeners.push_back(std::make_shared<FailureListener>(this));
+
+  // Safety. What a crash cut off the write-ahead log is dropped, from the first doubtful record on; everything else
+  // that is damaged is an error.
+  options.paranoid_checks = true;
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.track_and_verify_wals_in_manifest = true;
+  options.max_bgerror_resume_count = 0;
+  options.allow_mmap_reads = options.allow_mmap_writes = false;
+
+  // Memory.
+  to.cache = rocksdb::NewLRUCache(options_.cache_bytes);
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = to.cache;
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.format_version = 5;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.db_write_buffer_size = options_.write_buffer_bytes;
+  options.write_buffer_size = std::max<uint64_t>(options_.write_buffer_bytes / 2, 1 << 20);
+  options.max_write_buffer_number = 3;
+  options.max_total_wal_size = 2 * options_.write_buffer_bytes;
+
+  // Files.
+  options.compression = fast_compression();
+  options.target_file_size_base = options_.table_bytes;
+  options.level_compaction_dynamic_level_bytes = true;
+  options.max_background_jobs = options_.background_jobs;
+  options.skip_stats_update_on_db_open = true;
+  options.stats_dump_period_sec = options.stats_persist_period_sec = 0;
+
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status = options_.read_only ? rocksdb::DB::OpenForReadOnly(options, options_.folder, &db)
+                                                    : rocksdb::DB::Open(options, options_.folder, &db);
+  to.db.reset(db);
+  if (!status.ok() && says_locked(status)) {
+    return aborted("{}", status.ToString()).with_kind("barn.state.locked");
+  }
+  RUNINK_RETURN_IF_ERROR(from_rocks(status, options_.read_only ? "read-only" : "for writing"));
+  return failure();
+}
+
+void RocksStore::latch(const Status& status) const {
+  if (status.ok()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failure_.ok()) return;
+    failure_ = status;
+    failed_.store(true);
+  }
+  if (options_.on_failure) options_.on_failure(status);
+}
+
+Status RocksStore::failure() const {
+  if (!failed_.load()) return Status();
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+Result<bool> RocksStore::get(std::string_view key, std::string* value) const {
+  if (failed_.load()) return failure();
+  return get_from(*database_->db, nullptr, key, value, this, &RocksStore::latch);
+}
+
+std::unique_ptr<StateIterator> RocksStore::iterate(std::string_view from, std::string_view to) const {
+  return std::make_unique<RocksIterator>(this, nullptr, from, to);
+}
+
+std::unique_ptr<StateView> RocksStore::view() const { return std::make_unique<RocksView>(this); }
+
+Status RocksStore::apply(const WriteBatch& batch) {
+  if (failed_.load()) return failure();
+  if (options_.read_only) return failed_precondition("write to the state in {}, opened read-only", options_.folder);
+  rocksdb::WriteBatch& to = database_->batch;
+  to.Clear();
+  rocksdb::Status status;
+  batch.for_each([&](WriteBatch::Kind kind, std::string_view key, std::string_view value) {
+    if (!status.ok()) return;
+    switch (kind) {
+      case WriteBatch::Kind::kPut:
+        status = to.Put(slice(key), slice(value));
+        break;
+      case WriteBatch::Kind::kRemove:
+        status = to.Delete(slice(key));
+        break;
+      case WriteBatch::Kind::kRemoveRange:
+        if (key < value) status = to.DeleteRange(slice(key), slice(value));
+        break;
+    }
+  });
+  if (status.ok() && to.Count() > 0) status = database_->db->Write(rocksdb::WriteOptions(), &to);
+  Status ours = from_rocks(status, "write a batch to the state");
+  latch(ours);
+  // A failure in the background may have come between: what was written then is not to be built upon.
+  return ours.ok() ? failure() : ours;
+}
+
+uint64_t RocksStore::approximate_bytes() const {
+  uint64_t tables = 0, memtables = 0;
+  database_->db->GetIntProperty(rocksdb::DB::Properties::kEstimateLiveDataSize, &tables);
+  database_->db->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &memtables);
+  return tables + memtables;
+}
+
+Status RocksStore::sync() {
+  if (failed_.load()) return failure();
+  Status status = from_rocks(database_->db->SyncWAL(), "sync the state");
+  latch(status);
+  return status;
+}
+
+Status RocksStore::begin_flush() {
+  if (failed_.load()) return failure();
+  rocksdb::FlushOptions options;
+  options.wait = false;
+  Status status = from_rocks(database_->db->Flush(options), "write the memtables");
+  latch(status);
+  return status;
+}
+
+Status RocksStore::checkpoint(const std::string& folder) {
+  if (failed_.load()) return failure();
+  const std::string target = RUNINK_TRY(os::absolute_path(folder));
+  rocksdb::Checkpoint* made = nullptr;
+  rocksdb::Status status = rocksdb::Checkpoint::Create(database_->db.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(target, 0);
+  RUNINK_RETURN_IF_ERROR(from_rocks(status, fmt::format("make a checkpoint of the state in {}", target)));
+  RUNINK_RETURN_IF_ERROR(failure());
+  return os::sync_folder(os::folder_of(target));
+}
+
+Status RocksStore::verify() const {
+  if (failed_.load()) return failure();
+  Status status = from_rocks(database_->db->VerifyChecksum(), "verify the stored state");
+  latch(status);
+  return status;
+}
+
+RocksMemory RocksStore::memory() const {
+  RocksMemory memory;
+  memory.cache = database_->cache->GetUsage();
+  database_->db->GetIntProperty(rocksdb::DB::Properties::kSizeAllMemTables, &memory.write_buffers);
+  database_->db->GetIntProperty(rocksdb::DB::Properties::kEstimateTableReadersMem, &memory.table_readers);
+  return memory;
+}
+
+}  // namespace runink::barn

@@ -1,0 +1,71 @@
+// Where one member keeps its state and snapshots of it, and how a received snapshot takes the place of the state.
+//
+//   <root>/LIVE                        one line: the name of the folder with the state
+//   <root>/state-000001                the state (a RocksStore)
+//   <root>/snapshot-<index>-<term>     snapshots made here, with their manifests
+//   <root>/taking-…, *.tmp             a snapshot being made: removed at the next start
+//   <root>/incoming-<id>               a snapshot being received: gone on with by SnapshotReceiver
+//
+// LIVE is changed by rename, after all that it will name is on disk. So whenever the process ends, the next start finds
+// the old state or the new one, each whole.
+//
+// Threads: one at a time, but finish_snapshot(), which works on a folder of its own and may run on any thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "base/stop.h"
+#include "control/barn/rocks/rocks_store.h"
+#include "control/barn/rocks/snapshot_manifest.h"
+#include "control/barn/rocks/snapshot_receiver.h"
+#include "control/barn/rocks/snapshot_writer.h"
+
+namespace runink::barn {
+
+class StateFolder {
+ public:
+  // Makes what is missing and removes what interrupted work left behind. kDataLoss where LIVE names nothing that is
+  // there, or is missing though there is a state: that is for a person to look at.
+  static Result<std::unique_ptr<StateFolder>> open(const std::string& root, std::optional<crypto::SealingKey> key,
+                                                   StepHook step = {});
+
+  std::string live() const;  // the folder to open a RocksStore in
+  const std::string& root() const { return root_; }
+
+  // The first half, by the thread that applies, between two batches: a checkpoint of the store, whose applied position
+  // is `position`. Returns the folder for the second half.
+  Result<std::string> begin_snapshot(RocksStore& store, const Position& position);
+  // The second half, long, any thread: hashes, manifest, name. Returns the snapshot's folder.
+  Result<std::string> finish_snapshot(const std::string& taken, const Position& position, std::string_view membership,
+                                      const StopFlag* stop = nullptr) const;
+
+  // Folders of whole snapshots, the newest first.
+  Result<std::vector<std::string>> snapshots() const;
+  // Removes all but the newest `keep`. A SnapshotReader of a removed one gets kNotFound at its next file.
+  Status remove_snapshots(size_t keep);
+
+  // Puts what SnapshotReceiver::finish() returned in the place of the state. The RocksStore of the old one is to be
+  // closed (before or after) and never written to again; live() is the new one from now on.
+  Status install(const std::string& received);
+
+ private:
+  StateFolder(std::string root, std::optional<crypto::SealingKey> key, StepHook step)
+      : root_(std::move(root)), key_(std::move(key)), step_(std::move(step)) {}
+  Status find_live();
+  Status write_live(const std::string& name);
+  Status tidy();
+  Status step(std::string_view name) const { return step_ ? step_(name) : Status(); }
+  std::string path(std::string_view name) const;
+
+  std::string root_;
+  std::optional<crypto::SealingKey> key_;
+  StepHook step_;
+  std::string live_;  // name
+};
+
+}  // namespace runink::barn
