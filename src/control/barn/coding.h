@@ -55,7 +55,7 @@ inline void append_bytes(std::string& out, std::string_view bytes) {
 }
 
 inline void append_token(std::string& out, const Token& token) {
-  append_varint(out, token.incarnation);
+  append_varint(out, token.none() ? 0 : token.incarnation);  // there is one way to say none
   append_varint(out, token.index);
 }
 
@@ -108,6 +108,7 @@ class Decoder {
     Token out;
     out.incarnation = varint();
     out.index = varint();
+    if (out.none() && out.incarnation != 0) fail();
     return out;
   }
   bool boolean() {

@@ -393,4 +393,11 @@ Status check_command(const Command& command, size_t encoded_bytes, const Limits&
   return std::visit(Checker{}, command.body);
 }
 
+Result<std::string> prepare_command(const Command& command, const Limits& limits) {
+  std::string bytes = encode_command(command);
+  RUNINK_RETURN_IF_ERROR(check_command(command, bytes.size(), limits));
+  if (!decode_command(bytes).ok()) return invalid_argument("the request holds a value that no command can have");
+  return bytes;
+}
+
 }  // namespace runink::barn

@@ -144,4 +144,8 @@ Result<Command> decode_command(std::string_view bytes);
 // machine checks again when it applies, since limits may have changed on the way.
 Status check_command(const Command& command, size_t encoded_bytes, const Limits& limits);
 
+// The one door to the log: checks, encodes, and reads back what it encoded, because an entry that cannot be decoded
+// stops every member for good. Errors as of check_command.
+Result<std::string> prepare_command(const Command& command, const Limits& limits);
+
 }  // namespace runink::barn

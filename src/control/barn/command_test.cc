@@ -132,6 +132,21 @@ TEST(Command, IsCheckedBeforeItIsProposed) {
   EXPECT_FALSE(check_command({1, SessionMark{{1, 1}, 3, 4}, Delete{"d", false}}, 10, limits).ok());
 }
 
+TEST(Command, WhatCouldNotBeReadBackNeverReachesTheLog) {
+  const Limits limits;
+  for (const Command& command : samples()) EXPECT_EQ(*prepare_command(command, limits), encode_command(command));
+  Txn txn;
+  txn.compares = {{static_cast<CompareTarget>(9), CompareIs::kEqual, "a", 1, {}, {}}};
+  EXPECT_EQ(prepare_command({1, std::nullopt, txn}, limits).status().code(), Code::kInvalidArgument);
+  txn.compares = {{CompareTarget::kExists, CompareIs::kLess, "a", 1, {}, {}}};
+  EXPECT_FALSE(prepare_command({1, std::nullopt, txn}, limits).ok());
+  EXPECT_FALSE(prepare_command({1, std::nullopt, AlarmChange{static_cast<AlarmKind>(7), 1, true}}, limits).ok());
+  EXPECT_FALSE(prepare_command({1, std::nullopt, Delete{"", false}}, limits).ok());
+  // An incarnation without an index is no lease, however it is written.
+  const std::string bytes = *prepare_command({1, std::nullopt, LeaseKeepAlive{{7, 0}}}, limits);
+  EXPECT_EQ(std::get<LeaseKeepAlive>(decode_command(bytes)->body).lease, LeaseId());
+}
+
 TEST(Answer, IsReadAsItWasWritten) {
   Answer answer;
   answer.index = 300;
