@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "platform/crypto/digest.h"
 #include "platform/net/bytes.h"
+#include "platform/net/rate_limit.h"
 #include "platform/net/tls_connection.h"
 
 namespace runink::net {
@@ -114,12 +115,13 @@ bool JoinRequest::proves(std::string_view key) const {
 
 struct JoinListener::State : std::enable_shared_from_this<JoinListener::State> {
   State(EventLoop& l, std::shared_ptr<const TlsContext> c, Decide d, const Options& o)
-      : loop(l), context(std::move(c)), decide(std::move(d)), options(o) {}
+      : loop(l), context(std::move(c)), decide(std::move(d)), options(o), rate(o.connections_per_second) {}
 
   EventLoop& loop;
   std::shared_ptr<const TlsContext> context;
   Decide decide;
   Options options;
+  RateLimit rate;
   JoinCounters counters;
   std::unique_ptr<Listener> listener;
   std::map<uint64_t, std::unique_ptr<Guest>> guests;
@@ -216,7 +218,7 @@ class JoinListener::Guest final : private TlsConnection::Handler {
 
 void JoinListener::State::on_accept(os::Fd socket) {
   ++counters.connections;
-  if (guests.size() >= options.max_connections) {
+  if (guests.size() >= options.max_connections || !rate.take(loop.now())) {
     ++counters.over_limit;
     return;
   }

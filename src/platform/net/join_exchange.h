@@ -61,6 +61,7 @@ class JoinListener {
 
   struct Options {
     size_t max_connections = 16;
+    double connections_per_second = 50;
     int64_t step_nanos = 5'000'000'000;     // for the handshake, for the request, for the answer to be taken
     int64_t decide_nanos = 10'000'000'000;  // for Decide: it takes a log entry
   };

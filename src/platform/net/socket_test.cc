@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "platform/net/rate_limit.h"
 #include "platform/net/resolver.h"
 
 namespace runink::net {
@@ -23,6 +24,19 @@ TEST(AddressTest, OfNumbersOnly) {
   EXPECT_EQ(numeric_address({"127.0.0.1", 80})->text(), "127.0.0.1:80");
   EXPECT_EQ(numeric_address({"::1", 80})->text(), "[::1]:80");
   EXPECT_FALSE(numeric_address({"localhost", 80}).ok());
+}
+
+TEST(RateLimitTest, SoManyASecondAndAsManyAtOnce) {
+  RateLimit limit(10);
+  const auto taken = [&](int64_t now) {
+    int count = 0;
+    while (limit.take(now)) ++count;
+    return count;
+  };
+  constexpr int64_t kSecond = 1'000'000'000;
+  EXPECT_EQ(taken(kSecond), 10);
+  EXPECT_EQ(taken(kSecond + kSecond / 2), 5);
+  EXPECT_EQ(taken(100 * kSecond), 10);
 }
 
 TEST(ResolverTest, AnswersInALaterTurn) {

@@ -241,7 +241,7 @@ TEST_F(RefusalTest, MutatedFramesEndTheConnectionOnly) {
   ASSERT_TRUE(turn_until(*loop, [&] { return !node->received.empty() && node->received.back().commit == 77; }));
 }
 
-TEST_F(RefusalTest, SoManyHandshakesAndNoMore) {
+TEST_F(RefusalTest, WhoOnlyHoldsAPlaceKeepsNobodyOut) {
   TlsTransport::Options options = test_options(6);
   options.max_handshakes = 3;
   TestNode small(*loop, 6, shown(net::shape_of(net::member(6))), options);
@@ -249,8 +249,19 @@ TEST_F(RefusalTest, SoManyHandshakesAndNoMore) {
   for (int i = 0; i < 6; ++i) quiet.push_back(*net::connect_tcp(small.transport->address()));
   ASSERT_TRUE(turn_until(*loop, [&] { return small.transport->listener_counters().accepted == 6; }));
   EXPECT_EQ(small.transport->listener_counters().over_limit, 3u);
-  quiet.clear();
-  ASSERT_TRUE(turn_until(*loop, [&] { return small.transport->listener_counters().refused == 3; }));
+  TestNode other(*loop, 1, shown(net::shape_of(net::member(1))));
+  introduce(small, other);
+  ASSERT_TRUE(turn_until(*loop, [&] { return small.up(1) && other.up(6); }));
+}
+
+TEST_F(RefusalTest, SoManyHandshakesASecondAndNoMore) {
+  TlsTransport::Options options = test_options(6);
+  options.handshakes_per_second = 0.5;  // so none
+  TestNode small(*loop, 6, shown(net::shape_of(net::member(6))), options);
+  const os::Fd first = *net::connect_tcp(small.transport->address()),
+               second = *net::connect_tcp(small.transport->address());
+  ASSERT_TRUE(turn_until(*loop, [&] { return small.transport->listener_counters().accepted == 2; }));
+  EXPECT_EQ(small.transport->listener_counters().over_limit, 2u);
 }
 
 }  // namespace

@@ -27,7 +27,11 @@ struct TlsTransport::Peer {
 };
 
 TlsTransport::TlsTransport(net::EventLoop& loop, std::shared_ptr<const net::TlsContext> context, const Options& options)
-    : loop_(loop), context_(std::move(context)), options_(options), resolver_(loop) {}
+    : loop_(loop),
+      context_(std::move(context)),
+      options_(options),
+      handshakes_(options.handshakes_per_second),
+      resolver_(loop) {}
 
 Result<std::unique_ptr<TlsTransport>> TlsTransport::create(net::EventLoop& loop,
                                                            std::shared_ptr<const net::TlsContext> context,
@@ -89,14 +93,30 @@ void TlsTransport::remove_peer(NodeId id) {
 
 void TlsTransport::on_accept(os::Fd socket) {
   ++listener_counters_.accepted;
-  if (guests_.size() >= options_.max_handshakes) {
+  if (!handshakes_.take(loop_.now())) {
     ++listener_counters_.over_limit;
     return;
   }
-  std::unique_ptr<Channel> channel = Channel::accept(
-      environment(), std::move(socket), context_, [this](NodeId id) { return admit(id); }, this);
-  const Channel* const key = channel.get();
-  guests_.emplace(key, std::move(channel));
+  if (guests_.size() >= options_.max_handshakes) end_oldest_guest();
+  guests_.push_back(Channel::accept(
+      environment(), std::move(socket), context_, [this](NodeId id) { return admit(id); }, this));
+}
+
+// Those who only hold a place must not keep members out, whose handshakes take milliseconds.
+void TlsTransport::end_oldest_guest() {
+  ++listener_counters_.over_limit;
+  guests_.front()->close();
+  net::dispose(loop_, std::move(guests_.front()));
+  guests_.erase(guests_.begin());
+}
+
+std::unique_ptr<Channel> TlsTransport::take_guest(const Channel& channel) {
+  const auto found =
+      std::find_if(guests_.begin(), guests_.end(), [&](const auto& each) { return each.get() == &channel; });
+  if (found == guests_.end()) return nullptr;
+  std::unique_ptr<Channel> taken = std::move(*found);
+  guests_.erase(found);
+  return taken;
 }
 
 Status TlsTransport::admit(NodeId id) {
@@ -105,9 +125,7 @@ Status TlsTransport::admit(NodeId id) {
   return Status(Code::kUnauthenticated, fmt::format("node {} is not a peer of node {}", id, options_.self));
 }
 
-void TlsTransport::guest_ready(std::map<const Channel*, std::unique_ptr<Channel>>::iterator guest) {
-  std::unique_ptr<Channel> channel = std::move(guest->second);
-  guests_.erase(guest);
+void TlsTransport::guest_ready(std::unique_ptr<Channel> channel) {
   listener_counters_.frames += channel->frames_received();
   Peer* peer = find(channel->peer());
   // Removed since the handshake; or it dialled though it is this side's turn to: it would be two connections.
@@ -217,7 +235,7 @@ void TlsTransport::dial_bulk(NodeId id, uint64_t generation) {
 // ---- Channels
 
 void TlsTransport::on_ready(Channel& channel) {
-  if (const auto guest = guests_.find(&channel); guest != guests_.end()) return guest_ready(guest);
+  if (std::unique_ptr<Channel> guest = take_guest(channel)) return guest_ready(std::move(guest));
   Peer* peer = find(channel.peer());
   RUNINK_CHECK(peer != nullptr && peer->control.get() == &channel);
   peer->queue.clear();
@@ -248,12 +266,10 @@ void TlsTransport::on_room(Channel& channel) {
 }
 
 void TlsTransport::on_down(Channel& channel, const Status& why) {
-  if (const auto guest = guests_.find(&channel); guest != guests_.end()) {
+  if (std::unique_ptr<Channel> guest = take_guest(channel)) {
     ++listener_counters_.refused;
     listener_counters_.frames += channel.frames_received();
-    std::unique_ptr<Channel> kept = std::move(guest->second);
-    guests_.erase(guest);
-    net::dispose(loop_, std::move(kept));
+    net::dispose(loop_, std::move(guest));
     return;
   }
   Peer* peer = find(channel.peer());

@@ -18,6 +18,7 @@
 #include "control/raft/transport/channel.h"
 #include "control/raft/transport/send_queue.h"
 #include "control/raft/transport/transport.h"
+#include "platform/net/rate_limit.h"
 #include "platform/net/resolver.h"
 
 namespace runink::raft {
@@ -25,7 +26,7 @@ namespace runink::raft {
 // Of the listener, before anybody is known; for metrics and alarms.
 struct ListenerCounters {
   uint64_t accepted = 0;    // TCP connections
-  uint64_t over_limit = 0;  // closed at once: too many in their handshake
+  uint64_t over_limit = 0;  // closed at once: too many a second, or the oldest of too many in their handshake
   uint64_t refused = 0;     // that failed in the handshake: no certificate, not believed, not a member, too slow, …
   uint64_t strangers = 0;   // members by certificate that this one does not know as peers; also counted as refused
   uint64_t frames = 0;      // parsed of accepted connections
@@ -42,7 +43,8 @@ class TlsTransport final : public Transport, private Channel::Owner {
     SendQueue::Limits queue;
     int64_t dial_pause_nanos = 20'000'000, dial_pause_most_nanos = 500'000'000;
     int64_t steady_after_nanos = 1'000'000'000;  // a connection that lasted so long lets the pauses begin anew
-    size_t max_handshakes = 64;
+    size_t max_handshakes = 64;                  // at a time; one more ends the one that has taken longest
+    double handshakes_per_second = 500;          // some tenth of a core
     size_t max_bulk_per_peer = 2;
   };
 
@@ -79,7 +81,9 @@ class TlsTransport final : public Transport, private Channel::Owner {
   void on_room(Channel& channel) override;
   void on_down(Channel& channel, const Status& why) override;
 
-  void guest_ready(std::map<const Channel*, std::unique_ptr<Channel>>::iterator guest);
+  void guest_ready(std::unique_ptr<Channel> channel);
+  std::unique_ptr<Channel> take_guest(const Channel& channel);
+  void end_oldest_guest();
   void adopt_control(Peer& peer, std::unique_ptr<Channel> channel);
   void adopt_bulk(Peer& peer, std::unique_ptr<Channel> channel);
   void drop_control(Peer& peer, const Status& why);
@@ -100,9 +104,10 @@ class TlsTransport final : public Transport, private Channel::Owner {
   ListenerCounters listener_counters_;
 
   std::map<NodeId, std::unique_ptr<Peer>> peers_;
-  uint64_t next_generation_ = 1;                               // of peers: an id may be removed and added again
-  std::map<const Channel*, std::unique_ptr<Channel>> guests_;  // accepted, not ready
-  std::vector<NodeId> dirty_;                                  // have something to send since the last pump_dirty()
+  uint64_t next_generation_ = 1;                  // of peers: an id may be removed and added again
+  std::vector<std::unique_ptr<Channel>> guests_;  // accepted, not ready; the oldest first
+  net::RateLimit handshakes_;
+  std::vector<NodeId> dirty_;  // have something to send since the last pump_dirty()
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   net::Resolver resolver_;
   std::unique_ptr<net::Listener> listener_;  // the first to go

@@ -112,7 +112,7 @@ class Transport {
   virtual void send(Message message) = 0;
 
   // Asks `from` for bulk. At most a few requests are on their way to one peer (its credits), more wait in a bounded
-  // queue. kUnavailable: the connection broke or there is none, try again; kDeadlineExceeded; kResourceExhausted: too
+  // queue. kUnavailable: the connection broke or there is none, try again after a pause; kDeadlineExceeded; kResourceExhausted: too
   // many wait; otherwise what the other side's source said.
   virtual void fetch(NodeId from, BulkRequest request, BulkAnswer answer) = 0;
 
