@@ -49,6 +49,10 @@ def allowed_for(module):
         return ["base", "platform/os", "platform/crypto", "control/barn"]
     if module == "control/barn":
         return ["base", "platform/os", "platform/crypto", "control/raft/core"]
+    if module == "control/raft/driver":
+        return ["base", "platform/crypto", "control/raft/core", "control/raft/transport", "control/journal"]
+    if module == "control/replica":
+        return ["base", "platform", "control/raft/core", "control/raft/transport", "control/raft/driver", "control/barn"]
     if top == "testing":
         return ["base", "platform", "model", "data", "control"]
     return None
