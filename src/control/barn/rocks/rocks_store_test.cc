@@ -342,7 +342,7 @@ TEST_P(RocksStoreTest, KilledWhileWritingItHoldsAWholePrefix) {
   }
 }
 
-// Cut anywhere, as a power cut does to a log that is not synced.
+// Cut anywhere, or damaged, as a power cut does to a log that is not synced.
 TEST_P(RocksStoreTest, WithTheEndOfItsLogCutOffItHoldsAWholePrefix) {
   {
     auto store = open();
@@ -369,6 +369,10 @@ TEST_P(RocksStoreTest, WithTheEndOfItsLogCutOffItHoldsAWholePrefix) {
     const size_t size = random() % (bytes.size() + 1);
     std::string torn = bytes.substr(0, size);
     if (round % 3 == 1) torn.append(3000, '\0');
+    if (round % 4 == 3 && size < bytes.size()) {
+      torn = bytes;
+      torn[size] = static_cast<char>(torn[size] ^ 8);  // in the midst: what comes after it is not taken either
+    }
     ASSERT_TRUE(os::write_file_atomic(copy + "/" + name, torn).ok());
     {
       const auto store = open("copy");
@@ -382,7 +386,7 @@ TEST_P(RocksStoreTest, WithTheEndOfItsLogCutOffItHoldsAWholePrefix) {
     }
     ASSERT_TRUE(os::remove_tree(copy).ok());
   }
-  EXPECT_GT(seen.size(), 10u) << "the cuts did not reach the log";
+  EXPECT_GT(seen.size(), 5u) << "the cuts did not reach the log";
 }
 
 TEST_P(RocksStoreTest, ABatchLargerThanTheBuffers) {

@@ -182,6 +182,7 @@ void FileWriter::seal_block(std::string_view plain, bool last) {
 // tail_ holds 0 < n <= kBlockBytes bytes after the first append: a full block is sealed only once a byte after it is
 // known, since the last one is sealed otherwise.
 Status FileWriter::append_blocks(std::string_view bytes) {
+  last_written_ = false;
   while (!bytes.empty()) {
     if (tail_.size() == kBlockBytes) {
       seal_block(tail_, false);
@@ -198,11 +199,13 @@ Status FileWriter::append_blocks(std::string_view bytes) {
 
 // Writes the last block where it belongs and goes back before it: whatever is appended begins there.
 Status FileWriter::write_last_block() {
+  if (last_written_) return Status();  // close() must not touch what sync() has brought to disk
   RUNINK_RETURN_IF_ERROR(write_out());
   const uint64_t at = physical_;
   seal_block(tail_, true);
   RUNINK_RETURN_IF_ERROR(write_out());
   physical_ = at;
+  last_written_ = true;
   return Status();
 }
 

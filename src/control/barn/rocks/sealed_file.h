@@ -83,6 +83,7 @@ class FileWriter {
   std::string tail_;       // kBlocks: the block that may be the last, plain
   uint64_t physical_ = 0;  // kBlocks: where tail_ belongs; kFrames: end of the file
   uint64_t size_ = 0;
+  bool last_written_ = false;  // kBlocks: tail_ is in the file, as the last block
   Status failed_;
 };
 

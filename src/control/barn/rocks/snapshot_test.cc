@@ -55,6 +55,7 @@ class Member {
   }
   Status start(StepHook step = {}) {
     store.reset();
+    folder.reset();
     folder = RUNINK_TRY(StateFolder::open(root(), key, std::move(step)));
     store = RUNINK_TRY(RocksStore::open(options(folder->live())));
     return Status();
@@ -198,7 +199,7 @@ TEST_P(SnapshotTest, TakesThePlaceOfAState) {
   follower_.written = 2000;
   follower_.write_up_to(2100);
   EXPECT_EQ(contents(*follower_.store), contents(*leader_.store));
-  EXPECT_EQ(os::list_directory(follower_.root())->size(), 2u) << "LIVE and one state";
+  EXPECT_EQ(os::list_directory(follower_.root())->size(), 3u) << "LIVE, lock and one state";
 }
 
 TEST_P(SnapshotTest, FilesThatAreThereAreNotAskedForAgain) {
@@ -342,6 +343,8 @@ TEST_P(SnapshotTest, OldSnapshotsGoAndHashesOfTablesAreReused) {
       EXPECT_EQ(digest->size, file.size);
     }
   }
+  EXPECT_EQ(*leader_.snapshot(1000), all[0]) << "a second one of the same position";
+  EXPECT_EQ(*leader_.folder->snapshots(), all);
   ASSERT_TRUE(leader_.folder->remove_snapshots(2).ok());
   EXPECT_EQ(*leader_.folder->snapshots(), std::vector(all.begin(), all.begin() + 2));
 }
@@ -368,6 +371,7 @@ TEST_P(SnapshotTest, AnEndAtAnyStepLeavesTheOldOrTheNewState) {
     };
     const auto attempt = [&](const StepHook& hook) -> Status {
       member.store.reset();
+      member.folder.reset();
       auto folder = RUNINK_TRY(StateFolder::open(member.root(), member.key, hook));
       auto receiver = RUNINK_TRY(SnapshotReceiver::begin(member.receiving(hook), reader->manifest()));
       // Interrupted once in any case, so that what was left is taken up.
@@ -375,6 +379,7 @@ TEST_P(SnapshotTest, AnEndAtAnyStepLeavesTheOldOrTheNewState) {
       receiver = RUNINK_TRY(SnapshotReceiver::begin(member.receiving(hook), reader->manifest()));
       RUNINK_RETURN_IF_ERROR(transfer(*reader, *receiver));
       RUNINK_RETURN_IF_ERROR(folder->install(RUNINK_TRY(receiver->finish())));
+      folder.reset();
       return status_of(StateFolder::open(member.root(), member.key, hook));
     };
     const Status status = attempt(hook);
@@ -410,6 +415,7 @@ TEST_P(SnapshotTest, AnEndWhileMakingOneLeavesNoHalf) {
     const auto hook = [&](std::string_view) { return ++steps == end ? cancelled("the process ends here") : Status(); };
     ASSERT_TRUE(leader_.start().ok());
     leader_.store.reset();
+    leader_.folder.reset();
     leader_.folder = *StateFolder::open(leader_.root(), leader_.key, hook);
     leader_.store = *RocksStore::open(leader_.options(leader_.folder->live()));
     Status status = status_of(leader_.snapshot(200));
@@ -434,7 +440,9 @@ TEST(StateFolderTest, ALostPointerIsForAPerson) {
   Member member(false);
   ASSERT_TRUE(member.start().ok());
   member.write_up_to(1);
+  EXPECT_EQ(StateFolder::open(member.root(), {}).status().kind(), "lock.held");
   member.store.reset();
+  member.folder.reset();
   const std::string live = member.root() + "/LIVE", good = *os::read_file(live);
   for (const std::string& wrong :
        {std::string(), std::string("state-000009\n"), std::string("../state\n"), good + "x"}) {

@@ -9,7 +9,7 @@ namespace runink::barn {
 
 namespace {
 
-constexpr std::string_view kLive = "LIVE";
+constexpr std::string_view kLive = "LIVE", kLock = "lock";
 constexpr std::string_view kState = "state-", kSnapshot = "snapshot-", kTaking = "taking-";
 
 // The number of "state-000012"; nothing for any other name.
@@ -36,6 +36,7 @@ Result<std::unique_ptr<StateFolder>> StateFolder::open(const std::string& root, 
   std::unique_ptr<StateFolder> folder(
       new StateFolder(RUNINK_TRY(os::absolute_path(root)), std::move(key), std::move(step)));
   RUNINK_RETURN_IF_ERROR(os::make_directories(folder->root_, 0700));
+  folder->lock_ = RUNINK_TRY(os::FileLock::try_acquire(folder->path(kLock), "the state of a Barn member"));
   RUNINK_RETURN_IF_ERROR(folder->find_live());
   RUNINK_RETURN_IF_ERROR(folder->tidy());
   return folder;
@@ -96,6 +97,12 @@ Result<std::string> StateFolder::begin_snapshot(RocksStore& store, const Positio
 
 Result<std::string> StateFolder::finish_snapshot(const std::string& taken, const Position& position,
                                                  std::string_view membership, const StopFlag* stop) const {
+  // Of fixed width, so that names sort as positions do.
+  const std::string made = path(fmt::format("{}{:020}-{:020}", kSnapshot, position.index, position.term));
+  if (read_manifest(made, key_).ok()) {
+    RUNINK_RETURN_IF_ERROR(os::remove_tree(taken));
+    return made;
+  }
   EarlierSnapshot earlier;
   const std::vector<std::string> others = RUNINK_TRY(snapshots());
   if (!others.empty()) {
@@ -105,8 +112,6 @@ Result<std::string> StateFolder::finish_snapshot(const std::string& taken, const
   RUNINK_RETURN_IF_ERROR(step("describe a snapshot"));
   RUNINK_RETURN_IF_ERROR(status_of(
       describe_checkpoint(taken, position, membership, key_, earlier.folder.empty() ? nullptr : &earlier, stop)));
-  // Of fixed width, so that names sort as positions do.
-  const std::string made = path(fmt::format("{}{:020}-{:020}", kSnapshot, position.index, position.term));
   RUNINK_RETURN_IF_ERROR(step("name a snapshot"));
   RUNINK_RETURN_IF_ERROR(os::remove_tree(made));
   RUNINK_RETURN_IF_ERROR(os::rename_file(taken, made));

@@ -4,6 +4,7 @@
 //   <root>/state-000001                the state (a RocksStore)
 //   <root>/snapshot-<index>-<term>     snapshots made here, with their manifests
 //   <root>/taking-…, *.tmp             a snapshot being made: removed at the next start
+//   <root>/lock                        held while it is open, against a second server in the same folder
 //   <root>/incoming-<id>               a snapshot being received: gone on with by SnapshotReceiver
 //
 // LIVE is changed by rename, after all that it will name is on disk. So whenever the process ends, the next start finds
@@ -24,13 +25,15 @@
 #include "control/barn/rocks/snapshot_manifest.h"
 #include "control/barn/rocks/snapshot_receiver.h"
 #include "control/barn/rocks/snapshot_writer.h"
+#include "platform/os/lock.h"
 
 namespace runink::barn {
 
 class StateFolder {
  public:
   // Makes what is missing and removes what interrupted work left behind. kDataLoss where LIVE names nothing that is
-  // there, or is missing though there is a state: that is for a person to look at.
+  // there, or is missing though there is a state: that is for a person to look at. kAborted, kind
+  // "lock.held": another process has it open.
   static Result<std::unique_ptr<StateFolder>> open(const std::string& root, std::optional<crypto::SealingKey> key,
                                                    StepHook step = {});
 
@@ -40,7 +43,8 @@ class StateFolder {
   // The first half, by the thread that applies, between two batches: a checkpoint of the store, whose applied position
   // is `position`. Returns the folder for the second half.
   Result<std::string> begin_snapshot(RocksStore& store, const Position& position);
-  // The second half, long, any thread: hashes, manifest, name. Returns the snapshot's folder.
+  // The second half, long, any thread: hashes, manifest, name. Returns the snapshot's folder. Where there is one of
+  // this position already (a peer may be reading it), that one stays.
   Result<std::string> finish_snapshot(const std::string& taken, const Position& position, std::string_view membership,
                                       const StopFlag* stop = nullptr) const;
 
@@ -63,6 +67,7 @@ class StateFolder {
   std::string path(std::string_view name) const;
 
   std::string root_;
+  os::FileLock lock_;
   std::optional<crypto::SealingKey> key_;
   StepHook step_;
   std::string live_;  // name
