@@ -24,6 +24,11 @@ std::vector<Step> script(uint64_t seed, size_t length) {
   std::vector<Step> steps;
   for (size_t i = 0; i < length; ++i) {
     steps.push_back(work.next(model));
+    if (i % 25 == 24) {
+      steps.back() = Step();
+      steps.back().kind = Step::kReset;
+      steps.back().index = model.last + 3;
+    }
     steps.back().play(model);
   }
   return steps;

@@ -289,6 +289,7 @@ TEST_F(DamageTest, LostReplacementsTakeTheCommitHintAlong) {
 // A crash at any moment of an opening that found damage: it never makes a member that votes.
 TEST_F(DamageTest, CrashWhileDamageIsDealtWith) {
   fill();
+  hard_state({2, 1, 15});
   ASSERT_TRUE(journal_->rest().ok());
   const uint64_t offset = look().segments[1].batches[1].offset;
   for (uint64_t k = 0; k < 60; ++k) {
@@ -296,6 +297,7 @@ TEST_F(DamageTest, CrashWhileDamageIsDealtWith) {
       SCOPED_TRACE(fmt::format("cut after {} operations, seed {}", k, seed));
       auto disk = disk_->clone(seed);
       disk->flip(segment_name(2), offset + 70);
+      const std::string damaged = disk->bytes(segment_name(2)), behind = disk->bytes(segment_name(3));
       disk->cut_power_after(k);
       (void)open(*disk);
       disk->crash();
@@ -307,7 +309,8 @@ TEST_F(DamageTest, CrashWhileDamageIsDealtWith) {
           << opened.found.damage;
       expect_nothing_invented(opened.found);
       EXPECT_EQ(opened.journal->last_index(), 8u);
-      EXPECT_TRUE(disk->exists(lost_name(2)) && disk->exists(lost_name(3)));
+      ASSERT_TRUE(disk->exists(lost_name(2)) && disk->exists(lost_name(3)));
+      EXPECT_TRUE(disk->bytes(lost_name(2)) == damaged && disk->bytes(lost_name(3)) == behind) << "as it was found";
     }
   }
 }
@@ -388,6 +391,57 @@ TEST_F(DamageTest, ANewerFormatIsRefusedByName) {
   EXPECT_EQ(opened.status.code(), Code::kFailedPrecondition);
   EXPECT_NE(opened.status.message().find("format 2; this program reads format 1"), std::string::npos)
       << opened.status.to_string();
+}
+
+// Parts of what might have been: two members' worth of histories that began as one file. Every checksum in them is
+// right.
+TEST_F(DamageTest, PartsOfAnotherHistory) {
+  append(1, 1, 100);
+  auto other_disk = disk_->clone(1);
+  append(2, 1, 100);
+  append(3, 1, 100);
+  ASSERT_TRUE(journal_->rest().ok());
+  Recovered found;
+  {
+    // The same numbers, sizes and file id, and another entry 2.
+    auto other = Journal::open(*other_disk, this_member(), small_options(100), &found);
+    ASSERT_TRUE(other.ok());
+    for (raft::Index i = 2; i <= 3; ++i)
+      ASSERT_TRUE((*other)->append(std::vector{entry(i, 3, std::string(100, 'z'))}).ok());
+  }
+  const std::string name = segment_name(1), mine = disk_->bytes(name), theirs = other_disk->bytes(name);
+  const uint64_t second = 2 * kBlock, third = 3 * kBlock;
+  ASSERT_NE(mine.substr(second, kBlock), theirs.substr(second, kBlock));
+  // Their last batch behind mine: its header does not continue mine.
+  auto disk = disk_->clone(1);
+  disk->put(name, mine.substr(0, third) + theirs.substr(third, kBlock) + mine.substr(third + kBlock));
+  expect_damage(*disk, fmt::format("{} at byte {}: batch 3 stands where batch 3 belongs, and does not continue batch 2",
+                                   name, third));
+  // All of theirs: only bounds tell.
+  disk = disk_->clone(2);
+  disk->put(name, theirs);
+  EXPECT_EQ(verify(*disk).code(), Code::kDataLoss);
+  const Opened opened = open(*disk);
+  EXPECT_FALSE(opened.found.whole);
+  EXPECT_NE(opened.found.damage.find("is not the one that was written there last"), std::string::npos)
+      << opened.found.damage;
+}
+
+TEST_F(DamageTest, ASegmentOfAnotherHistory) {
+  for (raft::Index i = 1; i <= 6; ++i) append(i, 1, 2000);
+  auto other_disk = disk_->clone(1);
+  Recovered found;
+  {
+    auto other = Journal::open(*other_disk, this_member(), small_options(300), &found);
+    ASSERT_TRUE(other.ok());
+    for (raft::Index i = 7; i <= 12; ++i)
+      ASSERT_TRUE((*other)->append(std::vector{entry(i, 3, std::string(2000, 'z'))}).ok());
+    ASSERT_EQ((*other)->segments(), 2u);
+  }
+  for (raft::Index i = 7; i <= 12; ++i) append(i, 1, 2000);
+  ASSERT_EQ(journal_->segments(), 2u);
+  disk_->put(segment_name(2), other_disk->bytes(segment_name(2)));
+  expect_damage(*disk_, segment_name(2) + " at byte 0: the segment does not continue the one before it");
 }
 
 // The drive says that it wrote, and did not, or not there.

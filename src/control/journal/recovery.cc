@@ -218,10 +218,6 @@ class Recovery {
   Status renew_in_place(const SegmentInfo& segment, File& file) {
     j_.capacity_ = std::max(segment.end, segment.size / kBlock * kBlock);
     RUNINK_RETURN_IF_ERROR(copy_bytes(file, file, 0, segment.end, segment.name));
-    const std::string zeros(kPiece, '\0');
-    for (uint64_t at = segment.end; scan_.seen.torn && at < segment.size; at += kPiece) {
-      RUNINK_RETURN_IF_ERROR(file.write(at, std::string_view(zeros).substr(0, std::min(kPiece, segment.size - at))));
-    }
     return file.sync();
   }
 

@@ -205,7 +205,8 @@ class Scanner {
       return judge(found, offset, offset + kBlock, false, next, head.find_first_not_of('\0') == std::string::npos);
     if (header->number != out_.next_batch || header->chain_before != out_.chain) {
       damaged(found.name, offset,
-              fmt::format("batch {} stands where batch {} belongs", header->number, out_.next_batch));
+              fmt::format("batch {} stands where batch {} belongs, and does not continue batch {}", header->number,
+                          out_.next_batch, out_.next_batch - 1));
       return false;
     }
     const uint64_t stored = header->stored_bytes();
