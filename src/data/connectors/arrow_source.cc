@@ -303,6 +303,7 @@ class Reader : public ArrowSource {
     if (open_fields.empty()) return Status();
     WriterOptions writer;
     writer.schema = open_schema_ = std::make_shared<const columnar::Schema>(std::move(open_fields));
+    RUNINK_RETURN_IF_ERROR(NdjsonWriter::check_names(*open_schema_));
     open_writer_ = RUNINK_TRY(NdjsonWriter::make(writer));
     return Status();
   }

@@ -34,6 +34,21 @@ NdjsonWriter::Node NdjsonWriter::tree(const columnar::Schema& schema, size_t fir
   return root;
 }
 
+Status NdjsonWriter::check_names(const columnar::Schema& schema) {
+  std::set<std::string_view> names;
+  for (const auto& field : schema.fields()) names.insert(field.name);
+  for (const std::string_view name : names) {
+    for (size_t dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.', dot + 1)) {
+      if (!names.contains(name.substr(0, dot))) continue;
+      return invalid_argument("fields \"{}\" and \"{}\" cannot both be in one NDJSON record: the second is a member of "
+                              "the first there",
+                              escape_control(name.substr(0, dot)), escape_control(name))
+          .with_hint("rename one of them, or choose csv or arrow");
+    }
+  }
+  return {};
+}
+
 NdjsonWriter::Piece NdjsonWriter::piece(const std::string& literal, int32_t field) {
   Piece out;
   out.length = literal.size();

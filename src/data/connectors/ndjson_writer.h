@@ -23,6 +23,10 @@ class NdjsonWriter : public RecordWriter {
   // Rows [first, last) of a batch, for single records.
   Status append_rows(const columnar::Batch& batch, int64_t first, int64_t last, columnar::Buffer& out);
 
+  // Refuses a schema with two names that one object cannot hold, such as `u` and `u.id`: written all the same, the second
+  // would be lost.
+  static Status check_names(const columnar::Schema& schema);
+
  private:
   // Text, then the value of a field; the last one of a program has no field.
   struct Piece {

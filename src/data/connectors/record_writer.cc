@@ -14,6 +14,7 @@ namespace runink::connectors {
 Result<std::unique_ptr<RecordWriter>> make_record_writer(const WriterOptions& options) {
   switch (options.format) {
     case DataFormat::kNdjson:
+      RUNINK_RETURN_IF_ERROR(NdjsonWriter::check_names(*options.schema));
       return std::unique_ptr<RecordWriter>(RUNINK_TRY(NdjsonWriter::make(options)));
     case DataFormat::kCsv:
       return std::unique_ptr<RecordWriter>(RUNINK_TRY(CsvWriter::make(options)));

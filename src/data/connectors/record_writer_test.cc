@@ -182,6 +182,20 @@ TEST(RecordWriter, AddedFieldsInsideAStructOfTheSourceAreNotPutAfterIt) {
   EXPECT_EQ(written(batch, writing), "{\"at\":{\"x\":1,\"y\":5}}\n");
 }
 
+TEST(RecordWriter, NamesThatOneObjectCannotHoldAreRefused) {
+  const auto refusal = [](const std::vector<std::string>& names) {
+    std::vector<Field> fields;
+    for (const auto& name : names) fields.push_back(make_field(name, TypeId::kInt32));
+    WriterOptions writing;
+    writing.schema = std::make_shared<const columnar::Schema>(std::move(fields));
+    const auto made = make_record_writer(writing);
+    return made.ok() ? std::string() : made.status().message();
+  };
+  EXPECT_THAT(refusal({"u", "id", "u.id"}), ::testing::StartsWith("fields \"u\" and \"u.id\" cannot both be"));
+  EXPECT_THAT(refusal({"a.b.c", "a.b"}), ::testing::StartsWith("fields \"a.b\" and \"a.b.c\" cannot both be"));
+  EXPECT_EQ(refusal({"u.a", "u.b", "ux", "v.u"}), "");
+}
+
 TEST(RecordWriter, CsvQuotesOnlyWhereNeeded) {
   const auto cell = [](const std::string& text, CsvDialect dialect = {}) {
     WriterOptions options;

@@ -1,6 +1,7 @@
 #include "data/dsl/columns.h"
 
 #include <algorithm>
+#include <set>
 
 #include "data/columnar/open_column.h"
 #include "data/contract/redact.h"
@@ -203,6 +204,18 @@ std::string sink_mask(const ColumnInfo& column, bool* derived) {
   if (column.pii.empty()) return "";
   *derived = std::any_of(column.pii.begin(), column.pii.end(), [](const auto& p) { return p.derived; });
   return plan::shown_mask(column);
+}
+
+std::optional<std::pair<std::string, std::string>> nesting_conflict(const Columns& columns) {
+  std::set<std::string_view> names;
+  for (const auto& c : columns) names.insert(c.field.name);
+  for (const std::string_view name : names) {
+    for (size_t dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.', dot + 1)) {
+      const std::string_view outer = name.substr(0, dot);
+      if (names.contains(outer)) return std::make_pair(std::string(outer), std::string(name));
+    }
+  }
+  return std::nullopt;
 }
 
 std::string quote_field(std::string_view name) {

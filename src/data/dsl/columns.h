@@ -1,7 +1,9 @@
 // What the compiler knows of columns, and how it follows them through expressions. Internal to the compiler.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/expr/aggregate.h"
@@ -46,6 +48,9 @@ bool masked_in_vain(const Columns& in, const expr::PartMasks& parts);
 
 // How a column must be masked at a sink: "" not at all. `derived` says that the value was computed from pii.
 std::string sink_mask(const plan::ColumnInfo& column, bool* derived);
+
+// Two names that one JSON object cannot hold: `u`, and `u.id`, which NDJSON writes inside `u`. Empty where there are none.
+std::optional<std::pair<std::string, std::string>> nesting_conflict(const Columns& columns);
 
 // A field's name as an expression can name it, in back quotes.
 std::string quote_field(std::string_view name);

@@ -101,6 +101,10 @@ void ScenarioCompiler::custom(bool program) {
     return;
   }
 
+  if (step.format == "ndjson" && !fits_ndjson(columns(), what_span, "step `" + step.name + "`")) {
+    flow_.unknown = true;
+    return;
+  }
   // What the step answers: its contract's columns, or those it was sent.
   Columns out;
   const plan::ContractPtr answer = step.output_contract;

@@ -86,6 +86,20 @@ bool ScenarioCompiler::open_fits(const Input& from, const Endpoint& e) {
   return false;
 }
 
+bool ScenarioCompiler::fits_ndjson(const Columns& columns, Span span, std::string_view whither) {
+  const auto names = nesting_conflict(columns);
+  if (!names) return true;
+  const auto& [outer, inner] = *names;
+  auto& d = error(span, "dsl.nested_name",
+                  fmt::format("`{}` and `{}` cannot both be in the ndjson for {}: the second is a member of the first there",
+                              outer, inner, whither));
+  d.help.push_back(fmt::format("rename or drop one of them before: `And field \"{}\" is renamed to \"…\"`", outer));
+  const auto joined = std::find_if(columns.begin(), columns.end(), [&](const auto& c) { return c.field.name == inner; });
+  if (joined->qualifier > 0) d.help.push_back("or name the joined side otherwise: `as NAME`");
+  d.help.push_back("or give another format: csv and arrow have a column for each");
+  return false;
+}
+
 void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vector<std::string> rules) {
   const Capture* file = capture("file");
   const ReadAnnotation* a = own("sink");
@@ -137,6 +151,7 @@ void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vect
   }
   if (!from || !open_fits(*from, *e)) return;
   Columns columns = plan_.operators[from->from].columns;
+  if (sink.format == "ndjson" && !fits_ndjson(columns, e->span, "sink `" + sink.name + "`")) return;
   for (auto& c : columns) {
     bool derived = false;
     std::string mask = sink_mask(c, &derived);

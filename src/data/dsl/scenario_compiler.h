@@ -171,6 +171,8 @@ class ScenarioCompiler {
   void write_rejected(Meaning meaning);
   bool sink_conflicts(const Endpoint& endpoint);
   bool open_fits(const plan::Input& from, const Endpoint& endpoint);
+  // Whether records of these columns can be NDJSON; says what stands against it, to whom they would go.
+  bool fits_ndjson(const Columns& columns, Span span, std::string_view whither);
   uint32_t verbatim_columns(const plan::Input& from, const plan::Sink& sink);
   std::vector<std::string> known_rules() const;
   bool resolve_rule(const std::string& name, Span span, std::vector<std::string>* rules);

@@ -548,6 +548,28 @@ Feature: F
     Given records arrive from the feed with contract "contracts/flight.contract"
     When field delay is renamed to "*"
     Then records are passed on
+--- case: names that no JSON object can hold
+Feature: F
+  Scenario: A
+    @source("x.ndjson")
+    Given records arrive from the feed with contract "contracts/flight.contract"
+    When field delay is set to 1
+    And field "delay.minutes" is set to 60
+    @exec("cat")
+    And something happens
+    @sink("out/a.ndjson")
+    Then records are written
+  Scenario: B
+    @source("x.ndjson")
+    Given records arrive from the feed with contract "contracts/flight.contract"
+    When field "airports" is set to 1
+    And records are joined with "data/airports.csv" on origin = airports.iata
+    @sink("out/b.csv")
+    Then records are written
+    @sink("out/b.ndjson", name="again")
+    And records are written
+    @exec("cat", format="arrow")
+    And something happens
 --- case: what cannot be enforced here
 Feature: F
   @affinity(domain="x") @schedule("0 6 * * *")
