@@ -104,6 +104,10 @@ Status to_status(const Answer& answer) {
       return invalid_argument("the range ends before it begins").with_kind("barn.bad_range");
     case Refusal::kBadPut:
       return invalid_argument("keep_lease and a lease exclude each other").with_kind("barn.bad_put");
+    case Refusal::kTxnTooLong:
+      return invalid_argument("a transaction has at most {} comparisons and {} operations in each list", kTxnPartsMax,
+                              kTxnPartsMax)
+          .with_kind("barn.txn_too_long");
     case Refusal::kAlarmLimit:
       return resource_exhausted("{} alarms are set already", n).with_kind("barn.alarm_limit");
   }

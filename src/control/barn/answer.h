@@ -38,6 +38,7 @@ enum class Refusal : uint8_t {
   kBadRange = 21,     // ends before it begins
   kBadPut = 22,       // keep_lease together with a lease
   kAlarmLimit = 23,
+  kTxnTooLong = 24,  // too many comparisons or operations
 };
 
 struct KeyValue {

@@ -139,7 +139,8 @@ Status StateMachine::Impl::remove(const Delete& remove, OpAnswer& out, Answer& a
 
 Status StateMachine::Impl::remove_range(const DeleteRange& remove, OpAnswer& out, Answer& answer) {
   if (!check_range(remove.from, remove.to, answer)) return {};
-  const uint64_t most = cluster.limits.delete_keys;
+  // Of one command: a transaction may hold many ranges.
+  const uint64_t most = cluster.limits.delete_keys - std::min(range_deleted, cluster.limits.delete_keys);
   const uint64_t limit = remove.limit == 0 ? most : std::min(remove.limit, most);
   std::vector<std::string> keys;
   {
@@ -153,7 +154,10 @@ Status StateMachine::Impl::remove_range(const DeleteRange& remove, OpAnswer& out
     }
     RUNINK_RETURN_IF_ERROR(at->status());
   }
-  if (out.more && remove.limit == 0) return refuse(answer, Refusal::kDeleteTooMany, most), Status();
+  if (out.more && (remove.limit == 0 || keys.empty())) {
+    return refuse(answer, Refusal::kDeleteTooMany, cluster.limits.delete_keys), Status();
+  }
+  range_deleted += keys.size();
   for (const std::string& key : keys) {
     if (written_by_this_txn(key)) return refuse(answer, Refusal::kDuplicateKey), Status();
     tables::Row row;
@@ -212,6 +216,9 @@ Status StateMachine::Impl::run(const TxnOp& op, OpAnswer& out, Answer& answer, u
 }
 
 Status StateMachine::Impl::txn(const Txn& txn, Answer& answer) {
+  if (std::max({txn.compares.size(), txn.then_ops.size(), txn.else_ops.size()}) > kTxnPartsMax) {
+    return refuse(answer, Refusal::kTxnTooLong), Status();
+  }
   for (const Compare& compare : txn.compares) {
     if (!RUNINK_TRY(holds(compare))) {
       answer.succeeded = false;

@@ -1,5 +1,7 @@
 #include "control/barn/command.h"
 
+#include <algorithm>
+
 #include "control/barn/coding.h"
 
 namespace runink::barn {
@@ -321,6 +323,10 @@ struct Checker {
   Status operator()(const TxnGet& get) const { return check_key(get.key); }
   Status operator()(const TxnRange& range) const { return check_range(range.from, range.to); }
   Status operator()(const Txn& txn) const {
+    if (std::max({txn.compares.size(), txn.then_ops.size(), txn.else_ops.size()}) > kTxnPartsMax) {
+      return invalid_argument("a transaction has at most {} comparisons and {} operations in each list", kTxnPartsMax,
+                              kTxnPartsMax);
+    }
     for (const Compare& compare : txn.compares) RUNINK_RETURN_IF_ERROR(check_key(compare.key));
     for (const auto* ops : {&txn.then_ops, &txn.else_ops}) {
       for (const TxnOp& op : *ops) RUNINK_RETURN_IF_ERROR(std::visit(*this, op));

@@ -165,7 +165,7 @@ TEST(Answer, IsReadAsItWasWritten) {
 
 TEST(Answer, EveryRefusalHasWordsAndAKindOfItsOwn) {
   std::set<std::string> kinds;
-  for (int refusal = 1; refusal <= static_cast<int>(Refusal::kAlarmLimit); ++refusal) {
+  for (int refusal = 1; refusal <= static_cast<int>(Refusal::kTxnTooLong); ++refusal) {
     Answer answer;
     answer.refusal = static_cast<Refusal>(refusal);
     answer.detail = 41;
@@ -178,7 +178,7 @@ TEST(Answer, EveryRefusalHasWordsAndAKindOfItsOwn) {
     append_answer(bytes, answer);
     EXPECT_EQ(*decode_answer(bytes), answer);
   }
-  EXPECT_EQ(kinds.size(), static_cast<size_t>(Refusal::kAlarmLimit) - 1);  // two speak of a bad key
+  EXPECT_EQ(kinds.size(), static_cast<size_t>(Refusal::kTxnTooLong) - 1);  // two speak of a bad key
   EXPECT_TRUE(to_status(Answer()).ok());
 }
 

@@ -27,7 +27,7 @@ void LeaseTimers::stop() {
 
 void LeaseTimers::start(const StateMachine& machine, int64_t steady_nanos) {
   stop();
-  follow(machine, steady_nanos);
+  for (const auto& [lease, state] : machine.leases()) take_in(lease, state, steady_nanos);
 }
 
 void LeaseTimers::granted(LeaseId lease, int64_t ttl_micros, int64_t steady_nanos) {
@@ -53,22 +53,29 @@ void LeaseTimers::ended(LeaseId lease) {
   timers_.erase(at);
 }
 
-void LeaseTimers::follow(const StateMachine& machine, int64_t steady_nanos) {
-  for (auto at = timers_.begin(); at != timers_.end();) {
-    const LeaseId lease = at->first;
-    ++at;
-    if (!machine.leases().contains(lease)) ended(lease);
-  }
-  for (const auto& [lease, state] : machine.leases()) {
-    const auto [at, fresh] = timers_.try_emplace(lease);
-    Timer& timer = at->second;
-    timer.ttl_micros = state.ttl_micros;
-    if (fresh || timer.renewed != state.renewed) {
-      timer.renewed = state.renewed;
-      set(lease, timer, deadline_of(steady_nanos, state.ttl_micros));
-    } else if (timer.given) {
-      set(lease, timer, timer.deadline);  // it lives on: due again
+void LeaseTimers::take_in(LeaseId lease, const Lease& state, int64_t steady_nanos) {
+  const auto [at, fresh] = timers_.try_emplace(lease);
+  Timer& timer = at->second;
+  if (!fresh && timer.renewed == state.renewed) return;  // only its keys changed
+  timer.ttl_micros = state.ttl_micros;
+  timer.renewed = state.renewed;
+  set(lease, timer, deadline_of(steady_nanos, state.ttl_micros));
+}
+
+void LeaseTimers::follow(const StateMachine& machine, const std::vector<LeaseId>& changed, int64_t steady_nanos) {
+  for (const LeaseId& lease : changed) {
+    const auto at = machine.leases().find(lease);
+    if (at == machine.leases().end()) {
+      ended(lease);
+    } else {
+      take_in(lease, at->second, steady_nanos);
     }
+  }
+}
+
+void LeaseTimers::retry() {
+  for (auto& [lease, timer] : timers_) {
+    if (timer.given) set(lease, timer, timer.deadline);
   }
 }
 

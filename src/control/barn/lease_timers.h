@@ -27,9 +27,10 @@ class LeaseTimers {
   void granted(LeaseId lease, int64_t ttl_micros, int64_t steady_nanos);
   bool renewed(LeaseId lease, int64_t steady_nanos);  // a keep-alive was heard; false: no such lease
   void ended(LeaseId lease);
-  // After a proposal to expire was lost or came too late for the machine: those that still exist are due again at once.
-  // Takes in what entries did to leases, also such as the leader did not see coming.
-  void follow(const StateMachine& machine, int64_t steady_nanos);
+  // What entries did: Applied::leases. New ones get their time from now, renewed ones likewise, ended ones go.
+  void follow(const StateMachine& machine, const std::vector<LeaseId>& changed, int64_t steady_nanos);
+  // Leases that were given as due and still exist are due again: their proposals were lost, or were not carried out.
+  void retry();
 
   // Leases whose time is over, earliest first, at most `max`. Each is given once; `follow` brings back those that still
   // live.
@@ -46,6 +47,7 @@ class LeaseTimers {
     bool given = false;
   };
   void set(LeaseId lease, Timer& timer, int64_t deadline);
+  void take_in(LeaseId lease, const Lease& state, int64_t steady_nanos);
   std::map<LeaseId, Timer> timers_;
   std::set<std::pair<int64_t, LeaseId>> by_deadline_;  // those not given
 };

@@ -36,12 +36,12 @@ Status check_limits(const Limits& limits) {
   RUNINK_RETURN_IF_ERROR(within("answer_bytes", limits.answer_bytes, 4096, 4 << 20));
   RUNINK_RETURN_IF_ERROR(within("state_bytes_warn", limits.state_bytes_warn, 1, kTerabyte));
   RUNINK_RETURN_IF_ERROR(within("state_bytes", limits.state_bytes, 1, kTerabyte));
-  RUNINK_RETURN_IF_ERROR(within("delete_keys", limits.delete_keys, 1, 100'000));
+  RUNINK_RETURN_IF_ERROR(within("delete_keys", limits.delete_keys, 1, 10'000));
   RUNINK_RETURN_IF_ERROR(within("sessions", limits.sessions, 1, 1'000'000));
   RUNINK_RETURN_IF_ERROR(within("session_answers", limits.session_answers, 1, 65'536));
   RUNINK_RETURN_IF_ERROR(within("session_answer_bytes", limits.session_answer_bytes, 64, 4 << 20));
   RUNINK_RETURN_IF_ERROR(within("leases", limits.leases, 1, 10'000'000));
-  return within("lease_keys", limits.lease_keys, 1, 100'000);
+  return within("lease_keys", limits.lease_keys, 1, 10'000);
 }
 
 }  // namespace runink::barn

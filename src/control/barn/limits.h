@@ -12,6 +12,7 @@ namespace runink::barn {
 constexpr size_t kKeyBytesMax = 4096;
 constexpr size_t kRequestBytesCeiling = 1 << 20;  // of an encoded command
 constexpr size_t kChunkReferenceBytes = 40;
+constexpr size_t kTxnPartsMax = 1024;  // comparisons, and operations of each list
 constexpr int64_t kLeaseMicrosMin = 100'000, kLeaseMicrosMax = 366LL * 86'400 * 1'000'000;
 
 struct Limits {

@@ -85,9 +85,10 @@ struct StateMachine::Impl {
   // Of the batch.
   Overlay overlay;
   WriteBatch batch;
-  std::set<LeaseId> touched_leases;
-  std::set<SessionId> touched_sessions;
-  size_t session_bytes = 0;  // about what writing the touched ones will add
+  std::vector<LeaseId> touched_leases;  // may repeat
+  std::vector<SessionId> touched_sessions;
+  std::vector<LeaseId> changed_leases;  // of the call
+  size_t session_bytes = 0;             // about what writing the touched ones will add
   bool cluster_touched = false, head_touched = false;
   size_t batch_events = 0;  // the first record in `block` that is of this batch
   std::shared_ptr<EventBlock> block;
@@ -96,6 +97,7 @@ struct StateMachine::Impl {
   Index index = 0;
   Term term = 0;
   std::string events;                 // the event record
+  uint64_t range_deleted = 0;         // keys that its ranges deleted
   std::vector<LeaseId> entry_leases;  // touched, in order; may repeat
   std::vector<SessionId> entry_sessions;
   bool entry_cluster = false;
@@ -109,11 +111,11 @@ struct StateMachine::Impl {
   std::string scratch, row_scratch, old_row, key_scratch;
 
   void touch_lease(const LeaseId& lease) {
-    touched_leases.insert(lease);
+    touched_leases.push_back(lease);
     entry_leases.push_back(lease);
   }
   void touch_session(const SessionId& session) {
-    touched_sessions.insert(session);
+    touched_sessions.push_back(session);
     entry_sessions.push_back(session);
   }
   void touch_cluster() { cluster_touched = entry_cluster = true; }

@@ -1,5 +1,7 @@
 #include "control/barn/overlay.h"
 
+#include <tuple>
+
 #include "base/check.h"
 
 namespace runink::barn {
@@ -80,9 +82,15 @@ void Overlay::remove(std::string_view key) { set(key, false, {}); }
 void Overlay::set(std::string_view key, bool present, std::string_view value) {
   auto at = slots_.lower_bound(key);
   const bool existed = at != slots_.end() && at->first == key;
-  if (remembering_) undo_.push_back({std::string(key), existed, existed ? at->second : Slot()});
+  if (remembering_) {
+    Undo& undo = undo_.emplace_back(Undo{std::string(key), existed, false, {}});
+    if (existed) {
+      undo.present = at->second.present;
+      undo.value = at->second.value;
+    }
+  }
   if (!existed) {
-    at = slots_.emplace_hint(at, std::string(key), Slot());
+    at = slots_.emplace_hint(at, std::piecewise_construct, std::forward_as_tuple(key), std::forward_as_tuple());
     bytes_ += key.size();
   }
   bytes_ += value.size();
@@ -104,11 +112,12 @@ void Overlay::release() {
 void Overlay::rollback() {
   remembering_ = false;
   for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) {
-    const auto at = slots_.find(undo->key);
+    const auto at = slots_.find(std::string_view(undo->key));
     bytes_ -= at->second.value.size();
     if (undo->existed) {
-      bytes_ += undo->slot.value.size();
-      at->second = std::move(undo->slot);
+      bytes_ += undo->value.size();
+      at->second.present = undo->present;
+      at->second.value = undo->value;
     } else {
       bytes_ -= at->first.size();
       slots_.erase(at);
@@ -127,6 +136,7 @@ void Overlay::flush(WriteBatch& batch) {
     }
   }
   slots_.clear();
+  memory_.release();
   bytes_ = 0;
 }
 

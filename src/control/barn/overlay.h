@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory_resource>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +14,8 @@ namespace runink::barn {
 
 class Overlay : public StateReader {
  public:
-  explicit Overlay(const StateStore* store) : store_(store) {}
+  explicit Overlay(const StateStore* store)
+      : store_(store), first_piece_(new char[kPieceBytes]), memory_(first_piece_.get(), kPieceBytes) {}
 
   Result<bool> get(std::string_view key, std::string* value) const override;
   // Must be gone before the overlay is changed.
@@ -31,20 +33,27 @@ class Overlay : public StateReader {
   void flush(WriteBatch& batch);  // in key order; the overlay is then empty
 
   struct Slot {
+    using allocator_type = std::pmr::polymorphic_allocator<>;
+    explicit Slot(allocator_type a) : value(a) {}
     bool present = false;
-    std::string value;
+    std::pmr::string value;
   };
-  using Slots = std::map<std::string, Slot, std::less<>>;
+  using Slots = std::pmr::map<std::pmr::string, Slot, std::less<>>;
 
  private:
+  static constexpr size_t kPieceBytes = 256 << 10;
   void set(std::string_view key, bool present, std::string_view value);
   struct Undo {
     std::string key;
-    bool existed;  // in slots_
-    Slot slot;
+    bool existed;  // in slots_, like this
+    bool present;
+    std::string value;
   };
   const StateStore* store_;
-  Slots slots_;
+  // All slots of a batch come from one piece of memory that is given back whole by flush().
+  std::unique_ptr<char[]> first_piece_;
+  std::pmr::monotonic_buffer_resource memory_;
+  Slots slots_{&memory_};
   size_t bytes_ = 0;
   bool remembering_ = false;
   std::vector<Undo> undo_;

@@ -205,10 +205,12 @@ TEST(LeaseTimers, GiveEachLeaseItsTimeFromTheLastRenewal) {
   EXPECT_TRUE(timers.due(103 * kSecond).empty());    // given once
   EXPECT_FALSE(timers.renewed(two, 103 * kSecond));  // too late: its end may be in the log
   EXPECT_EQ(timers.remaining_micros(two, 200 * kSecond), 0);
-  timers.follow(*h.machine, 104 * kSecond);  // it lives on: the proposal was lost
+  timers.retry();  // it lives on: the proposal was lost
   EXPECT_EQ(timers.due(104 * kSecond), std::vector<LeaseId>{two});
   h.run(LeaseRevoke{two});
-  timers.follow(*h.machine, 105 * kSecond);
+  EXPECT_EQ(h.last.leases, std::vector<LeaseId>{two});
+  timers.follow(*h.machine, h.last.leases, 105 * kSecond);
+  timers.retry();
   EXPECT_FALSE(timers.remaining_micros(two, 105 * kSecond));
   EXPECT_EQ(timers.due(105 * kSecond), std::vector<LeaseId>{one});
 }
@@ -220,7 +222,9 @@ TEST(LeaseTimers, RenewalsInTheLogCount) {
   timers.start(*h.machine, 0);
   EXPECT_EQ(timers.due(5 * kSecond).size(), 1u);
   h.run(LeaseKeepAlive{lease});
-  timers.follow(*h.machine, 6 * kSecond);
+  timers.follow(*h.machine, h.last.leases, 6 * kSecond);
+  h.put("a", "1", lease);
+  timers.follow(*h.machine, h.last.leases, 8 * kSecond);  // no renewal
   EXPECT_TRUE(timers.due(10 * kSecond).empty());
   EXPECT_EQ(timers.remaining_micros(lease, 10 * kSecond), 1'000'000);
   const LeaseId other = h.run(LeaseGrant{1'000'000}).token;

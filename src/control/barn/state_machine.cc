@@ -1,8 +1,19 @@
 #include "control/barn/state_machine.h"
 
+#include <algorithm>
+
 #include "control/barn/machine.h"
 
 namespace runink::barn {
+namespace {
+
+const std::vector<Token>& each_once(std::vector<Token>& tokens) {
+  std::sort(tokens.begin(), tokens.end());
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+  return tokens;
+}
+
+}  // namespace
 
 StateMachine::StateMachine(StateStore* store, MachineOptions options) : impl_(std::make_unique<Impl>(store, options)) {}
 StateMachine::~StateMachine() = default;
@@ -52,6 +63,7 @@ Result<Applied> StateMachine::Impl::apply(std::span<const raft::Entry> entries) 
   out.entries.reserve(entries.size());
   block = std::make_shared<EventBlock>();
   batch_events = 0;
+  changed_leases.clear();
   for (const raft::Entry& entry : entries) {
     AppliedEntry& applied = out.entries.emplace_back();
     Status status = apply_entry(entry, applied);
@@ -64,6 +76,7 @@ Result<Applied> StateMachine::Impl::apply(std::span<const raft::Entry> entries) 
   }
   RUNINK_RETURN_IF_ERROR(write_batch());
   out.events = std::move(block);
+  out.leases = each_once(changed_leases);
   out.position = head.position;
   return out;
 }
@@ -71,7 +84,7 @@ Result<Applied> StateMachine::Impl::apply(std::span<const raft::Entry> entries) 
 Status StateMachine::Impl::write_batch() {
   if (!head_touched) return {};
   overlay.flush(batch);
-  for (const LeaseId& id : touched_leases) {
+  for (const LeaseId& id : each_once(touched_leases)) {
     const auto at = leases.find(id);
     if (at == leases.end()) {
       batch.remove(tables::token_key(tables::kLeases, id));
@@ -79,7 +92,7 @@ Status StateMachine::Impl::write_batch() {
       batch.put(tables::token_key(tables::kLeases, id), tables::encode_lease(at->second));
     }
   }
-  for (const SessionId& id : touched_sessions) {
+  for (const SessionId& id : each_once(touched_sessions)) {
     const auto at = sessions.find(id);
     if (at == sessions.end()) {
       batch.remove(tables::token_key(tables::kSessions, id));
@@ -91,6 +104,7 @@ Status StateMachine::Impl::write_batch() {
   batch.put(tables::kHeadKey, tables::encode_head(head));
   Status status = store->apply(batch);
   batch.clear();
+  changed_leases.insert(changed_leases.end(), touched_leases.begin(), touched_leases.end());
   touched_leases.clear();
   touched_sessions.clear();
   session_bytes = 0;
@@ -111,6 +125,7 @@ Status StateMachine::Impl::apply_entry(const raft::Entry& entry, AppliedEntry& o
   out.index = index;
   out.term = term;
   out.answer.index = index;
+  range_deleted = 0;
   events.clear();
   append_u64(events, head.event_written);
   const std::string_view data = entry.data ? std::string_view(*entry.data) : std::string_view();

@@ -51,7 +51,8 @@ struct EventBlock {
 struct Applied {
   std::vector<AppliedEntry> entries;
   std::shared_ptr<const EventBlock> events;  // never null
-  Position position;                         // of the last entry
+  std::vector<LeaseId> leases;  // granted, renewed, ended, or with other keys; ascending, for lease_timers.h
+  Position position;            // of the last entry
 };
 
 struct Lease {

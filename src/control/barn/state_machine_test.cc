@@ -232,6 +232,29 @@ TEST(Transaction, MayReadOnlySoMuch) {
   EXPECT_TRUE(answer.ops[0].more);
 }
 
+TEST(Transaction, HasBounds) {
+  Harness h;
+  Txn txn;
+  txn.then_ops.assign(kTxnPartsMax, TxnGet{"a"});
+  EXPECT_TRUE(h.run(txn).ok());
+  txn.then_ops.push_back(TxnGet{"a"});
+  EXPECT_EQ(h.run(txn).refusal, Refusal::kTxnTooLong);
+  // All ranges of a transaction together delete no more than one command may.
+  Limits limits;
+  limits.delete_keys = 3;
+  h.run(Settings{limits});
+  for (const char* key : {"a1", "a2", "b1", "b2"}) h.put(key, "v");
+  Txn ranges;
+  ranges.then_ops = {DeleteRange{"a", "b", 0}, DeleteRange{"b", "c", 0}};
+  EXPECT_EQ(h.run(ranges).refusal, Refusal::kDeleteTooMany);
+  ranges.then_ops = {DeleteRange{"a", "b", 0}, DeleteRange{"b", "b2", 0}, DeleteRange{"b2", "", 1}};
+  EXPECT_EQ(h.run(ranges).refusal, Refusal::kDeleteTooMany);
+  EXPECT_EQ(h.value("a1"), "v");
+  ranges.then_ops.pop_back();
+  EXPECT_TRUE(h.run(ranges).ok());
+  EXPECT_EQ(h.machine->range(whole_range())->count, 1u);
+}
+
 // ---- limits
 
 TEST(Limits, AFullStateRefusesWritesAndAllowsDeletions) {
