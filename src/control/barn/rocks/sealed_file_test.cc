@@ -237,6 +237,14 @@ TEST_F(SealedFileTest, ATornEndOfFramesIsTheEnd) {
     Result<std::string> back = read(path(), &key_);
     ASSERT_TRUE(back.ok()) << size << back.status().to_string();
     ASSERT_EQ(*back, wanted) << size;
+    if (size % 7 == 0) {  // it can be written on, by less than what is left of the torn piece
+      auto reopened = FileWriter::reopen(path(), &key_);
+      ASSERT_TRUE(reopened.ok());
+      ASSERT_TRUE((*reopened)->append("x").ok());
+      back = read(path(), &key_);
+      ASSERT_TRUE(back.ok()) << size << back.status().to_string();
+      ASSERT_EQ(*back, wanted + "x");
+    }
     if (whole.count(size) == 0) continue;
     put_raw(path(), file.substr(0, size) + std::string(5000, '\0'));
     ASSERT_EQ(*read(path(), &key_), wanted);
