@@ -393,6 +393,29 @@ TEST_F(DamageTest, ANewerFormatIsRefusedByName) {
       << opened.status.to_string();
 }
 
+// The removals of a reset may be lost, and bounds, too: what it began anew says itself that the rest is void.
+TEST_F(DamageTest, VoidSegmentsThatComeBack) {
+  fill();
+  std::map<std::string, std::string> old;
+  for (uint64_t number = 1; number <= 3; ++number) old[segment_name(number)] = disk_->bytes(segment_name(number));
+  ASSERT_TRUE(journal_->reset(501).ok());
+  model_.reset(501);
+  append(501, 2, 100, 4);
+  for (const bool without_bounds : {false, true}) {
+    SCOPED_TRACE(without_bounds);
+    auto disk = disk_->clone(1);
+    for (const auto& [name, bytes] : old) disk->put(name, bytes);
+    if (without_bounds) {
+      disk->rot(kBoundsFile, 0, 2 * kBlock);
+    }
+    const Opened opened = open(*disk);
+    ASSERT_TRUE(opened.status.ok()) << opened.status.to_string();
+    EXPECT_TRUE(opened.found.whole) << opened.found.damage;
+    EXPECT_EQ(model_.difference(opened.found), "");
+    EXPECT_FALSE(disk->exists(segment_name(1)));
+  }
+}
+
 // Parts of what might have been: two members' worth of histories that began as one file. Every checksum in them is
 // right.
 TEST_F(DamageTest, PartsOfAnotherHistory) {
