@@ -72,7 +72,8 @@ class ChunkStore::Claim {
 };
 
 Result<std::unique_ptr<ChunkStore>> ChunkStore::open(const std::string& folder, std::optional<crypto::SealingKey> key) {
-  std::unique_ptr<ChunkStore> store(new ChunkStore(RUNINK_TRY(os::absolute_path(folder)), std::move(key)));
+  std::string path = RUNINK_TRY(os::absolute_path(folder));
+  std::unique_ptr<ChunkStore> store(new ChunkStore(std::move(path), std::move(key)));
   RUNINK_RETURN_IF_ERROR(os::make_directories(store->folder_, 0700));
   store->lock_ = RUNINK_TRY(os::FileLock::try_acquire(os::join_path(store->folder_, "lock"), "the chunk store"));
   RUNINK_RETURN_IF_ERROR(store->check_key());

@@ -112,8 +112,8 @@ Result<std::optional<SealedHeader>> read_sealed_header(const os::Fd& fd) {
 Result<std::unique_ptr<FileWriter>> FileWriter::create(const std::string& path, Layout layout,
                                                        const crypto::SealingKey* key) {
   RUNINK_RETURN_IF_ERROR(os::remove_file(path));
-  std::unique_ptr<FileWriter> writer(
-      new FileWriter(RUNINK_TRY(os::open_file(path, os::OpenMode::kCreateNew, 0600)), layout));
+  os::Fd fd = RUNINK_TRY(os::open_file(path, os::OpenMode::kCreateNew, 0600));
+  std::unique_ptr<FileWriter> writer(new FileWriter(std::move(fd), layout));
   if (key != nullptr) writer->start(*key);
   return writer;
 }
@@ -129,8 +129,8 @@ Result<std::unique_ptr<FileWriter>> FileWriter::reopen(const std::string& path, 
   std::unique_ptr<FileReader> reader = RUNINK_TRY(FileReader::open(path, key));
   const uint64_t end = RUNINK_TRY(reader->physical_end());
   const uint64_t size = RUNINK_TRY(reader->size());
-  std::unique_ptr<FileWriter> writer(
-      new FileWriter(RUNINK_TRY(os::open_file(path, os::OpenMode::kReadWrite, 0600)), Layout::kFrames));
+  os::Fd fd = RUNINK_TRY(os::open_file(path, os::OpenMode::kReadWrite, 0600));
+  std::unique_ptr<FileWriter> writer(new FileWriter(std::move(fd), Layout::kFrames));
   RUNINK_RETURN_IF_ERROR(os::truncate_file(writer->fd_, end));
   writer->size_ = size;
   writer->physical_ = end;
@@ -250,7 +250,8 @@ uint64_t FileReader::Frame::next() const {
 
 Result<std::unique_ptr<FileReader>> FileReader::open(const std::string& path, const crypto::SealingKey* key,
                                                      Expect expect) {
-  std::unique_ptr<FileReader> reader(new FileReader(RUNINK_TRY(os::open_file(path))));
+  os::Fd fd = RUNINK_TRY(os::open_file(path));
+  std::unique_ptr<FileReader> reader(new FileReader(std::move(fd)));
   reader->unfinished_ = expect == Expect::kUnfinished;
   if (key == nullptr) {
     reader->plain_ = true;

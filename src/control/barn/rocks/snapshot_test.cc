@@ -282,6 +282,61 @@ TEST_P(SnapshotTest, WrongBytesAreFoundAndAskedForAgain) {
   EXPECT_TRUE(receiver->finish().ok());
 }
 
+// What lies in the folder is not believed by its name, and what the manifest does not name does not get into the state.
+TEST_P(SnapshotTest, WhatIsFoundInTheFolderIsCompared) {
+  ASSERT_TRUE(leader_.start().ok());
+  leader_.write_up_to(1300);
+  ASSERT_TRUE(follower_.start().ok());
+  auto reader = *SnapshotReader::open(*leader_.snapshot(1300), leader_.key);
+  auto receiver = *SnapshotReceiver::begin(follower_.receiving(), reader->manifest());
+  ASSERT_TRUE(transfer(*reader, *receiver).ok());
+  const std::string folder = *receiver->finish();
+  for (const SnapshotFile& file : reader->manifest().files) {
+    if (file.size == 0) continue;
+    const std::string path = folder + "/" + file.name;
+    std::string bytes = *os::read_file(path);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 2);
+    ASSERT_TRUE(os::write_file_atomic(path, bytes).ok());
+    ASSERT_TRUE(os::write_file_atomic(folder + "/000099.sst", "a leftover").ok());
+    receiver = *SnapshotReceiver::begin(follower_.receiving(), reader->manifest());
+    ASSERT_TRUE(receiver->wanted().has_value()) << file.name << " is damaged, and is taken as it is";
+    EXPECT_EQ(reader->manifest().files[receiver->wanted()->file].name, file.name);
+    ASSERT_TRUE(transfer(*reader, *receiver).ok());
+    ASSERT_TRUE(receiver->finish().ok());
+    EXPECT_EQ(receiver->bytes_received(), file.size);
+    EXPECT_FALSE(os::exists(folder + "/000099.sst"));
+  }
+}
+
+// Ended while it copied what an earlier transfer had left: nothing of that is lost.
+TEST_P(SnapshotTest, AnEndWhileTakingUpAPartLosesNothingOfIt) {
+  ASSERT_TRUE(leader_.start().ok());
+  leader_.write_up_to(2500);
+  ASSERT_TRUE(follower_.start().ok());
+  auto reader = *SnapshotReader::open(*leader_.snapshot(2500), leader_.key);
+  {
+    auto receiver = *SnapshotReceiver::begin(follower_.receiving(), reader->manifest());
+    ASSERT_TRUE(transfer(*reader, *receiver, 2).ok());
+  }
+  uint64_t found = 0;
+  for (const char* step : {"", "copy a chunk", "remove the old part", ""}) {
+    const StepHook hook = [&](std::string_view at) { return at == step ? cancelled("ends here") : Status(); };
+    const auto receiver = SnapshotReceiver::begin(follower_.receiving(hook), reader->manifest());
+    ASSERT_EQ(receiver.ok(), *step == '\0');
+    if (!receiver.ok()) continue;
+    EXPECT_GE((*receiver)->bytes_found(), kSnapshotChunkBytes);
+    EXPECT_GE((*receiver)->bytes_found(), found) << "of what had been received less is there now";
+    found = (*receiver)->bytes_found();
+    // So that the part has it all on disk again, as the first time.
+    const auto wanted = *(*receiver)->wanted();
+    std::string chunk;
+    ASSERT_TRUE(reader->read(wanted.file, wanted.offset, wanted.size, &chunk).ok());
+    if (wanted.size == kSnapshotChunkBytes) {
+      ASSERT_TRUE((*receiver)->accept(wanted, chunk).ok());
+    }
+  }
+}
+
 TEST_P(SnapshotTest, AStateOfAnotherPositionIsRefused) {
   ASSERT_TRUE(leader_.start().ok());
   leader_.write_up_to(300);
@@ -431,7 +486,11 @@ TEST_P(SnapshotTest, AnEndWhileMakingOneLeavesNoHalf) {
       }
     }
     const std::vector<std::string> names = *os::list_directory(leader_.root());
-    for (const std::string& name : names) EXPECT_FALSE(name.starts_with("taking-"));
+    for (const std::string& name : names) {
+      EXPECT_FALSE(name.starts_with("taking-"));
+      if (!name.starts_with("snapshot-")) continue;
+      EXPECT_TRUE(os::exists(leader_.root() + "/" + name + "/SNAPSHOT")) << "half a snapshot";
+    }
   }
   EXPECT_EQ(leader_.folder->snapshots()->size(), 1u);
 }

@@ -33,8 +33,8 @@ std::string StateFolder::live() const { return path(live_); }
 
 Result<std::unique_ptr<StateFolder>> StateFolder::open(const std::string& root, std::optional<crypto::SealingKey> key,
                                                        StepHook step) {
-  std::unique_ptr<StateFolder> folder(
-      new StateFolder(RUNINK_TRY(os::absolute_path(root)), std::move(key), std::move(step)));
+  std::string path = RUNINK_TRY(os::absolute_path(root));
+  std::unique_ptr<StateFolder> folder(new StateFolder(std::move(path), std::move(key), std::move(step)));
   RUNINK_RETURN_IF_ERROR(os::make_directories(folder->root_, 0700));
   folder->lock_ = RUNINK_TRY(os::FileLock::try_acquire(folder->path(kLock), "the state of a Barn member"));
   RUNINK_RETURN_IF_ERROR(folder->find_live());
