@@ -3,8 +3,8 @@
 // failed and gives zeros, so that a decoder asks once, at its end.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -30,7 +30,10 @@ inline void put_bytes(std::string& out, std::string_view bytes) {
 
 class ByteReader {
  public:
+  // Reads where the bytes lie, which is why a temporary string is refused.
   explicit ByteReader(std::string_view bytes) : at_(bytes.data()), end_(at_ + bytes.size()) {}
+  template <std::same_as<std::string> Temporary>
+  explicit ByteReader(Temporary&& bytes) = delete;
 
   bool failed() const { return failed_; }
   bool at_end() const { return at_ == end_ && !failed_; }  // all was taken, and nothing was wrong

@@ -45,7 +45,8 @@ TEST(BytesTest, StringsStayWithinLimitAndBytes) {
   EXPECT_TRUE(strict.failed());
   std::string lying;
   put_number(lying, UINT64_MAX);
-  ByteReader long_one(lying + "abc");
+  lying += "abc";
+  ByteReader long_one(lying);
   EXPECT_EQ(long_one.bytes(SIZE_MAX), "");
   EXPECT_TRUE(long_one.failed());
   EXPECT_EQ(long_one.byte(), 0);

@@ -107,12 +107,12 @@ void EventLoop::post(Task task) {
 }
 
 void EventLoop::stop() {
-  stop_.store(true);
-  post([] {});
+  post([this] { stop_ = true; });
 }
 
 void EventLoop::run() {
-  while (!stop_.load()) turn(INT64_MAX);
+  while (!stop_) turn(INT64_MAX);
+  stop_ = false;
 }
 
 void EventLoop::turn(int64_t max_wait_nanos) {

@@ -9,7 +9,6 @@
 // nanoseconds.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -68,7 +67,7 @@ class EventLoop {
   void post(Task task);
 
   void run();   // until stop()
-  void stop();  // the turn under way is finished
+  void stop();  // what was posted before is done first, and the turn is finished
   // One turn; waits at most so long. For tests and for loops of other shapes.
   void turn(int64_t max_wait_nanos);
 
@@ -106,7 +105,7 @@ class EventLoop {
   std::mutex mutex_;
   std::vector<Task> posted_;   // under mutex_
   bool wake_pending_ = false;  // under mutex_: the wake-up is written and not yet read
-  std::atomic<bool> stop_{false};
+  bool stop_ = false;
 };
 
 // Destroys something at the end of the turn: for objects that are to go from within one of their own callbacks.

@@ -115,8 +115,13 @@ std::unique_ptr<TlsConnection> TlsConnection::accept(EventLoop& loop, os::Fd soc
   std::unique_ptr<TlsConnection> connection(
       new TlsConnection(loop, std::move(socket), std::move(context), std::move(authorize), handler, options, true));
   connection->peer_address_ = known ? from.text() : "a peer that is gone";
-  const Status watched = loop.watch(connection->socket_.get(), EventLoop::kReadable, connection.get());
-  RUNINK_CHECK(watched.ok());
+  Status watched = loop.watch(connection->socket_.get(), EventLoop::kReadable, connection.get());
+  if (!watched.ok()) {
+    // The kernel's limits. Told as any end of a connection is: later, when the owner has it.
+    loop.defer([self = connection.get(), alive = std::weak_ptr<bool>(connection->alive_), watched] {
+      if (!alive.expired()) self->fail(watched);
+    });
+  }
   return connection;
 }
 
@@ -235,6 +240,7 @@ void TlsConnection::write(std::string_view bytes) {
   if (records_with_key_ > options_.rekey_records) {
     RUNINK_CHECK(SSL_key_update(ssl_, SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
     records_with_key_ = 0;
+    ++key_changes_;
   }
   size_t written = 0;
   RUNINK_CHECK(SSL_write_ex(ssl_, bytes.data(), bytes.size(), &written) == 1 && written == bytes.size());

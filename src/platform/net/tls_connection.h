@@ -79,6 +79,7 @@ class TlsConnection final : private EventLoop::IoHandler {
   int64_t peer_not_after_micros() const { return peer_not_after_micros_; }
   // The same on both ends and different for every connection (RFC 8446, 7.5; RFC 9266): 32 bytes. Once open.
   std::string channel_binding() const;
+  uint64_t key_changes() const { return key_changes_; }  // of the sending direction, after the handshake
 
  private:
   friend int verify_peer(x509_store_ctx_st* store_context, void* unused);
@@ -113,7 +114,7 @@ class TlsConnection final : private EventLoop::IoHandler {
 
   std::string out_;  // encrypted
   size_t out_sent_ = 0;
-  uint64_t records_with_key_ = 0;
+  uint64_t records_with_key_ = 0, key_changes_ = 0;
 
   std::string peer_address_;
   std::optional<crypto::Identity> peer_;
