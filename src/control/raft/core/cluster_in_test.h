@@ -22,11 +22,12 @@ struct Faults {
   double loss = 0.05, duplicate = 0.02;
   double crash = 0.002, cut = 0.004, wipe = 0.0;  // per event
   bool change_members = false, snapshots = false, transfers = false;
+  size_t message_bytes = 200;  // 1: each entry goes alone
 };
 
 class SimCluster {
  public:
-  SimCluster(uint64_t seed, size_t voters, Faults faults) : random_(seed), faults_(faults) {
+  SimCluster(uint64_t seed, size_t voters, Faults faults) : random_(seed), faults_(faults), message_bytes_(faults.message_bytes) {
     Membership first;
     for (NodeId id = 1; id <= voters; ++id) first.voters.push_back(id);
     for (NodeId id = 1; id <= voters + 2; ++id) {
@@ -49,8 +50,9 @@ class SimCluster {
       check();
     }
   }
-  // Without faults, something new is committed on all voters in the end.
-  void settle() {
+  // Without faults, something new is committed on all voters in the end. False if storage was lost on so many of those who are left
+  // that nobody may be elected: that is not to be expected to heal.
+  bool settle() {
     faults_ = {.loss = 0, .duplicate = 0, .crash = 0, .cut = 0};
     cut_.clear();
     for (auto& [id, node] : nodes_) {
@@ -64,8 +66,9 @@ class SimCluster {
       if (leader == nullptr || i % 50 != 0) continue;
       bool all = leader->raft->commit() > before;
       for (NodeId id : leader->raft->membership().voters) all = all && nodes_[id].raft->commit() > before && nodes_[id].raft->may_vote();
-      if (all) return;
+      if (all) return true;
     }
+    if (quorum_lost()) return false;
     fail("no progress without faults");
   }
 
@@ -151,7 +154,7 @@ class SimCluster {
     options.random = [this] { return random_(); };
     options.incarnation = ++node.disk.incarnation;
     options.may_vote = node.disk.whole;
-    options.max_message_bytes = 200;
+    options.max_message_bytes = message_bytes_;
     options.max_in_flight_messages = 4;
     Recovered recovered;
     recovered.hard_state = node.disk.hard_state;
@@ -178,7 +181,8 @@ class SimCluster {
     const uint64_t what = pick(100);
     Node& node = std::next(nodes_.begin(), static_cast<std::ptrdiff_t>(pick(nodes_.size())))->second;
     if (what < 45) {
-      deliver();
+      // The more is under way the more arrives, or else a group that was kept from talking is deaf with congestion for ever.
+      for (size_t n = 1 + network_.size() / 50; n > 0; --n) deliver();
     } else if (what < 60) {
       if (node.raft) node.raft->tick();
     } else if (what < 80) {
@@ -211,7 +215,7 @@ class SimCluster {
       node.disk.base_membership = membership;
     }
     if (node.installing && chance(0.3)) install(node, chance(0.2));
-    if (faults_.transfers && chance(0.02)) {
+    if (faults_.transfers && chance(0.1)) {
       ++totals_.transfers;
       (void)node.raft->transfer(1 + pick(nodes_.size()));
     }
@@ -234,8 +238,13 @@ class SimCluster {
     node.disk.base = snapshot.index;
     node.disk.base_term = snapshot.term;
     node.disk.base_membership = snapshot.membership;
-    node.writes.clear();  // of entries; a hard state among them is written again below
-    node.disk.hard_state = {node.raft->term(), node.raft->vote(), node.raft->commit()};
+    // Writes of entries that the snapshot replaces are not done any more; a hard state among them is.
+    for (const Write& write : node.writes) {
+      if (!write.hard_state) continue;
+      node.disk.hard_state = *write.hard_state;
+      node.raft->hard_state_persisted(write.version);
+    }
+    node.writes.clear();
     node.raft->snapshot_installed(snapshot);
   }
 
@@ -272,8 +281,9 @@ class SimCluster {
     }
     node.writes.clear();
     node.installing.reset();
+    const bool enough = node.raft->membership().voters.size() >= 3;
     node.raft.reset();
-    if (wipe && node.disk.whole) {
+    if (wipe && enough && node.disk.whole) {
       for (const auto& [id, n] : nodes_) {
         if (!n.disk.whole) return;  // one at a time
         if (n.raft && n.raft->membership().voters.size() < 3) return;  // else nobody is left to elect a leader
@@ -344,11 +354,25 @@ class SimCluster {
   }
 
   void apply(Node& node, const Entry& entry) {
+    if (on_disk(node, entry.index) != entry.term) fail("an entry was applied that is not on disk");
     const auto [at, fresh] = committed_.emplace(entry.index, entry);
     if (!fresh && (at->second.term != entry.term || at->second.data != entry.data)) fail("two entries were committed at index " + std::to_string(entry.index));
     totals_.committed += fresh;
     node.raft->applied(entry.index);
     highest_committed_applied_ = std::max(highest_committed_applied_, entry.index);
+  }
+
+  // Of the membership in the newest log, too few have a vote.
+  bool quorum_lost() const {
+    const Raft* newest = nullptr;
+    for (const auto& [id, node] : nodes_) {
+      const auto key = [](const Raft& raft) { return std::pair(raft.log().last_term(), raft.log().last()); };
+      if (newest == nullptr || key(*node.raft) > key(*newest)) newest = node.raft.get();
+    }
+    const Membership& membership = newest->membership();
+    size_t may = 0;
+    for (NodeId id : membership.voters) may += nodes_.at(id).raft->may_vote();
+    return may < membership.quorum();
   }
 
   void rounds(int count) {
@@ -414,7 +438,7 @@ class SimCluster {
   void check_commit(const Node& node) {
     const Raft& raft = *node.raft;
     if (raft.commit() <= committed_somewhere_) return;
-    committed_somewhere_ = raft.commit();
+    while (committed_somewhere_ < raft.commit()) committed_in_[++committed_somewhere_] = raft.term();
     if (raft.commit() <= raft.log().base()) return;
     const Membership& membership = raft.membership();  // in force from the moment it is appended, for all before it too
     size_t holders = 0;
@@ -470,7 +494,8 @@ class SimCluster {
       if (!fresh) continue;
       ++totals_.elections;
       for (const auto& [index, entry] : committed_) {  // leader completeness
-        if (index <= raft.log().base()) continue;
+        // One of an older term, elected by votes that took their time, owes nothing to what was committed later.
+        if (index <= raft.log().base() || committed_in_[index] >= raft.term()) continue;
         if (index > raft.log().last() || raft.log().at(index).term != entry.term) fail("a leader lacks committed entry " + std::to_string(index));
       }
     }
@@ -478,6 +503,7 @@ class SimCluster {
 
   std::mt19937_64 random_;
   Faults faults_;
+  size_t message_bytes_;
   Totals totals_;
   std::map<NodeId, Node> nodes_;
   std::deque<Message> network_;
@@ -486,6 +512,7 @@ class SimCluster {
   std::map<std::pair<Index, Term>, std::pair<std::shared_ptr<const std::string>, Term>> made_;  // the data, the term before it
   std::map<std::pair<NodeId, Term>, std::map<NodeId, std::pair<uint64_t, Index>>> matches_;  // incarnation and match, by peer
   Index committed_somewhere_ = 0;
+  std::map<Index, Term> committed_in_;  // the term of who called it committed first
   std::map<Term, NodeId> leaders_;
   std::map<std::pair<NodeId, Term>, NodeId> votes_;
   std::map<ReadId, Index> reads_;

@@ -43,8 +43,8 @@ void Raft::begin_campaign(bool pre, bool force) {
     m.to = to;
     m.term = pre ? term_ + 1 : term_;
     // Only what is durable may be promised: an entry that is not written yet can be gone after a crash.
-    m.index = zoo(Zoo::kCampaignOnUnwritten) ? log_.last() : log_.persisted();
-    m.log_term = *log_.term(m.index);
+    m.index = log_.persisted();
+    m.log_term = log_.persisted_term();
     m.force = force;
     send(std::move(m));
   }

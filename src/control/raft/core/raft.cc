@@ -189,6 +189,7 @@ bool Raft::has_ready() const {
     return true;
   }
   if (role_ == Role::kLeader && !reads_waiting_.empty() && committed_in_term()) return true;
+  if (role_ == Role::kLeader && std::any_of(peers_.begin(), peers_.end(), [&](const auto& p) { return has_news_for(p.second); })) return true;
   return std::any_of(held_.begin(), held_.end(), [&](const Held& h) {
     return h.version <= hard_state_persisted_ && (h.index == 0 || h.index <= log_.persisted());
   });

@@ -163,6 +163,7 @@ class Raft {
   // replication.cc
   Index append_own(EntryKind kind, std::shared_ptr<const std::string> data);
   void replicate(NodeId to, Progress& peer);
+  bool has_news_for(const Progress& peer) const;
   void send_append(NodeId to, Progress& peer, std::vector<Entry> entries);
   void heartbeat(NodeId to, Progress& peer);
   void broadcast_heartbeat();

@@ -70,6 +70,38 @@ TEST(RaftCases, AWriteThatWasReplacedIsNotTakenForTheSameEntryWrittenAgain) {
   EXPECT_EQ(raft.take_ready().committed.size(), 2u);
 }
 
+// A refused probe is followed by the next one at once, not when something else happens.
+TEST(RaftCases, ARefusalIsNewsForTheDriver) {
+  Raft raft = node(1, {{1, 2}, {}}, {1, 0, 0}, {entry(1, 1)});
+  raft.campaign();
+  Message yes;
+  yes.from = 2;
+  yes.to = 1;
+  yes.kind = MessageKind::kPreVoteReply;
+  yes.term = 2;
+  raft.step(yes);
+  raft.hard_state_persisted(raft.take_ready().hard_state_version);
+  yes.kind = MessageKind::kVoteReply;
+  raft.step(yes);
+  ASSERT_EQ(raft.role(), Role::kLeader);
+  EXPECT_TRUE(raft.has_ready());
+  (void)raft.take_ready();  // asks for what follows entry 1
+  EXPECT_FALSE(raft.has_ready());
+  Message no;
+  no.kind = MessageKind::kAppendReply;
+  no.from = 2;
+  no.to = 1;
+  no.term = 2;
+  no.index = 1;
+  no.reject = true;
+  raft.step(no);
+  EXPECT_TRUE(raft.has_ready());
+  const Ready ready = raft.take_ready();
+  ASSERT_EQ(ready.messages.size(), 1u);
+  EXPECT_EQ(ready.messages[0].index, 0u);
+  EXPECT_EQ(ready.messages[0].entries.size(), 2u);
+}
+
 // Two voters, the leader removes itself and stops before that is committed. The other one lacks the entry, so that nobody but
 // the removed one can be elected.
 TEST(RaftCases, WhoseRemovalIsNotCommittedStillCampaigns) {

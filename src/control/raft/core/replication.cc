@@ -77,6 +77,15 @@ void Raft::replicate(NodeId to, Progress& peer) {
   if (peer.commit_sent < commit_ && peer.next > log_.last()) send_append(to, peer, {});
 }
 
+// Whether replicate() would do something.
+bool Raft::has_news_for(const Progress& peer) const {
+  if (peer.state == Progress::State::kSnapshot) return false;
+  if (peer.next <= log_.base()) return true;
+  if (peer.state == Progress::State::kProbe) return !peer.probe_sent;
+  if (peer.next > log_.last()) return peer.commit_sent < commit_;
+  return peer.in_flight.size() < options_.max_in_flight_messages && peer.in_flight_bytes < options_.max_in_flight_bytes;
+}
+
 void Raft::heartbeat(NodeId to, Progress& peer) {
   Message m;
   m.kind = MessageKind::kHeartbeat;

@@ -17,7 +17,6 @@ enum class Zoo : int {
   kMatchGoesBack,
   kProbeCounts,
   kVoteSaidBeforeWritten,
-  kCampaignOnUnwritten,
   kCandidateDoesNotWait,
   kVoteNotWritten,
   kSecondVoteForTransfer,
