@@ -68,12 +68,14 @@ TEST(Scrub, BeginsAtItsMarkAndIsTheSameOnAllReplicas) {
   fill(a);
   // The other replica gets the mark in the middle of a larger piece.
   fill(b);
-  const Index at = a.next();
+  const raft::Entry before = test::entry_of(a.next(), {5, {}, Delete{"k3", false}});
+  const Index at = a.next() + 1;
   const raft::Entry marker = test::entry_of(at, {5, {}, ScrubMark{77}});
   const raft::Entry behind = test::entry_of(at + 1, {5, {}, Delete{"k1", false}});
+  ASSERT_TRUE(a.apply({before}).ok());
   ASSERT_TRUE(a.apply({marker}).ok());
+  ASSERT_TRUE(b.apply({before, marker, behind}).ok());
   const size_t at_mark = contents(a.store).size();
-  ASSERT_TRUE(b.apply({marker, behind}).ok());
   ASSERT_NE(a.machine->scrub(), nullptr);
   EXPECT_EQ(a.machine->scrub()->position().index, at);
   const ScrubResult one = finish(*a.machine->scrub(), 100);
@@ -126,11 +128,34 @@ TEST(Scrub, FindsMissingAndAdditionalRecords) {
   Scrub missing(1, h.machine->position(), copy->view(), 1000);
   EXPECT_TRUE(first_difference(good, finish(missing, 4096)));
   batch.clear();
-  batch.put("kk199", contents(h.store).back().second);
+  std::string value;
+  ASSERT_TRUE(*h.store.get("kk199", &value));
+  batch.put("kk199", value);
+  batch.put("zzz", "");
+  ASSERT_TRUE(copy->apply(batch).ok());
+  batch.remove("zzz");
+  ASSERT_TRUE(copy->apply(batch).ok());
+  Scrub same(1, h.machine->position(), copy->view(), 1000);
+  EXPECT_FALSE(first_difference(good, finish(same, 4096)));
+  batch.clear();
   batch.put("zzz", "");
   ASSERT_TRUE(copy->apply(batch).ok());
   Scrub additional(1, h.machine->position(), copy->view(), 1000);
   EXPECT_TRUE(first_difference(good, finish(additional, 4096)));
+}
+
+TEST(Scrub, FindsAValueUnderAnotherKey) {
+  Harness h;
+  fill(h);
+  const auto copy = h.store.copy();
+  std::string value;
+  ASSERT_TRUE(*copy->get("kk150", &value));
+  WriteBatch batch;
+  batch.remove("kk150");
+  batch.put("kk15/", value);  // stands at the same place in the order
+  ASSERT_TRUE(copy->apply(batch).ok());
+  Scrub good(1, h.machine->position(), h.store.view()), bad(1, h.machine->position(), copy->view());
+  EXPECT_TRUE(first_difference(finish(good, 4096), finish(bad, 4096)));
 }
 
 TEST(Scrub, AnEmptyStoreHasNoRanges) {

@@ -16,7 +16,7 @@ void fill(Harness& h, int keys = 50) {
   const LeaseId lease = h.run(LeaseGrant{10'000'000}).token;
   const SessionId session = h.run(SessionRegister{}).token;
   for (int i = 0; i < keys; ++i)
-    h.put("k" + std::to_string(i), std::string(static_cast<size_t>(i) * 7, 'v'), i % 5 == 0 ? lease : LeaseId());
+    h.put("k" + std::to_string(i), std::string(static_cast<size_t>(i % 200) * 7, 'v'), i % 5 == 0 ? lease : LeaseId());
   h.run(Delete{"k7", false}, mark(session, 1));
   h.run(Compact{10});
   h.run(AlarmChange{AlarmKind::kReadOnly, 0, true});
