@@ -75,7 +75,7 @@ Status Replica::keep_alive(const LeaseId& lease) {
 Status Replica::apply(std::span<const raft::Entry> entries) {
   applied_ = RUNINK_TRY(machine_->apply(entries));
   hub_->publish(applied_);
-  if (leads_) timers_.follow(*machine_, clock_->steady_nanos());
+  if (leads_) timers_.follow(*machine_, applied_.leases, clock_->steady_nanos());
   return {};
 }
 
@@ -128,6 +128,7 @@ void Replica::tick() {
   const int64_t now = clock_->steady_nanos();
   if (now - housekept_nanos_ < options_.housekeeping_micros * 1000) return;
   housekept_nanos_ = now;
+  timers_.retry();
   expire_sessions();
   if (const auto through = compaction_wanted(*machine_, options_.retention)) propose_own({0, {}, Compact{*through}});
 }

@@ -16,6 +16,8 @@ class StateKeeper {
   // Another one after install_snapshot() has said OK; the old one lives until release().
   virtual StateStore* store() = 0;
   virtual void release_old_store() = 0;
+  // What is applied now survives a crash of the machine. To be called before a log is opened on it (journal_storage.h).
+  virtual Status sync() = 0;
 
   // As Application (member.h).
   virtual void make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) = 0;

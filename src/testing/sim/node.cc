@@ -78,6 +78,7 @@ void SimKeeper::make_snapshot(const raft::SnapshotMeta& meta, std::function<void
       done(unavailable("the simulated snapshot failed"));
     } else {
       snapshot_ = Snapshot{meta, state};
+      synced_ = state;
       done(Status());
     }
     node_.turn();
@@ -99,6 +100,7 @@ void SimKeeper::install_snapshot(raft::NodeId from, const raft::SnapshotMeta& me
       old_ = std::move(store_);
       store_ = peer->keeper().snapshot()->state->copy();
       snapshot_ = peer->keeper().snapshot();
+      synced_ = snapshot_->state;
       done(Status());
     } else {
       done(unavailable("the simulated transfer broke off"));
@@ -110,7 +112,7 @@ void SimKeeper::install_snapshot(raft::NodeId from, const raft::SnapshotMeta& me
 void SimKeeper::forget(bool power) {
   old_.reset();
   if (!power || !context_.world.random.chance(0.5)) return;
-  store_ = snapshot_ ? snapshot_->state->copy() : std::make_unique<barn::MemoryStore>();
+  store_ = synced_ ? synced_->copy() : std::make_unique<barn::MemoryStore>();
 }
 
 // ---- node
@@ -156,6 +158,7 @@ void Node::start() {
   auto replica = barn::Replica::open(&keeper_, &clock_, context_.replica);
   if (!replica.ok()) return give_up(replica.status());
   replica_ = std::move(*replica);
+  if (const Status synced = keeper_.sync(); !synced.ok()) return give_up(synced);
   const barn::Position position = replica_->position();
   auto membership = replica_->membership();
   if (!membership.ok()) return give_up(membership.status());

@@ -79,6 +79,10 @@ class SimKeeper final : public barn::StateKeeper {
   SimKeeper(Node& node, NodeContext& context);
   barn::StateStore* store() override { return store_.get(); }
   void release_old_store() override { old_.reset(); }
+  Status sync() override {
+    synced_ = store_->copy();
+    return {};
+  }
   void make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) override;
   std::optional<raft::SnapshotMeta> newest_snapshot() const override;
   void install_snapshot(raft::NodeId from, const raft::SnapshotMeta& meta, std::function<void(Status)> done) override;
@@ -92,6 +96,7 @@ class SimKeeper final : public barn::StateKeeper {
   Node& node_;
   NodeContext& context_;
   std::unique_ptr<barn::MemoryStore> store_, old_;
+  std::shared_ptr<const barn::MemoryStore> synced_;  // what a power cut leaves at least
   std::optional<Snapshot> snapshot_;
 };
 

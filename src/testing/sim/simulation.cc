@@ -250,7 +250,8 @@ class Simulation {
     const auto later = [this, kind, id, tries, then] { world_.after(500'000, [this, kind, id, tries, then] { change(kind, id, tries - 1, then); }); };
     Node* const l = leader();
     if (l == nullptr) return later();
-    const raft::Membership& now = l->member().raft().membership();
+    // As committed: another leader might take back what is only appended.
+    const raft::Membership& now = l->member().raft().membership_at(l->member().raft().commit());
     const bool done = kind == raft::ChangeKind::kAddLearner ? now.has(id) : kind == raft::ChangeKind::kPromote ? now.votes(id) : !now.has(id);
     if (done) return then(true);
     const auto asked = l->member().change_membership({kind, id});

@@ -16,7 +16,8 @@ namespace runink::raft {
 Status create_member_storage(journal::Disk& disk, const journal::Identity& identity, const journal::Options& options,
                              const Membership& founders);
 
-// The last entry that the state machine's own storage holds.
+// The last entry that the state machine's own storage holds, durably: where the log ends before it, the log is begun anew
+// behind it, and an older state would then be of no use.
 struct AppliedState {
   Index index = 0;
   Term term = 0;

@@ -1,0 +1,102 @@
+#include "control/server/barn_server.h"
+
+#include "platform/crypto/random.h"
+#include "platform/os/file.h"
+
+namespace runink::server {
+namespace {
+
+std::string journal_folder(const BarnOptions& options) { return options.folder + "/journal"; }
+
+journal::Options journal_options(const BarnOptions& options) {
+  journal::Options out;
+  if (options.key) out.key = options.key->derive("journal");
+  return out;
+}
+
+}  // namespace
+
+Status BarnServer::create(const BarnOptions& options, const raft::Membership& founders) {
+  RUNINK_RETURN_IF_ERROR(os::make_directories(options.folder, 0700));
+  std::unique_ptr<journal::FileDisk> disk = RUNINK_TRY(journal::FileDisk::open_folder(journal_folder(options)));
+  return raft::create_member_storage(*disk, options.identity, journal_options(options), founders);
+}
+
+Result<std::unique_ptr<BarnServer>> BarnServer::start(net::EventLoop& loop, BarnOptions options, std::function<void(const Status&)> on_failure) {
+  std::unique_ptr<BarnServer> server(new BarnServer(loop, std::move(options), std::move(on_failure)));
+  RUNINK_RETURN_IF_ERROR(server->open());
+  return server;
+}
+
+Status BarnServer::open() {
+  const auto post = [loop = &loop_](std::function<void()> task) { loop->post(std::move(task)); };
+  // The journal first: it says whether this is a member's folder at all, and keeps a second server out.
+  disk_ = RUNINK_TRY(journal::FileDisk::open_folder(journal_folder(options_)));
+  if (!RUNINK_TRY(journal::Journal::exists(*disk_))) {
+    return not_found("{} holds no member of a Barn", options_.folder).with_hint("found a cluster, or join one, first");
+  }
+  KeeperOptions keeper;
+  keeper.root = options_.folder + "/state";
+  if (options_.key) keeper.key = options_.key->derive("state");
+  keeper.cache_bytes = options_.cache_bytes;
+  keeper.write_buffer_bytes = options_.write_buffer_bytes;
+  keeper_ = RUNINK_TRY(RocksKeeper::open(std::move(keeper), post));
+  replica_ = RUNINK_TRY(barn::Replica::open(keeper_.get(), &system_clock(), options_.replica));
+
+  RUNINK_RETURN_IF_ERROR(keeper_->sync());
+  const barn::Position position = replica_->position();
+  raft::Recovered recovered;
+  std::unique_ptr<raft::JournalStorage> storage =
+      RUNINK_TRY(raft::JournalStorage::open(*disk_, options_.identity, journal_options(options_),
+                                            {position.index, position.term, RUNINK_TRY(replica_->membership())}, &recovered, &opened_));
+
+  raft::TlsTransport::Options transport;
+  transport.self = options_.identity.node;
+  transport.trust_domain = options_.trust_domain;
+  transport.listen = options_.listen;
+  transport_ = RUNINK_TRY(raft::TlsTransport::create(loop_, options_.context, transport));
+  for (const auto& [id, address] : options_.peers) {
+    if (id != options_.identity.node) RUNINK_RETURN_IF_ERROR(transport_->add_peer(id, address));
+  }
+  transport_->set_bulk_source(keeper_.get());
+  keeper_->set_transport(transport_.get());
+
+  storage_ = std::make_unique<raft::StorageThread>(std::move(storage), post);
+  raft::MemberOptions member = options_.member;
+  member.core.id = options_.identity.node;
+  member.core.incarnation = opened_.incarnation;
+  member.core.may_vote = opened_.whole;
+  member.core.random = crypto::random_u64;
+  member_ = std::make_unique<raft::Member>(std::move(member), std::move(recovered), *storage_, *transport_, *replica_);
+  replica_->attach(member_.get());
+
+  loop_.add_hook([this, alive = alive_] {
+    if (*alive) turn();
+  });
+  timer_ = loop_.call_after(options_.tick_nanos, [this] { tick(); });
+  return {};
+}
+
+BarnServer::~BarnServer() {
+  *alive_ = false;
+  loop_.cancel(timer_);
+  member_.reset();
+  storage_.reset();  // what is under way is written first
+  transport_.reset();  // what the keeper's worker still answers then goes nowhere
+}
+
+void BarnServer::tick() {
+  timer_ = loop_.call_after(options_.tick_nanos, [this] { tick(); });
+  if (Status status = keeper_->failure(); !status.ok()) member_->stop(std::move(status));
+  member_->tick();
+  replica_->tick();
+}
+
+void BarnServer::turn() {
+  member_->pump();
+  if (member_->failed().ok() || failure_told_) return;
+  failure_told_ = true;
+  on_failure_(member_->failed());
+}
+
+}  // namespace runink::server

@@ -1,0 +1,234 @@
+#include "control/server/rocks_keeper.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "control/barn/read.h"
+#include "control/barn/state_machine.h"
+#include "control/raft/core/membership.h"
+
+namespace runink::server {
+namespace {
+
+constexpr size_t kSnapshotsKept = 2;  // the newest, and the one before it, which a peer may be fetching
+
+Result<raft::SnapshotMeta> meta_of(const barn::SnapshotManifest& manifest) {
+  raft::SnapshotMeta meta;
+  meta.index = manifest.position.index;
+  meta.term = manifest.position.term;
+  meta.membership = RUNINK_TRY(raft::decode_membership(manifest.membership));
+  return meta;
+}
+
+std::string snapshot_folder(const std::string& root, raft::Index index, raft::Term term) {
+  return fmt::format("{}/snapshot-{:020}-{:020}", root, index, term);  // state_folder.h
+}
+
+}  // namespace
+
+// One snapshot on its way here. The receiver belongs to the worker; the rest to the loop.
+struct RocksKeeper::Transfer {
+  raft::NodeId from = 0;
+  raft::SnapshotMeta meta;
+  std::function<void(Status)> done;
+  std::unique_ptr<barn::SnapshotReceiver> receiver;
+  bool over = false;
+};
+
+Result<std::unique_ptr<RocksKeeper>> RocksKeeper::open(KeeperOptions options, std::function<void(std::function<void()>)> post) {
+  std::unique_ptr<RocksKeeper> keeper(new RocksKeeper(std::move(options), std::move(post)));
+  keeper->folder_ = RUNINK_TRY(barn::StateFolder::open(keeper->options_.root, keeper->options_.key));
+  keeper->store_ = RUNINK_TRY(keeper->open_store());
+  RUNINK_RETURN_IF_ERROR(keeper->find_newest());
+  return keeper;
+}
+
+RocksKeeper::~RocksKeeper() {
+  *alive_ = false;
+  stop_.request();
+  worker_.reset();  // it uses the rest
+}
+
+Result<std::unique_ptr<barn::RocksStore>> RocksKeeper::open_store() const {
+  barn::RocksOptions rocks;
+  rocks.folder = folder_->live();
+  rocks.key = options_.key;
+  rocks.cache_bytes = options_.cache_bytes;
+  rocks.write_buffer_bytes = options_.write_buffer_bytes;
+  return barn::RocksStore::open(std::move(rocks));
+}
+
+Status RocksKeeper::find_newest() {
+  newest_.reset();
+  for (const std::string& folder : RUNINK_TRY(folder_->snapshots())) {
+    auto manifest = barn::read_manifest(folder, options_.key);
+    if (!manifest.ok()) continue;  // an older one may do
+    newest_ = RUNINK_TRY(meta_of(*manifest));
+    break;
+  }
+  return {};
+}
+
+// ---- making one
+
+void RocksKeeper::make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) {
+  const auto position = barn::applied_position(*store_);
+  Status begun = position.ok() ? Status() : position.status();
+  std::string taken;
+  if (begun.ok()) {
+    RUNINK_CHECK(position->index == meta.index);
+    auto folder = folder_->begin_snapshot(*store_, *position);
+    begun = folder.ok() ? Status() : folder.status();
+    if (begun.ok()) taken = *folder;
+  }
+  const auto finished = [this, alive = alive_, meta, done](const Status& status) {
+    if (!*alive) return;
+    if (status.ok()) {
+      ++counters_.snapshots;
+      newest_ = meta;
+      (void)folder_->remove_snapshots(kSnapshotsKept);
+    } else {
+      ++counters_.snapshots_failed;
+    }
+    done(status);
+  };
+  if (!begun.ok()) return post_([finished, begun] { finished(begun); });
+  worker_->submit([this, taken, position = *position, membership = raft::encode(meta.membership), finished] {
+    auto folder = folder_->finish_snapshot(taken, position, membership, &stop_);
+    post_([finished, status = folder.ok() ? Status() : folder.status()] { finished(status); });
+  });
+}
+
+// ---- handing one out
+
+void RocksKeeper::answer(raft::NodeId, raft::BulkRequest request, raft::BulkAnswer answer) {
+  worker_->submit([this, request = std::move(request), answer = std::move(answer)] { answer(read_for(request)); });
+}
+
+Result<std::string> RocksKeeper::read_for(const raft::BulkRequest& request) {
+  if (request.kind != raft::BulkKind::kManifest && request.kind != raft::BulkKind::kChunk) {
+    return unimplemented("bulk of kind {} is not kept here", static_cast<int>(request.kind));
+  }
+  const std::string folder = snapshot_folder(options_.root, request.index, request.term);
+  auto found = readers_.find(folder);
+  if (request.kind == raft::BulkKind::kManifest) {
+    // Readers of snapshots that are gone go with the next one that is asked for.
+    readers_.clear();
+    found = readers_.emplace(folder, RUNINK_TRY(barn::SnapshotReader::open(folder, options_.key))).first;
+    return barn::encode_manifest(found->second->manifest());
+  }
+  if (found == readers_.end()) found = readers_.emplace(folder, RUNINK_TRY(barn::SnapshotReader::open(folder, options_.key))).first;
+  const auto& files = found->second->manifest().files;
+  const auto file = std::lower_bound(files.begin(), files.end(), request.name, [](const auto& f, const std::string& name) { return f.name < name; });
+  if (file == files.end() || file->name != request.name) return not_found("the snapshot has no file \"{}\"", request.name);
+  std::string bytes;
+  RUNINK_RETURN_IF_ERROR(found->second->read(static_cast<uint32_t>(file - files.begin()), request.offset, request.size, &bytes));
+  return bytes;
+}
+
+// ---- fetching one
+
+void RocksKeeper::install_snapshot(raft::NodeId from, const raft::SnapshotMeta& meta, std::function<void(Status)> done) {
+  auto transfer = std::make_shared<Transfer>();
+  transfer->from = from;
+  transfer->meta = meta;
+  transfer->done = std::move(done);
+  ++counters_.transfers;
+  raft::BulkRequest request;
+  request.kind = raft::BulkKind::kManifest;
+  request.index = meta.index;
+  request.term = meta.term;
+  transport_->fetch(from, std::move(request), [this, alive = alive_, transfer](Result<std::string> manifest) {
+    if (!*alive) return;
+    if (!manifest.ok()) return finish(transfer, manifest.status().with_context("ask for the snapshot's manifest"));
+    begin_transfer(transfer, std::move(*manifest));
+  });
+}
+
+void RocksKeeper::begin_transfer(const std::shared_ptr<Transfer>& transfer, std::string encoded) {
+  worker_->submit([this, alive = alive_, transfer, encoded = std::move(encoded)] {
+    const auto begin = [&]() -> Status {
+      barn::SnapshotManifest manifest = RUNINK_TRY(barn::decode_manifest(encoded));
+      const raft::SnapshotMeta meta = RUNINK_TRY(meta_of(manifest));
+      if (!(meta == transfer->meta)) return data_loss("the manifest is of another snapshot than the one that was offered");
+      barn::ReceiverOptions options;
+      options.root = options_.root;
+      options.key = options_.key;
+      options.own_snapshots = RUNINK_TRY(folder_->snapshots());
+      options.position_of = [](barn::StateStore& store) -> Result<barn::Position> { return barn::applied_position(store); };
+      transfer->receiver = RUNINK_TRY(barn::SnapshotReceiver::begin(std::move(options), std::move(manifest)));
+      return {};
+    };
+    const Status status = begin();
+    post_([this, alive, transfer, status] {
+      if (!*alive) return;
+      if (!status.ok()) return finish(transfer, status);
+      ask(transfer);
+    });
+  });
+}
+
+// One chunk after the other: while one is on its way the one before is written, since accept() is quick against the disk's cache.
+void RocksKeeper::ask(const std::shared_ptr<Transfer>& transfer) {
+  worker_->submit([this, alive = alive_, transfer] {
+    const auto place = transfer->receiver->wanted();
+    if (!place) {
+      auto folder = transfer->receiver->finish();
+      post_([this, alive, transfer, folder = std::make_shared<Result<std::string>>(std::move(folder))] {
+        if (!*alive) return;
+        if (!folder->ok()) return finish(transfer, folder->status());
+        take_over(transfer, **folder);
+      });
+      return;
+    }
+    raft::BulkRequest request;
+    request.kind = raft::BulkKind::kChunk;
+    request.index = transfer->meta.index;
+    request.term = transfer->meta.term;
+    request.name = transfer->receiver->manifest().files[place->file].name;
+    request.offset = place->offset;
+    request.size = place->size;
+    post_([this, alive, transfer, place = *place, request = std::move(request)] {
+      if (!*alive) return;
+      transport_->fetch(transfer->from, request, [this, alive, transfer, place](Result<std::string> bytes) {
+        if (*alive) received(transfer, place, std::move(bytes));
+      });
+    });
+  });
+}
+
+void RocksKeeper::received(const std::shared_ptr<Transfer>& transfer, const barn::SnapshotReceiver::Wanted& place, Result<std::string> bytes) {
+  if (!bytes.ok()) return finish(transfer, bytes.status().with_context("fetch a piece of the snapshot"));
+  counters_.bytes_received += bytes->size();
+  worker_->submit([this, alive = alive_, transfer, place, bytes = std::make_shared<std::string>(std::move(*bytes))] {
+    const Status status = transfer->receiver->accept(place, *bytes);
+    post_([this, alive, transfer, status] {
+      if (!*alive) return;
+      if (!status.ok()) return finish(transfer, status);
+      ask(transfer);
+    });
+  });
+}
+
+void RocksKeeper::take_over(const std::shared_ptr<Transfer>& transfer, const std::string& folder) {
+  counters_.bytes_found += transfer->receiver->bytes_found();
+  if (Status status = folder_->install(folder); !status.ok()) return finish(transfer, std::move(status));
+  auto store = open_store();
+  // There is no way back: the folder says that the new state counts.
+  old_store_ = std::move(store_);
+  if (!store.ok()) {
+    store_ = std::move(old_store_);
+    return finish(transfer, std::move(store).status());
+  }
+  store_ = std::move(*store);
+  finish(transfer, Status());
+}
+
+void RocksKeeper::finish(const std::shared_ptr<Transfer>& transfer, Status status) {
+  if (transfer->over) return;
+  transfer->over = true;
+  if (!status.ok()) ++counters_.transfers_failed;
+  transfer->done(std::move(status));
+}
+
+}  // namespace runink::server
