@@ -199,6 +199,7 @@ Status RocksStore::open_database() {
   options.target_file_size_base = options_.table_bytes;
   options.level_compaction_dynamic_level_bytes = true;
   options.max_background_jobs = options_.background_jobs;
+  options.compaction_readahead_size = 256 << 10;  // else each block of a sealed table is read, and opened, for itself
   options.skip_stats_update_on_db_open = true;
   options.stats_dump_period_sec = options.stats_persist_period_sec = 0;
 

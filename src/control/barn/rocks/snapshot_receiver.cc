@@ -150,6 +150,23 @@ std::optional<SnapshotReceiver::Wanted> SnapshotReceiver::wanted() const {
   return Wanted{current_, at, static_cast<uint32_t>(std::min<uint64_t>(left, kSnapshotChunkBytes))};
 }
 
+std::vector<SnapshotReceiver::Wanted> SnapshotReceiver::upcoming(size_t most) const {
+  std::vector<Wanted> places;
+  uint64_t at = writer_ ? writer_->size() : 0;
+  for (uint32_t number = current_; number < manifest_.files.size(); ++number, at = 0) {
+    if (there_[number]) continue;
+    const SnapshotFile& file = manifest_.files[number];
+    // Of a file with a part it is not known yet where it goes on.
+    const auto left = [&](std::string_view what) { return os::exists(path(file.name + std::string(what))); };
+    if (number != current_ && (left(kPart) || left(kOld))) break;
+    for (; at < file.size && places.size() < most; at += kSnapshotChunkBytes) {
+      places.push_back({number, at, static_cast<uint32_t>(std::min<uint64_t>(file.size - at, kSnapshotChunkBytes))});
+    }
+    if (places.size() >= most) break;
+  }
+  return places;
+}
+
 Status SnapshotReceiver::accept(const Wanted& place, std::string_view bytes) {
   if (wanted() != place || bytes.size() != place.size) {
     return invalid_argument("{} bytes from {} on of file {} came, which were not asked for", bytes.size(), place.offset,

@@ -49,9 +49,12 @@ class SnapshotReceiver {
 
   static Result<std::unique_ptr<SnapshotReceiver>> begin(ReceiverOptions options, SnapshotManifest manifest);
 
-  // The chunk to ask for next; nothing once all is there. A sender may be asked for several at once: the following ones
-  // are those that come after this one in the file.
+  // The chunk to ask for next; nothing once all is there.
   std::optional<Wanted> wanted() const;
+  // It and those that will be wanted after it, at most so many (at least one unless all is there), so that several may
+  // be under way. They are accepted in this order; after an accept() that failed, what else is under way is not wanted
+  // any more.
+  std::vector<Wanted> upcoming(size_t most) const;
   // Exactly the bytes wanted(). kInvalidArgument for others. kDataLoss, kind "barn.snapshot.damaged", when a file is
   // whole and its hash is not that of the manifest: it is then wanted again from its beginning (from another peer,
   // perhaps).

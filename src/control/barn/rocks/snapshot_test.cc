@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <set>
 
 #include "control/barn/rocks/folder_in_test.h"
 #include "control/barn/rocks/snapshot_receiver.h"
@@ -337,6 +338,36 @@ TEST_P(SnapshotTest, AnEndWhileTakingUpAPartLosesNothingOfIt) {
   }
 }
 
+// With several chunks under way: what upcoming() foretells is what is wanted, in its order.
+TEST_P(SnapshotTest, WhatIsWantedIsForetold) {
+  ASSERT_TRUE(leader_.start().ok());
+  leader_.write_up_to(2500);
+  ASSERT_TRUE(follower_.start().ok());
+  EXPECT_EQ(leader_.folder->snapshot_folder(2500, 3), *leader_.snapshot(2500));
+  auto reader = *SnapshotReader::open(leader_.folder->snapshot_folder(2500, 3), leader_.key);
+  auto receiver = *SnapshotReceiver::begin(follower_.receiving(), reader->manifest());
+  size_t most = 0;
+  std::string chunk;
+  while (receiver->wanted()) {
+    const std::vector<SnapshotReceiver::Wanted> places = receiver->upcoming(4);
+    ASSERT_GE(places.size(), 1u);
+    ASSERT_LE(places.size(), 4u);
+    most = std::max(most, places.size());
+    for (const auto& place : places) {
+      ASSERT_EQ(receiver->wanted(), place);
+      ASSERT_TRUE(reader->read(place.file, place.offset, place.size, &chunk).ok());
+      ASSERT_TRUE(receiver->accept(place, chunk).ok());
+    }
+  }
+  EXPECT_EQ(most, 4u);
+  EXPECT_TRUE(receiver->upcoming(4).empty());
+  follower_.store.reset();
+  ASSERT_TRUE(follower_.folder->install(*receiver->finish()).ok());
+  ASSERT_TRUE(follower_.folder->remove_old_states().ok());
+  EXPECT_EQ(os::list_directory(follower_.root())->size(), 3u) << "LIVE, lock and one state";
+  ASSERT_TRUE(follower_.start().ok());
+}
+
 TEST_P(SnapshotTest, AStateOfAnotherPositionIsRefused) {
   ASSERT_TRUE(leader_.start().ok());
   leader_.write_up_to(300);
@@ -465,13 +496,17 @@ TEST_P(SnapshotTest, AnEndWhileMakingOneLeavesNoHalf) {
   leader_.write_up_to(100);
   ASSERT_TRUE(leader_.snapshot(100).ok());
   leader_.write_up_to(200);
-  for (int end = 1;; ++end) {
-    int steps = 0;
-    const auto hook = [&](std::string_view) { return ++steps == end ? cancelled("the process ends here") : Status(); };
+  std::set<std::string> ended_at;  // at each step once
+  while (true) {
+    const auto hook = [&](std::string_view step) {
+      return ended_at.emplace(step).second ? cancelled("the process ends here") : Status();
+    };
     ASSERT_TRUE(leader_.start().ok());
     leader_.store.reset();
     leader_.folder.reset();
-    leader_.folder = *StateFolder::open(leader_.root(), leader_.key, hook);
+    auto folder = StateFolder::open(leader_.root(), leader_.key, hook);
+    if (!folder.ok()) continue;
+    leader_.folder = std::move(*folder);
     leader_.store = *RocksStore::open(leader_.options(leader_.folder->live()));
     Status status = status_of(leader_.snapshot(200));
     if (status.ok()) status = leader_.folder->remove_snapshots(1);
@@ -493,6 +528,10 @@ TEST_P(SnapshotTest, AnEndWhileMakingOneLeavesNoHalf) {
     }
   }
   EXPECT_EQ(leader_.folder->snapshots()->size(), 1u);
+  for (const char* step : {"make a checkpoint", "describe a snapshot", "name a snapshot", "remove a snapshot",
+                           "remove the rest of a snapshot"}) {
+    EXPECT_EQ(ended_at.count(step), 1u) << step;
+  }
 }
 
 TEST(StateFolderTest, ALostPointerIsForAPerson) {

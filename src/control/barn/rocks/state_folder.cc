@@ -95,10 +95,13 @@ Result<std::string> StateFolder::begin_snapshot(RocksStore& store, const Positio
   return taken;
 }
 
+std::string StateFolder::snapshot_folder(raft::Index index, raft::Term term) const {
+  return path(fmt::format("{}{:020}-{:020}", kSnapshot, index, term));
+}
+
 Result<std::string> StateFolder::finish_snapshot(const std::string& taken, const Position& position,
                                                  std::string_view membership, const StopFlag* stop) const {
-  // Of fixed width, so that names sort as positions do.
-  const std::string made = path(fmt::format("{}{:020}-{:020}", kSnapshot, position.index, position.term));
+  const std::string made = snapshot_folder(position.index, position.term);
   if (read_manifest(made, key_).ok()) {
     RUNINK_RETURN_IF_ERROR(os::remove_tree(taken));
     return made;
@@ -135,7 +138,17 @@ Status StateFolder::remove_snapshots(size_t keep) {
     // Half a snapshot must not look like one: the manifest goes first.
     RUNINK_RETURN_IF_ERROR(step("remove a snapshot"));
     RUNINK_RETURN_IF_ERROR(os::remove_file(os::join_path(all[i], kManifestName)));
+    RUNINK_RETURN_IF_ERROR(step("remove the rest of a snapshot"));
     RUNINK_RETURN_IF_ERROR(os::remove_tree(all[i]));
+  }
+  return Status();
+}
+
+Status StateFolder::remove_old_states() {
+  for (const std::string& name : RUNINK_TRY(os::list_directory(root_))) {
+    if (!state_number(name) || name == live_) continue;
+    RUNINK_RETURN_IF_ERROR(step("remove an old state"));
+    RUNINK_RETURN_IF_ERROR(os::remove_tree(path(name)));
   }
   return Status();
 }

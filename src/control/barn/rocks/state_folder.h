@@ -2,7 +2,7 @@
 //
 //   <root>/LIVE                        one line: the name of the folder with the state
 //   <root>/state-000001                the state (a RocksStore)
-//   <root>/snapshot-<index>-<term>     snapshots made here, with their manifests
+//   <root>/snapshot-<index>-<term>     snapshots made here, with their manifests; 20 digits each, so that they sort
 //   <root>/taking-…, *.tmp             a snapshot being made: removed at the next start
 //   <root>/lock                        held while it is open, against a second server in the same folder
 //   <root>/incoming-<id>               a snapshot being received: gone on with by SnapshotReceiver
@@ -48,14 +48,19 @@ class StateFolder {
   Result<std::string> finish_snapshot(const std::string& taken, const Position& position, std::string_view membership,
                                       const StopFlag* stop = nullptr) const;
 
-  // Folders of whole snapshots, the newest first.
+  // Folders of whole snapshots, the newest first. Any thread.
   Result<std::vector<std::string>> snapshots() const;
   // Removes all but the newest `keep`. A SnapshotReader of a removed one gets kNotFound at its next file.
   Status remove_snapshots(size_t keep);
 
+  // Where finish_snapshot() puts the snapshot of this index and term, whether there is one or not.
+  std::string snapshot_folder(raft::Index index, raft::Term term) const;
+
   // Puts what SnapshotReceiver::finish() returned in the place of the state. The RocksStore of the old one is to be
   // closed (before or after) and never written to again; live() is the new one from now on.
   Status install(const std::string& received);
+  // Removes the states that were live before, once their RocksStores are closed. (The next open() does it too.)
+  Status remove_old_states();
 
  private:
   StateFolder(std::string root, std::optional<crypto::SealingKey> key, StepHook step)
