@@ -219,7 +219,7 @@ class SimCluster {
       ++totals_.transfers;
       (void)node.raft->transfer(1 + pick(nodes_.size()));
     }
-    if (faults_.change_members && chance(0.05)) {
+    if (faults_.change_members && chance(0.2)) {
       const auto kind = static_cast<ChangeKind>(pick(4));
       const NodeId who = 1 + pick(nodes_.size());
       if (node.raft->propose_change({kind, who}).ok()) ++totals_.changes;

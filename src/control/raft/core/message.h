@@ -18,7 +18,7 @@ enum class MessageKind : uint8_t {
   kAppend = 5,        // index, log_term: the entry before `entries`; commit, own_term_committed, read_round, echo
   kAppendReply = 6,   // index: last entry of that request, or with reject its `index`; hint_index, hint_term with reject
   kHeartbeat = 7,     // commit, own_term_committed, read_round, echo
-  kHeartbeatReply = 8,
+  kHeartbeatReply = 8,  // index: the sender's commit
   kSnapshotOffer = 9,  // index, log_term, membership: a snapshot to fetch, on a connection of its own
   kTimeoutNow = 10,    // campaign at once: leadership is handed over
 };

@@ -173,6 +173,11 @@ void Raft::on_heartbeat_reply(const Message& m) {
   if (peer->state == Progress::State::kReplicate && !peer->in_flight.empty() && peer->match == peer->match_at_heartbeat) {
     send_append(m.from, *peer, {});
   }
+  // It holds more of what is committed than it knows to be: it was started anew, and nothing was sent to it since. An empty
+  // request behind its last entry tells it that its log is as ours.
+  if (peer->state == Progress::State::kReplicate && peer->in_flight.empty() && m.index < std::min(commit_, peer->match)) {
+    send_append(m.from, *peer, {});
+  }
   peer->match_at_heartbeat = peer->match;
   confirm_reads();
 }
@@ -280,6 +285,7 @@ void Raft::on_heartbeat(const Message& m) {
   heed_leader(m);
   follow_commit(m.commit);
   Message reply = reply_to(m, MessageKind::kHeartbeatReply);
+  reply.index = commit_;
   reply.read_round = m.read_round;
   send(std::move(reply));
 }
