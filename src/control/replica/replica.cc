@@ -46,9 +46,9 @@ Status Replica::outcome(const raft::Proposed& proposed) const {
 
 void Replica::execute(Command command, std::function<void(Result<Answer>)> done) {
   command.unix_micros = clock_->unix_micros();
-  auto bytes = std::make_shared<const std::string>(encode_command(command));
-  if (Status status = check_command(command, bytes->size(), machine_->limits()); !status.ok()) return done(std::move(status));
-  member_->propose(std::move(bytes), [this, done = std::move(done)](const raft::Proposed& proposed) {
+  auto bytes = prepare_command(command, machine_->limits());
+  if (!bytes.ok()) return done(std::move(bytes).status());
+  member_->propose(std::make_shared<const std::string>(std::move(*bytes)), [this, done = std::move(done)](const raft::Proposed& proposed) {
     if (Status status = outcome(proposed); !status.ok()) return done(std::move(status));
     const auto& entries = applied_.entries;
     RUNINK_CHECK(!entries.empty() && proposed.index >= entries.front().index && proposed.index <= entries.back().index);

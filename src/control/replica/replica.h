@@ -11,7 +11,7 @@
 //   barn.lost        it was proposed, and will never be applied (kAborted)
 //   barn.unknown     it was proposed; whether it was applied is not known here (kUnknown). A retry with the same session mark
 //                    is safe
-// and what check_command() says. A refusal by the state machine is an Answer.
+// and what prepare_command() says. A refusal by the state machine is an Answer.
 #pragma once
 
 #include <functional>

@@ -57,6 +57,60 @@ INSTANTIATE_TEST_SUITE_P(All, RaftUnderFaults,
                                            Kind{"from_one", false, false, true, 0, 1}),
                          [](const auto& info) { return info.param.name; });
 
+// Cores whose disks and links do all at once, until nothing is left to do.
+void exchange(const std::vector<Raft*>& cores) {
+  for (bool any = true; any;) {
+    any = false;
+    for (Raft* const core : cores) {
+      if (!core->has_ready()) continue;
+      any = true;
+      const Ready ready = core->take_ready();
+      if (ready.hard_state) core->hard_state_persisted(ready.hard_state_version);
+      if (!ready.append.empty()) core->log_persisted(ready.append.back().index, ready.append.back().term);
+      if (!ready.committed.empty()) core->applied(ready.committed.back().index);
+      for (const Message& message : ready.messages) {
+        for (Raft* const to : cores) {
+          if (to->id() == message.to) to->step(message);
+        }
+      }
+    }
+  }
+}
+
+TEST(Raft, AMemberStartedAnewLearnsWhatIsCommittedThoughNothingNewIs) {
+  const Membership three{{1, 2, 3}, {}};
+  const auto make = [&](NodeId id, uint64_t incarnation, const Recovered& recovered) {
+    Options options;
+    options.id = id;
+    options.random = [] { return uint64_t{0}; };
+    options.incarnation = incarnation;
+    return std::make_unique<Raft>(options, recovered);
+  };
+  Recovered fresh;
+  fresh.membership = three;
+  const auto a = make(1, 1, fresh), b = make(2, 1, fresh);
+  auto c = make(3, 1, fresh);
+  a->campaign();
+  exchange({a.get(), b.get(), c.get()});
+  ASSERT_EQ(a->role(), Role::kLeader);
+  ASSERT_EQ(a->propose(std::make_shared<const std::string>("x")).outcome, Proposal::Outcome::kAccepted);
+  exchange({a.get(), b.get(), c.get()});
+  ASSERT_EQ(a->commit(), 2u);
+
+  // What it had written is all there; what was committed it has to hear again.
+  Recovered again = fresh;
+  again.hard_state = {c->term(), c->vote(), 0};
+  for (Index i = 1; i <= c->log().last(); ++i) again.entries.push_back(c->log().at(i));
+  c = make(3, 2, again);
+  EXPECT_EQ(c->commit(), 0u);
+  for (int i = 0; i < 3; ++i) {
+    a->tick();
+    exchange({a.get(), b.get(), c.get()});
+  }
+  EXPECT_EQ(c->commit(), 2u);
+  EXPECT_EQ(c->applied(), 2u);
+}
+
 TEST(Membership, OneNodeAtATimeAndNeverTheLastVoter) {
   const Membership three{{1, 2, 3}, {4}};
   EXPECT_EQ(changed(three, {ChangeKind::kPromote, 4})->voters, (std::vector<NodeId>{1, 2, 3, 4}));
