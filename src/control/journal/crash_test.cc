@@ -149,6 +149,44 @@ TEST(JournalCrashTest, EveryFailedOperationStopsItAndNothingIsLost) {
   }
 }
 
+// A segment is begun for a batch that a failure keeps from being written; what comes instead begins elsewhere, and then
+// the segments before it go. Or nothing comes.
+TEST(JournalCrashTest, ASegmentThatWasBegunForOtherEntries) {
+  for (const bool more : {true, false}) {
+    for (uint64_t k = 0; k < 11; ++k) {  // the operations of an append that begins a segment
+      SCOPED_TRACE(fmt::format("operation {} fails{}", k, more ? "" : ", nothing follows"));
+      auto disk = new_disk(k);
+      Recovered found;
+      auto journal = Journal::open(*disk, this_member(), small_options(1000), &found);
+      ASSERT_TRUE(journal.ok());
+      Model model;
+      const auto append = [&](raft::Index from, raft::Term term) {
+        const std::vector<raft::Entry> entries{entry(from, term, std::string(3000, 'x'))};
+        const Status status = (*journal)->append(entries);
+        if (status.ok()) model.append(entries);
+        return status.ok();
+      };
+      for (raft::Index i = 1; i <= 7; ++i) ASSERT_TRUE(append(i, 1));
+      ASSERT_EQ((*journal)->segments(), 1u);
+      disk->fail_after(k, SimDisk::Fault::kIo);
+      (void)append(4, 2);
+      journal = Journal::open(*disk, this_member(), small_options(2000), &found);
+      ASSERT_TRUE(journal.ok());
+      if (found.entries.size() != model.last) model.append(std::vector{entry(4, 2, std::string(3000, 'x'))});
+      ASSERT_EQ(model.difference(found), "");
+      if (more) {
+        ASSERT_TRUE(append(model.last + 1, 3));
+      }
+      model.base = model.last;
+      ASSERT_TRUE((*journal)->compact(model.last).ok());
+      journal = Journal::open(*disk, this_member(), small_options(3000), &found);
+      ASSERT_TRUE(journal.ok());
+      EXPECT_TRUE(found.whole) << found.damage;
+      EXPECT_EQ(model.difference(found), "");
+    }
+  }
+}
+
 TEST(JournalCrashTest, CreatingIsDoneOrNot) {
   for (uint64_t k = 0; k < 20; ++k) {
     for (uint64_t seed = 0; seed < 5; ++seed) {

@@ -153,7 +153,7 @@ Status Journal::begin_segment(raft::Index first_index, bool anew) {
   capacity_ = options_.segment_bytes;
   offset_ = kBlock;
   if (anew) segments_.clear();
-  segments_.push_back({header.number, first_index - 1});
+  segments_.push_back({header.number, 0});
   bounds_.last_segment = header.number;
   if (anew) bounds_.first_segment = header.number;
   return save_bounds();
@@ -179,8 +179,11 @@ Status Journal::rest() {
 
 Status Journal::compact(raft::Index through) {
   RUNINK_RETURN_IF_ERROR(stopped_);
+  // The last entry says where the log ends: its segment stays, also while the next one is empty.
+  size_t with_last = segments_.size() - 1;
+  while (with_last > 0 && segments_[with_last].last == 0) --with_last;
   size_t gone = 0;
-  while (gone + 1 < segments_.size() && segments_[gone].last <= through) ++gone;
+  while (gone < with_last && segments_[gone].last <= through) ++gone;
   if (gone == 0) return {};
   // First it is written down that they are void: a crash may keep any of the removals and lose any other.
   bounds_.first_segment = segments_[gone].number;

@@ -6,7 +6,7 @@
 // never trusts pages that the kernel may have kept, and copies what is good of the last segment into a new file.
 //
 // Opening tells a torn tail (a write that was never acknowledged: cut off) from damage to what was acknowledged: then
-// all behind it is cut off as well (kept aside as lost-…), the file `vote-lost` is written, and the member may not vote
+// all behind it is cut off as well (kept as lost-…), the file `vote-lost` is written, and the member may not vote
 // until whole() was called.
 //
 // One thread. Errors name the file and the offset.
@@ -44,6 +44,8 @@ struct Recovered {
   raft::HardState hard_state;
   // What the segments hold. They may begin before the snapshot. If they do not reach it, or do not begin at or before
   // the entry behind it, the log continues nothing and reset() is due.
+  // After damage (`whole` is false) entries may be left that the lost ones had replaced: if the last applied entry has
+  // another term in the state machine than here, reset() behind that entry is due, too.
   std::vector<raft::Entry> entries;
   raft::Index first_index = 1;  // where they begin, or where the first one will
   uint64_t incarnation = 0;     // of this opening; larger at every one
@@ -84,7 +86,8 @@ class Journal {
   // Has a whole further segment reserved on the disk. If it does not succeed, nothing more may be accepted: proposals
   // are to be refused until it does. Cheap when there is nothing to do. Harmless: kFullKind.
   Status reserve();
-  // Bytes of batches that can be appended without asking the disk for space.
+  // Bytes that are reserved and not used yet. A batch that does not fit into what is left of a segment takes the next
+  // one.
   uint64_t room() const;
 
   raft::Index last_index() const { return last_; }
@@ -96,7 +99,7 @@ class Journal {
   friend class Recovery;
   struct Segment {
     uint64_t number;
-    raft::Index last;  // the highest that was ever written to it; entries in it may be void by now
+    raft::Index last;  // the highest that was ever written to it, 0: none; entries in it may be void by now
   };
 
   Journal(Disk& disk, const Identity& identity, const Options& options);

@@ -258,6 +258,7 @@ Status Journal::create(Disk& disk, const Identity& identity, const Options& opti
   header.cluster = identity.cluster;
   header.node = identity.node;
   header.number = 1;
+  header.anew = true;
   header.file = options.file_id ? options.file_id() : Journal(disk, identity, options).options_.file_id();
   if (options.key) {
     header.sealed = true;

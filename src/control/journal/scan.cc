@@ -186,7 +186,7 @@ class Scanner {
 
   Status read_segment(Found& found, const Found* next) {
     seen_.segments.push_back({found.name, found.number, found.size, found.header, {}, kBlock});
-    out_.segment_last.push_back(seen_.last_index);
+    out_.segment_last.push_back(0);
     if (seen_.sealed && !options_.key) seen_.decoded = false;
     file_ = segment_file(*found.header, options_.key ? &*options_.key : nullptr);
     uint64_t& end = seen_.segments.back().end;
@@ -213,6 +213,12 @@ class Scanner {
     if (stored > found.size - offset) return judge(found, offset, found.size, true, next, false);
     const std::string payload = RUNINK_TRY(found.file->read(offset + kBatchHeaderBytes, header->payload_bytes));
     if (!payload_intact(*header, payload)) return judge(found, offset, offset + stored, true, next, false);
+    // Where the first segment was begun for entries that a crash kept from being written, others came later. All before
+    // them are gone with their segments.
+    if (batches_read_++ == 0 && !found.header->anew) {
+      seen_.first_index = header->first_index;
+      seen_.last_index = header->first_index - 1;
+    }
     if (header->first_index > seen_.last_index + 1) {
       damaged(found.name, offset,
               fmt::format("batch {} leaves a gap: it begins with entry {}", header->number, header->first_index));
@@ -316,6 +322,7 @@ class Scanner {
   Inspection& seen_;
   std::vector<Found> found_;
   SegmentFile file_;  // the one that is read
+  uint64_t batches_read_ = 0;
 };
 
 }  // namespace

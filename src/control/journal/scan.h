@@ -26,7 +26,7 @@ struct Scan {
   bool has_hard_state = false;                        // the file
   uint64_t hard_state_sequence = 0, incarnation = 0;  // the highest that were seen
   std::vector<raft::Entry> entries;
-  std::vector<raft::Index> segment_last;  // of seen.segments: the highest index that each ever held
+  std::vector<raft::Index> segment_last;  // of seen.segments: the highest index that each ever held; 0: none
   std::vector<uint64_t> leftover;         // segments that are void, whole
   std::vector<uint64_t> cut_off;          // segments that lie behind damage, whole
   uint64_t highest_segment = 0;           // number of any that is there
