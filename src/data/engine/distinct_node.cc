@@ -1,11 +1,8 @@
-// Deduplicate and unique: of rows with equal keys the first in input order stays.
+// Deduplicate: of rows with equal keys the first in input order stays.
 //
 // While the keys seen fit in memory every row is decided at once. When they no longer fit, rows whose key is known are
 // decided still; rows with other keys are set aside by partition and decided at the end, partition by partition, and go
 // out in input order. (All rows that went out before stand earlier in the input, so the output is in order as a whole.)
-//
-// A rule of uniqueness also looks at rows that the check or the rule before it refused: their letters name it where their
-// key is one of those in memory. Such rows take no key.
 
 #include <algorithm>
 
@@ -25,12 +22,7 @@ namespace {
 class DistinctNode final : public Node {
  public:
   DistinctNode(const plan::Operator& op, Execution& x) : Node(op, x), wide_(with_ordinal(op.schema)) {
-    if (const auto* unique = std::get_if<plan::Unique>(&op.parameters)) {
-      columns_of(unique->columns);
-      unique_ = unique;
-    } else {
-      columns_of(std::get<plan::Deduplicate>(op.parameters).columns);
-    }
+    columns_of(std::get<plan::Deduplicate>(op.parameters).columns);
     std::vector<columnar::KeyPart> parts;
     for (size_t c : columns_) parts.push_back({op.schema->field(c).type, false, true});
     encoder_ = columnar::KeyEncoder(std::move(parts));
@@ -47,38 +39,33 @@ class DistinctNode final : public Node {
     std::vector<Keys> keys(held.size());
     for (size_t i = 0; i < held.size(); ++i) encode(held[i].first, &keys[i]);
     std::vector<std::vector<uint8_t>> keep(held.size());
-    Refused refused = unique_ == nullptr ? Refused() : find_refused(m);
     RUNINK_RETURN_IF_ERROR(enter(m));
     Status status;
-    uint64_t ordinal = m.ordinal, arrived = 0, kept = 0;
+    uint64_t ordinal = m.ordinal;
     for (size_t i = 0; i < held.size() && status.ok(); ++i) {
       Batch& batch = held[i].first;
       keep[i].assign(static_cast<size_t>(batch.rows), 0);
       std::optional<Batch> wide;
-      std::shared_ptr<const Batch> shared;
       for (int64_t r = 0; r < batch.rows && status.ok(); ++r, ++ordinal) {
-        look_at_refused(refused, arrived++, kept, m);
         const Verdict verdict = decide(table_, aside_ != nullptr, keys[i], r);
         if (verdict == Verdict::kFirst) {
           keep[i][static_cast<size_t>(r)] = 1;
           ++counts(m).kept;
-          ++kept;
           if (!aside_ && table_.memory_bytes() > table_bytes_max()) start_setting_aside();
         } else if (verdict == Verdict::kRepeated) {
-          refuse(batch, r, kept, shared, m);
+          ++counts(m).dropped["repeated"];
         } else {
           if (!wide) {
             std::vector<uint64_t> ordinals(static_cast<size_t>(batch.rows));
             for (size_t k = 0; k < ordinals.size(); ++k) ordinals[k] = ordinal + k - static_cast<uint64_t>(r);
             Batch copy = batch;
-            if (!execution_.impl().keeps_origin[op_.id] && unique_ == nullptr) copy.origin.reset();
+            if (!execution_.impl().keeps_origin[op_.id]) copy.origin.reset();
             wide = add_ordinals(columnar::materialise_origin(std::move(copy)), wide_, ordinals);
           }
           status = aside_->add_row(*wide, r, keys[i].hashes[static_cast<size_t>(r)]);
         }
       }
     }
-    look_at_refused(refused, UINT64_MAX, kept, m);
     leave();
     RUNINK_RETURN_IF_ERROR(std::move(status));
     for (size_t i = 0; i < held.size(); ++i) {
@@ -100,26 +87,11 @@ class DistinctNode final : public Node {
     execution_.impl().count_spill(op_, spilled_ + sorter_->spilled_bytes());
     return std::unique_ptr<BatchSource>(std::make_unique<BatchList>(std::move(rows)));
   }
-  // Rows that repeat an earlier one come along as well, marked by the lowest bit of their ordinal, so that their dead
-  // letters are written in input order too.
   Status emit_tail(Batch wide, MorselContext& m) override {
-    std::vector<uint8_t> keep(static_cast<size_t>(wide.rows));
-    for (size_t r = 0; r < keep.size(); ++r) keep[r] = (ordinals_of(wide)[r] & 1) == 0;
-    Batch batch = remove_ordinals(std::move(wide), op_.schema);
-    const Node* const next = next_unique();
-    uint64_t kept = next == nullptr ? 0 : rows_for(*next, m);
-    std::shared_ptr<const Batch> shared;
-    for (int64_t r = 0; r < batch.rows; ++r) {
-      if (keep[static_cast<size_t>(r)]) {
-        ++kept;
-      } else {
-        refuse(batch, r, kept, shared, m);
-      }
-    }
-    return emit(columnar::filter(batch, keep.data()), 0, m);
+    return emit(remove_ordinals(std::move(wide), op_.schema), 0, m);
   }
   void balance(const Counts& c, BalanceSheet& sheet) const override {
-    sheet.equal("rows in = kept + dropped + rejected", c.total_in(), c.kept + c.total_dropped() + c.rejected);
+    sheet.equal("rows in = kept + dropped", c.total_in(), c.kept + c.total_dropped());
     sheet.equal("kept = rows out", c.kept, c.total_out());
   }
 
@@ -128,7 +100,6 @@ class DistinctNode final : public Node {
   struct Keys {
     columnar::RowKeys keys;
     std::vector<uint64_t> hashes;
-    std::vector<uint8_t> exempt;  // unique: a row with a null in its key repeats nothing
   };
 
   void columns_of(const std::vector<std::string>& names) {
@@ -147,16 +118,9 @@ class DistinctNode final : public Node {
     encoder_.encode(columns, &keys->keys);
     keys->hashes.resize(static_cast<size_t>(batch.rows));
     for (int64_t r = 0; r < batch.rows; ++r) keys->hashes[static_cast<size_t>(r)] = columnar::hash_bytes(keys->keys[r]);
-    if (unique_ == nullptr) return;
-    for (const auto* column : columns) {
-      if (!column->may_have_nulls()) continue;
-      keys->exempt.resize(static_cast<size_t>(batch.rows));
-      for (int64_t r = 0; r < batch.rows; ++r) keys->exempt[static_cast<size_t>(r)] |= column->is_null(r);
-    }
   }
   static Verdict decide(KeyTable& table, bool full, const Keys& keys, int64_t row) {
     const auto r = static_cast<size_t>(row);
-    if (!keys.exempt.empty() && keys.exempt[r]) return full ? Verdict::kUndecided : Verdict::kFirst;  // not before rows set aside
     if (full) {
       return table.find(keys.hashes[r], keys.keys[row]) != KeyTable::kAbsent ? Verdict::kRepeated : Verdict::kUndecided;
     }
@@ -167,76 +131,6 @@ class DistinctNode final : public Node {
   void start_setting_aside() {
     aside_ = std::make_unique<Partitions>(execution_.impl().options.temp_folder, wide_, 0, budget() / 8);
   }
-  // `kept`: rows that this morsel has handed on before it. `shared`: the batch for the rule that comes next, made once.
-  void refuse(const Batch& batch, int64_t row, uint64_t kept, std::shared_ptr<const Batch>& shared, MorselContext& m) const {
-    if (unique_ == nullptr) {
-      ++counts(m).dropped["repeated"];
-      return;
-    }
-    reject(batch, row, {broken_rule()}, m);
-    if (next_unique() == nullptr) return;
-    PendingReject& letter = m.rejects.back();
-    if (shared == nullptr) shared = std::make_shared<const Batch>(batch);
-    letter.batch = shared;
-    letter.batch_row = row;
-    pass_on(letter, kept);
-  }
-  RejectedRecord::Rule broken_rule() const {
-    std::string columns = fmt::format("{}", fmt::join(unique_->columns, ", "));
-    std::string message = fmt::format("{} repeats the value of an earlier record", columns);
-    return {unique_->rule, std::move(columns), std::move(message), {}};
-  }
-  void pass_on(PendingReject& letter, uint64_t kept) const {
-    const Node* const next = next_unique();
-    letter.before = kept;
-    letter.next_unique = next == nullptr ? PendingReject::kNobody : next->op().id;
-    if (next == nullptr) letter.batch.reset();
-  }
-
-  // Rows that were refused before they came here, in their order among those that came.
-  struct Refused {
-    std::vector<size_t> letters;  // among the morsel's rejects
-    std::vector<size_t> part;     // of each: where its key is
-    std::vector<int64_t> row;
-    std::vector<Keys> keys;
-    size_t next = 0;
-  };
-  Refused find_refused(const MorselContext& m) const {
-    Refused out;
-    for (size_t i = 0; i < m.rejects.size(); ++i) {
-      if (m.rejects[i].next_unique == op_.id) out.letters.push_back(i);
-    }
-    std::stable_sort(out.letters.begin(), out.letters.end(),
-                     [&](size_t a, size_t b) { return m.rejects[a].before < m.rejects[b].before; });
-    for (size_t i = 0; i < out.letters.size();) {
-      const auto& batch = m.rejects[out.letters[i]].batch;
-      std::vector<int32_t> rows;
-      for (; i < out.letters.size() && m.rejects[out.letters[i]].batch == batch; ++i) {
-        out.part.push_back(out.keys.size());
-        out.row.push_back(static_cast<int64_t>(rows.size()));
-        rows.push_back(static_cast<int32_t>(m.rejects[out.letters[i]].batch_row));
-      }
-      Batch chosen;
-      chosen.rows = static_cast<int64_t>(rows.size());
-      for (const auto& column : batch->columns) chosen.columns.push_back(columnar::gather(column, rows));
-      encode(chosen, &out.keys.emplace_back());
-    }
-    return out;
-  }
-  void look_at_refused(Refused& refused, uint64_t arrived, uint64_t kept, MorselContext& m) const {
-    for (; refused.next < refused.letters.size(); ++refused.next) {
-      PendingReject& letter = m.rejects[refused.letters[refused.next]];
-      if (letter.before > arrived) return;
-      const Keys& keys = refused.keys[refused.part[refused.next]];
-      const int64_t row = refused.row[refused.next];
-      const bool exempt = !keys.exempt.empty() && keys.exempt[static_cast<size_t>(row)];
-      if (!exempt && table_.find(keys.hashes[static_cast<size_t>(row)], keys.keys[row]) != KeyTable::kAbsent) {
-        letter.rules.push_back(broken_rule());
-      }
-      pass_on(letter, kept);
-    }
-  }
-
   // Decides the rows of each partition; a partition with too many keys is divided again.
   Status work_off(std::unique_ptr<Partitions> partitions) {
     RUNINK_RETURN_IF_ERROR(partitions->finish());
@@ -255,31 +149,25 @@ class DistinctNode final : public Node {
         Keys keys;
         encode(*wide, &keys);
         std::vector<int32_t> out;  // rows that go to the sorter
-        std::vector<uint64_t> marked;
+        std::vector<uint64_t> ordinals;
         for (int64_t r = 0; r < wide->rows; ++r) {
-          const bool exempt = !keys.exempt.empty() && keys.exempt[static_cast<size_t>(r)];
-          const Verdict verdict = exempt ? Verdict::kFirst : decide(table, deeper != nullptr, keys, r);
+          const Verdict verdict = decide(table, deeper != nullptr, keys, r);
           if (verdict == Verdict::kFirst) {
             out.push_back(static_cast<int32_t>(r));
-            marked.push_back(ordinals_of(*wide)[r] << 1);
+            ordinals.push_back(ordinals_of(*wide)[r]);
             ++tail_counts.kept;
             if (!deeper && table.memory_bytes() > table_bytes_max() && partitions->level() + 1 < kPartitionLevelsMax) {
               deeper = std::make_unique<Partitions>(execution_.impl().options.temp_folder, wide_, partitions->level() + 1, budget() / 8);
             }
           } else if (verdict == Verdict::kRepeated) {
-            if (unique_ == nullptr) {
-              ++tail_counts.dropped["repeated"];
-            } else {
-              out.push_back(static_cast<int32_t>(r));
-              marked.push_back(ordinals_of(*wide)[r] << 1 | 1);
-            }
+            ++tail_counts.dropped["repeated"];
           } else {
             RUNINK_RETURN_IF_ERROR(deeper->add_row(*wide, r, keys.hashes[static_cast<size_t>(r)]));
           }
         }
         if (out.empty()) continue;
         Batch chosen = remove_ordinals(columnar::gather(*wide, out), op_.schema);
-        RUNINK_RETURN_IF_ERROR(sorter_->add(add_ordinals(std::move(chosen), wide_, marked)));
+        RUNINK_RETURN_IF_ERROR(sorter_->add(add_ordinals(std::move(chosen), wide_, ordinals)));
       }
       partitions->drop(p);
       table.clear();
@@ -288,7 +176,6 @@ class DistinctNode final : public Node {
     return {};
   }
 
-  const plan::Unique* unique_ = nullptr;
   std::vector<size_t> columns_;
   columnar::KeyEncoder encoder_;
   SchemaPtr wide_;

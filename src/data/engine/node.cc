@@ -293,7 +293,9 @@ Result<std::unique_ptr<Node>> create_node(const plan::Operator& op, Execution& e
           return make_derive_node(op, execution);
         } else if constexpr (std::is_same_v<P, plan::Project>) {
           return make_project_node(op, execution);
-        } else if constexpr (std::is_same_v<P, plan::Unique> || std::is_same_v<P, plan::Deduplicate>) {
+        } else if constexpr (std::is_same_v<P, plan::Unique>) {
+          return make_unique_node(op, execution);
+        } else if constexpr (std::is_same_v<P, plan::Deduplicate>) {
           return make_distinct_node(op, execution);
         } else if constexpr (std::is_same_v<P, plan::Sort>) {
           return make_sort_node(op, execution);

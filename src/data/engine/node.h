@@ -79,8 +79,8 @@ struct PendingReject {
   uint32_t offset = 0, length = 0, line = 0;
   std::string text;  // the row as JSON, where it has no original bytes
   std::vector<RejectedRecord::Rule> rules;
-  // The rule of uniqueness that comes next looks at the row too, as it stands in `batch`: behind the first `before` of the
-  // rows that this morsel hands to that rule.
+  // The rules of uniqueness that come next (the first of their operators) look at the row too, as it stands in `batch`:
+  // behind the first `before` of the rows that this morsel hands to them.
   static constexpr uint32_t kNobody = UINT32_MAX;
   uint32_t next_unique = kNobody;
   std::shared_ptr<const Batch> batch;
@@ -191,7 +191,8 @@ std::unique_ptr<Node> make_project_node(const plan::Operator& op, Execution& exe
 std::unique_ptr<Node> make_split_node(const plan::Operator& op, Execution& execution);
 std::unique_ptr<Node> make_limit_node(const plan::Operator& op, Execution& execution);
 std::unique_ptr<Node> make_sample_node(const plan::Operator& op, Execution& execution);
-std::unique_ptr<Node> make_distinct_node(const plan::Operator& op, Execution& execution);  // deduplicate and unique
+std::unique_ptr<Node> make_distinct_node(const plan::Operator& op, Execution& execution);
+std::unique_ptr<Node> make_unique_node(const plan::Operator& op, Execution& execution);
 std::unique_ptr<Node> make_union_node(const plan::Operator& op, Execution& execution);
 std::unique_ptr<Node> make_sort_node(const plan::Operator& op, Execution& execution);
 std::unique_ptr<Node> make_join_node(const plan::Operator& op, Execution& execution);
