@@ -9,6 +9,7 @@
 #include "client/local/letter_source.h"
 #include "client/local/lineage_events.h"
 #include "client/local/replay_known.h"
+#include "client/local/replay_outputs.h"
 #include "client/local/sink_targets.h"
 #include "client/local/version.h"
 #include "data/engine/execution.h"
@@ -159,6 +160,11 @@ Status can_be_added_to(const plan::ScenarioPlan& scenario, plan::OperatorId sour
     const auto& p = op.parameters;
     if (std::holds_alternative<plan::Group>(p) || std::holds_alternative<plan::Limit>(p) || std::holds_alternative<plan::Sample>(p)) {
       return failed_precondition("{}: the result of \"{}\" depends on all records, so letters cannot be added to it", op.location.to_string(), op.name)
+          .with_hint("run it again with the corrected feature: runi run " + op.location.file);
+    }
+    if (std::holds_alternative<plan::Sort>(p)) {
+      return failed_precondition("{}: the result of \"{}\" has an order, and letters would be added behind all of it",
+                                 op.location.to_string(), op.name)
           .with_hint("run it again with the corrected feature: runi run " + op.location.file);
     }
     if (const auto* rows = std::get_if<plan::ScenarioInput>(&p); rows != nullptr && op.id != source) {
@@ -443,6 +449,7 @@ Status Replay::replay(const Group& group, ReplayResult* result) {
   RUNINK_RETURN_IF_ERROR(can_be_added_to(*planned, source));
   RUNINK_RETURN_IF_ERROR(check_sink_targets({planned}, project_.root()));
   RUNINK_RETURN_IF_ERROR(letters_are_records(*planned, source));
+  RUNINK_RETURN_IF_ERROR(check_outputs_are_there(ledger_, *plan, *planned, project_.root()));
   const plan::ScenarioPlan scenario = adding(*planned);
 
   ledger::RunRecord record;
@@ -469,6 +476,7 @@ Status Replay::replay(const Group& group, ReplayResult* result) {
   RUNINK_RETURN_IF_ERROR(ledger_.append_lineage(complete_event(event, ledger::EventType::kStart)));
   const int64_t wall = os::monotonic_nanos();
   Status status = execute(*plan, scenario, source, group, record, event, result);
+  if (status.ok() && result->accepted > 0) result->stale = stale_readers(*plan, *planned, project_.root());
   record.wall_seconds = static_cast<double>(os::monotonic_nanos() - wall) * 1e-9;
   record.ended_micros = system_clock().unix_micros();
   const bool interrupted = status.kind() == "run.interrupted";

@@ -36,6 +36,7 @@ struct ReplayResult {
   uint64_t letters = 0, accepted = 0, rejected = 0, dropped = 0;
   std::map<std::string, uint64_t> reasons;  // rejected again: by rule
   std::vector<SinkState> sinks;
+  std::vector<std::string> stale;     // scenarios that have read these outputs, without the records added now
   Status status;                      // why these were not replayed
 };
 

@@ -156,6 +156,61 @@ TEST_F(ReplayLetters, WhatDependsOnAllRecordsIsRefused) {
   EXPECT_EQ(replay().size(), 1u);
 }
 
+TEST_F(ReplayLetters, ASortedOutputIsRefused) {
+  make_project("data/orders.ndjson", kThree, "     And records are sorted by items descending\n");
+  const std::string before = p_.read("out/orders.csv");
+  p_.write("contracts/order.contract", contract("1, 10000"));
+  const auto results = replay();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_THAT(results[0].status.to_string(), HasSubstr("has an order, and letters would be added behind all of it"));
+  EXPECT_EQ(p_.read("out/orders.csv"), before);
+}
+
+TEST_F(ReplayLetters, AnOutputThatIsNotWhatWasWrittenIsRefused) {
+  make_project("data/orders.ndjson", kThree);
+  p_.write("contracts/order.contract", contract("1, 1000"));
+  const std::string before = p_.read("out/orders.csv");
+  std::filesystem::remove(p_.root() + "/out/orders.csv");
+  EXPECT_THAT(replay().at(0).status.to_string(), HasSubstr("out/orders.csv is not there, and a file of the letters alone"));
+  EXPECT_FALSE(p_.exists("out/orders.csv"));
+  p_.write("out/orders.csv", "id,items,name\n");
+  EXPECT_THAT(replay().at(0).status.to_string(), HasSubstr("out/orders.csv has changed since it was published by run"));
+
+  p_.run("features/orders.dsl");  // as the hint says
+  EXPECT_EQ(p_.read("out/orders.csv"), before + "b,500,****\n");
+  std::filesystem::remove(p_.root() + "/out/rejected.ndjson");  // nothing is added to that
+  p_.write("contracts/order.contract", contract("1, 10000"));
+  for (const auto& result : replay()) EXPECT_TRUE(result.status.ok()) << result.status.to_string();
+}
+
+TEST_F(ReplayLetters, ScenariosThatHaveReadTheOutputAreNamed) {
+  make_project("data/orders.ndjson", kThree);
+  p_.write("contracts/count.contract", "contract Count { int64 count; }\n");
+  p_.write("features/orders.dsl", p_.read("features/orders.dsl") + R"(
+  Scenario: Count
+    Given the output of scenario "Clean"
+    When records are counted
+    Then the result is written to "out/count.ndjson"
+  Scenario: Other
+    @source("data/orders.ndjson") @contract("contracts/order.contract")
+    Given orders arrive
+    Then records are written to "out/other.ndjson"
+  Scenario: By file
+    @source("out/count.ndjson") @contract("contracts/count.contract")
+    Given counts arrive
+    Then records are written to "out/copy.ndjson"
+)");
+  p_.run("features/orders.dsl");
+  ReplayOptions options;
+  options.filter.scenario = "Clean";
+  for (const auto& result : replay(options)) EXPECT_TRUE(result.stale.empty()) << "nothing was added";
+  p_.write("contracts/order.contract", contract("1, 1000"));
+  const auto results = replay(options);
+  ASSERT_EQ(results.size(), 1u);
+  ASSERT_TRUE(results[0].status.ok()) << results[0].status.to_string();
+  EXPECT_EQ(results[0].stale, (std::vector<std::string>{"Count", "By file"}));
+}
+
 // ---- rules that compare records
 // ----------------------------------------------------------------------------------------
 

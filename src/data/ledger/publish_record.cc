@@ -436,13 +436,15 @@ Result<std::vector<TornPublish>> complete_or_discard_torn_publish(
   return torn;
 }
 
-std::string changed_output(const std::string& ledger_root, const std::string& run_id) {
+std::string changed_output(const std::string& ledger_root, const std::string& run_id,
+                           const std::function<bool(const std::string& target)>& wanted) {
   const std::string path = ledger_root + "/runs/" + run_id + "/published.json";
   const auto text = os::read_file(path, kMaxPublishFileBytes);
   if (!text.ok()) return "";  // it published no file
   const std::optional<Record> record = parse_record(*text, path);
   if (!record) return path + " is damaged";
   for (const Step& step : record->steps) {
+    if (wanted && !wanted(step.target)) continue;
     const auto info = os::file_info(step.target);
     if (!info.ok()) return step.target + " is not there any more";
     if (step.modified_nanos == 0) continue;  // written before these were kept

@@ -72,7 +72,8 @@ Result<std::vector<TornPublish>> complete_or_discard_torn_publish(
 
 // Whether the files that a run has published are still those: empty if they are, else what became of one, as
 // "/p/out/x.csv is not there any more" or "… has changed since it was published". Looks at size and time of
-// modification; of a file that was appended to, whether it has become shorter.
-std::string changed_output(const std::string& ledger_root, const std::string& run_id);
+// modification; of a file that was appended to, whether it has become shorter. `wanted`: only files of which it is true.
+std::string changed_output(const std::string& ledger_root, const std::string& run_id,
+                           const std::function<bool(const std::string& target)>& wanted = {});
 
 }  // namespace runink::ledger

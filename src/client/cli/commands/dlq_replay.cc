@@ -9,7 +9,9 @@
 #include "client/cli/project.h"
 #include "client/local/replay.h"
 #include "client/local/runner.h"
+#include "platform/os/shell_words.h"
 #include "platform/os/signals.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::cli {
 namespace {
@@ -49,6 +51,11 @@ void print_result(Console& console, const local::ReplayResult& r) {
     console.say(fmt::format("  rejected  {} by {}", human_count(count), escape_control(rule)));
   for (const auto& sink : r.sinks)
     console.say(fmt::format("  added to  {}  {}", escape_control(sink.target), human_bytes(sink.bytes)));
+  for (const auto& name : r.stale) {
+    console.say(fmt::format("  {}     scenario \"{}\" read this before; run it again: runi run {} --scenario {}",
+                            console.err_styled(Style::kYellow, "stale"), escape_control(name),
+                            escape_control(os::quote_word(r.feature)), escape_control(os::quote_word(name))));
+  }
 }
 
 Result<int> run(Invocation& invocation) {
@@ -69,7 +76,7 @@ Result<int> run(Invocation& invocation) {
   static StopFlag stop;
   os::install_stop_signals(&stop);
   options.stop = &stop;
-  options.on_note = [&](const std::string& note) { console.say(note); };
+  options.on_note = [&](const std::string& note) { console.say(os::terminal_text(note)); };
   const auto results = RUNINK_TRY(local::replay_dead_letters(past.project, options));
 
   Table table({{"scenario", "SCENARIO"},
@@ -80,12 +87,13 @@ Result<int> run(Invocation& invocation) {
                {"dropped", "DROPPED"},
                {"run", "RUN", true},
                {"feature", "FEATURE", true},
+               {"stale", "STALE", true},
                {"error", "ERROR", true}});
   int code = kExitDone;
   for (const auto& r : results) {
     print_result(console, r);
     table.add({r.scenario, r.source, Cell::count(r.letters), Cell::count(r.accepted), Cell::count(r.rejected),
-               Cell::count(r.dropped), r.run_id, r.feature, r.status.ok() ? Cell() : Cell(r.status.to_string())});
+               Cell::count(r.dropped), r.run_id, r.feature, join(r.stale, ", "), r.status.ok() ? Cell() : Cell(r.status.to_string())});
     if (r.status.ok()) continue;
     console.print_error(r.status);
     code = exit_code(r.status);
@@ -123,8 +131,9 @@ Command dlq_replay_command() {
               "Records that are "
               "refused again stay pending.\n"
               "\n"
-              "Refused where the outputs cannot be added to record by record: after grouping, limit and sample, to "
-              "pipes and Arrow streams. Where a rule compares records (unique, key, deduplicate) the source is read "
+              "Refused where the outputs cannot be added to record by record: after grouping, sort, limit and sample, to "
+              "pipes and Arrow streams; and where an output is gone or has been changed since. Scenarios of the feature "
+              "that have read an output are named, as what they wrote knows nothing of the records added. Where a rule compares records (unique, key, deduplicate) the source is read "
               "again, so that letters are compared with what was written before; refused where it has changed since. "
               "Assertions and quality rules are about whole runs and are not judged.",
           .positionals = {feature},
