@@ -447,7 +447,7 @@ Status Replay::replay(const Group& group, ReplayResult* result) {
   if (planned == nullptr) return not_found("{} has no scenario \"{}\" any more", group.feature, group.scenario);
   const plan::OperatorId source = RUNINK_TRY(source_of_letter(*planned, group.source));
   RUNINK_RETURN_IF_ERROR(can_be_added_to(*planned, source));
-  RUNINK_RETURN_IF_ERROR(check_sink_targets({planned}, project_.root()));
+  RUNINK_RETURN_IF_ERROR(check_sink_targets(*plan, {planned}, project_.root()));
   RUNINK_RETURN_IF_ERROR(letters_are_records(*planned, source));
   RUNINK_RETURN_IF_ERROR(check_outputs_are_there(ledger_, *plan, *planned, project_.root()));
   const plan::ScenarioPlan scenario = adding(*planned);

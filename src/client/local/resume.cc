@@ -21,7 +21,7 @@ Status check_unchanged(const ledger::RunRecord& before, const ledger::RunRecord&
   };
   if (before.project_hash != now.project_hash) {
     return refuse(
-        failed_precondition("the project has changed since run {} (feature, contracts or runink.toml)", before.id));
+        failed_precondition("the project has changed since run {} (feature, contracts, runink.toml, or what its programs are made of)", before.id));
   }
   if (std::equal(before.inputs.begin(), before.inputs.end(), now.inputs.begin(), now.inputs.end(), same_input))
     return {};

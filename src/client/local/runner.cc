@@ -13,6 +13,7 @@
 #include "client/local/lineage_events.h"
 #include "client/local/local_io.h"
 #include "client/local/notify.h"
+#include "client/local/program_files.h"
 #include "client/local/resume.h"
 #include "client/local/sink_targets.h"
 #include "client/local/version.h"
@@ -340,7 +341,10 @@ Result<ledger::RunRecord> FeatureRun::begin_parent() {
   record.command = options_.command;
   record.runink_version = kVersion;
   record.plan_json = plan::to_json(plan_, -1);
-  record.project_hash = RUNINK_TRY(project_.hash_files(plan_.files));
+  std::vector<std::string> files = plan_.files;
+  const auto programs = program_files(plan_, project_.root());
+  files.insert(files.end(), programs.begin(), programs.end());
+  record.project_hash = RUNINK_TRY(project_.hash_files(files));
   record.inputs = RUNINK_TRY(input_identities(plan_, project_.root()));
   record.revealed_pii = options_.reveal;
   record.threads = static_cast<int>(threads());
@@ -358,7 +362,7 @@ Result<ledger::RunRecord> FeatureRun::begin_parent() {
 Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord& record, ledger::LineageEvent& event,
                            const StopFlag& stop) {
   // Again, as scenarios before this one may have made its inputs.
-  RUNINK_RETURN_IF_ERROR(check_sink_targets({&scenario}, project_.root()));
+  RUNINK_RETURN_IF_ERROR(check_sink_targets(plan_, {&scenario}, project_.root()));
   os::TempFolder temp = RUNINK_TRY(os::TempFolder::create(ledger_.temp_root(), record.id + "-"));
   auto outputs = RUNINK_TRY(ledger::OutputSet::begin(ledger_.root(), record.id));
   LocalIoOptions io_options;
@@ -540,7 +544,7 @@ Status FeatureRun::run_with_retries(const plan::ScenarioPlan& scenario) {
 
 Result<RunOutcome> FeatureRun::run() {
   const auto chosen = RUNINK_TRY(select_scenarios(plan_, options_.scenario));
-  RUNINK_RETURN_IF_ERROR(check_sink_targets(chosen, project_.root()));
+  RUNINK_RETURN_IF_ERROR(check_sink_targets(plan_, chosen, project_.root()));
   std::vector<std::string> key_notes;
   key_ = RUNINK_TRY(project_.secret_key(&key_notes));
   for (const auto& text : key_notes) note(text);

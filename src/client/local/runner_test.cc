@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "client/local/project_in_test.h"
+#include "client/local/program_files.h"
 #include "client/local/resume.h"
 
 namespace runink::local {
@@ -286,6 +287,35 @@ TEST_F(ResumeTest, OutputsThatHaveChangedAreMadeAgain) {
 TEST_F(ResumeTest, WhatOthersAppendIsNoChange) {
   p_.write("out/log.ndjson", rows_ + "{}\n");
   EXPECT_THAT(resume().outcome.skipped, ElementsAre("First"));
+}
+
+TEST_F(ResumeTest, AProgramThatHasChangedIsRefused) {
+  p_.write("late.sh", "cat\n");
+  RunOptions options;
+  options.feature = "features/f.dsl";
+  options.resume_of = first_;
+  const Status status = run_feature(p_.project(), options).status();
+  EXPECT_EQ(status.kind(), "resume.changed");
+  EXPECT_THAT(status.message(), HasSubstr("or what its programs are made of"));
+  EXPECT_EQ(p_.read("out/log.ndjson"), rows_);
+}
+
+TEST_F(RunnerTest, ProgramsAreMadeOfTheFilesThatTheyName) {
+  for (const std::string file : {"steps/a.sh", "tools/b.py", "tools/c.jq", "out/seen.txt", ".runink/x.sh", "tools/unnamed.py"}) p_.write(file, "");
+  p_.write("features/p.dsl", R"(Feature: P
+  Scenario: S
+    @source("data/in.ndjson") @contract("contracts/c.contract")
+    Given rows arrive
+    @exec("sh -c 'sh steps/a.sh | python3 ./tools/b.py --filter=tools/c.jq | tee out/seen.txt'")
+    When something happens
+    @exec("sh .runink/x.sh tools ../outside.sh out/seen.txt")
+    And something else happens
+    Then records are written to "out/p.ndjson"
+)");
+  Diagnostics diagnostics;
+  const auto plan = p_.project().compile("features/p.dsl", {}, &diagnostics);
+  ASSERT_TRUE(plan.ok()) << plan.status().to_string();
+  EXPECT_THAT(program_files(*plan, p_.root()), ElementsAre("steps/a.sh", "tools/b.py", "tools/c.jq"));
 }
 
 TEST_F(ResumeTest, RowsThatAreGoneAreMadeAgain) {

@@ -67,6 +67,30 @@ TEST_F(SinkTargets, TwoNamesOfOneFileAreRefused) {
   }
 }
 
+TEST_F(SinkTargets, TheProjectsOwnFilesAreRefused) {
+  p_.write("steps/pass.sh", "cat");
+  p_.write("golden/f/s/input/in.ndjson", kRecords);
+  p_.write("elsewhere/own.contract", "contract C { int64 a; }\n");
+  fs::create_symlink("../contracts/c.contract", at("out/link.ndjson"));
+  fs::create_symlink("../.runink/key", at("out/key"));  // the key may not be there yet
+  for (const std::string sink : {"contracts/c.contract", "features/f.dsl", "runink.toml", ".runink/key", ".runink/runs/x", "steps/pass.sh",
+                                 "golden/f/s/input/in.ndjson", "golden/new.ndjson", "out/link.ndjson", "out/key", "./contracts//c.contract"}) {
+    const Status status = run("    @sink(\"" + sink + "\", format=\"ndjson\")\n    Then records are written\n");
+    EXPECT_EQ(status.kind(), "dsl.sink_conflict") << sink << ": " << status.to_string();
+    EXPECT_THAT(status.message(), HasSubstr(" belongs to the project itself; a run would destroy it")) << sink;
+    EXPECT_EQ(p_.read("contracts/c.contract"), "contract C { int64 a; }\n") << sink;
+    EXPECT_FALSE(fs::exists(at(".runink/key"))) << "nothing ran";
+  }
+  fs::rename(at("golden"), at("far"));
+  fs::create_directory_symlink("far", at("golden"));
+  EXPECT_THAT(run("    Then records are written to \"far/f/x.ndjson\"\n").message(), HasSubstr("far/f/x.ndjson, which leads to golden/f/x.ndjson,"));
+  EXPECT_EQ(run("    @sink(\"contracts/c.contract\", mode=\"append\", format=\"ndjson\")\n    Then rejected records are written\n").kind(),
+            "dsl.sink_conflict");
+  EXPECT_EQ(run("    Then records are written to \"out/x.ndjson\"\n\n    Notifications:\n      - file:features/f.dsl\n").kind(),
+            "dsl.sink_conflict");
+  EXPECT_TRUE(run("    Then records are written to \"out/contracts/x.ndjson\"\n").ok());
+}
+
 // A link that leads to a file of its own is followed, as it always was.
 TEST_F(SinkTargets, OtherLinksAreFine) {
   p_.write("elsewhere/x.ndjson", "");

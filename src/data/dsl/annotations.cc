@@ -65,8 +65,9 @@ std::vector<AnnotationSpec> make_specs() {
        false,
        false,
        "@sink(\"out/x.csv\", mode=\"append\")",
-       "Where records go: mode is replace, append (NDJSON, or CSV with the same columns) or fail. Also: format, compression, "
-       "delimiter, quote, escape, header, null, crlf, name, exec."},
+       "Where records go: mode is replace, append (NDJSON, or CSV with the same columns; lines end as those that are there) "
+       "or fail. Also: format, compression, delimiter, quote, escape, header, null, crlf, name, exec. Never one of the "
+       "project's own files: contracts, features, steps, golden cases, runink.toml, .runink."},
       {"contract",
        {{"path", kText, 0}},
        {"path"},
