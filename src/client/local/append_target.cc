@@ -65,9 +65,20 @@ Result<AppendTarget> look_at_append_target(const connectors::Locator& locator, c
     out.has_records = !there.empty();
     if (out.has_records) RUNINK_RETURN_IF_ERROR(same_columns(locator.text, there, writer));
   }
-  if (RUNINK_TRY(connectors::lacks_final_line_break(locator.path, locator.compression))) {
-    out.before = locator.format == DataFormat::kCsv && writer.csv.crlf ? "\r\n" : "\n";
+  if (locator.format != DataFormat::kCsv) {
+    if (RUNINK_TRY(connectors::lacks_final_line_break(locator.path, locator.compression))) out.before = "\n";
+    return out;
   }
+  const auto ending = RUNINK_TRY(connectors::read_csv_ending(locator.path, locator.compression, writer.csv));
+  if (ending.open_quote) {
+    return failed_precondition("{}: its last record ends inside quotes, which began in line {}; whatever is added would "
+                               "become a part of it",
+                               locator.text, ending.open_line)
+        .with_kind("sink.open_quote")
+        .with_hint("it was cut off; correct or remove that record, or write the whole file again: mode=\"replace\"");
+  }
+  if (ending.any_break) out.crlf = ending.crlf;
+  if (!ending.final_break) out.before = out.crlf.value_or(writer.csv.crlf) ? "\r\n" : "\n";
   return out;
 }
 

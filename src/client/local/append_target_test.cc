@@ -59,6 +59,27 @@ TEST_F(AppendTest, ALineThatWasNotEndedIsEnded) {
   EXPECT_EQ(added_to("out/a.csv", ""), "i,s\n1,a\n");
 }
 
+TEST_F(AppendTest, RecordsEndAsThoseThatAreThere) {
+  EXPECT_EQ(added_to("out/a.csv", "i,s\r\n0,x\r\n"), "i,s\r\n0,x\r\n1,a\r\n");
+  EXPECT_EQ(added_to("out/a.csv", "i,s\n0,x\n", ", crlf=true"), "i,s\n0,x\n1,a\n");
+  EXPECT_EQ(added_to("out/a.csv", "i,s\r\n0,x"), "i,s\r\n0,x\r\n1,a\r\n");
+  EXPECT_EQ(added_to("out/a.csv", "i,s\n0,\"x\r\ny\"\n"), "i,s\n0,\"x\r\ny\"\n1,a\n");
+  // Half of a CR LF.
+  EXPECT_EQ(added_to("out/a.csv", "i,s\n0,x\r"), "i,s\n0,x\r\n1,a\n");
+  EXPECT_EQ(added_to("out/a.ndjson", "{\"i\":0}\r"), "{\"i\":0}\r\n{\"i\":1,\"s\":\"a\"}\n");
+}
+
+TEST_F(AppendTest, ARecordThatWouldSwallowWhatIsAddedIsRefused) {
+  const Status status = refused("out/a.csv", "i,s\n0,\"x\ny\"\n1,\"broken");
+  EXPECT_EQ(status.kind(), "sink.open_quote");
+  EXPECT_THAT(status.message(), HasSubstr("its last record ends inside quotes, which began in line 4"));
+  EXPECT_EQ(refused("out/a.csv", "i,s\n0,\"broken\n1,x\n").kind(), "sink.open_quote");
+  EXPECT_EQ(refused("out/a.csv.gz", packed("i,s\n0,\"broken", Compression::kGzip)).kind(), "sink.open_quote");
+  EXPECT_EQ(refused("out/a.csv", "i,s\n0,'broken", ", quote=\"'\"").kind(), "sink.open_quote");
+  EXPECT_EQ(added_to("out/a.csv", "i,s\n0,x\"y"), "i,s\n0,x\"y\n1,a\n");  // no quote: it does not begin a cell
+  EXPECT_EQ(added_to("out/a.csv", "i,s\n0,\"whole\""), "i,s\n0,\"whole\"\n1,a\n");
+}
+
 TEST_F(AppendTest, NothingIsAddedWhereThereIsNothingToAdd) {
   p_.write("data/t.ndjson", "{\"i\":9,\"s\":\"b\"}\n");
   EXPECT_EQ(added_to("out/a.ndjson", "{\"i\":0}"), "{\"i\":0}");

@@ -339,6 +339,7 @@ Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operat
       auto looked = look_at_append_target(locator, writer);
       if (!looked.ok()) return at_place(std::move(looked).status(), op.location, options_.project_root, sink.locator);
       present = std::move(*looked);
+      writer.csv.crlf = present.crlf.value_or(writer.csv.crlf);
     }
     file = RUNINK_TRY(options_.outputs->open(locator.path, mode));
   } else {
