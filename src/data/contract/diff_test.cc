@@ -310,6 +310,21 @@ TEST(Drift, NothingOfAPiiFieldIsTold) {
   }
 }
 
+TEST(Drift, NamesThatMayBeARecordAreNotTold) {
+  const auto told = [](const char* text, std::vector<std::string> header) {
+    Inferrer inferrer;
+    EXPECT_TRUE(inferrer.add_cells(header, {"8", "Joe"}).ok());
+    std::string out;
+    for (const auto& drift : drift_of(*make(text), inferrer.profile())) out += drift.field + "|" + drift.sentence + "\n";
+    return out;
+  };
+  const std::string hidden = told("contract C { int32 id; string name [[pii]]; }", {"7", "Jane SECRET"});
+  EXPECT_THAT(hidden, HasSubstr("column 2|column 2: the first record names no field of the contract here"));
+  EXPECT_THAT(hidden, testing::Not(HasSubstr("Jane")));
+  EXPECT_THAT(told("contract C { int32 id; string name; }", {"7", "Jane"}), HasSubstr("Jane: the contract does not name it"));
+  EXPECT_THAT(told("contract C { int32 id; string name [[pii]]; }", {"id", "Name"}), HasSubstr("Name: the contract does not name it"));
+}
+
 TEST(Drift, FindsWhatTheDataDoesOtherwise) {
   const auto contract = make(
       "contract C { int32 id [[required, range(0, 100)]]; string code [[pattern(\"[A-Z]{3}\")]]; enum(a, b) kind; date "

@@ -147,6 +147,20 @@ class ColumnDrift {
 
 }  // namespace
 
+namespace {
+
+// A header that names nothing of the contract may be a record, whose cells are no names; with pii in the contract they are
+// not shown.
+bool header_may_be_a_record(const Contract& contract, const DataProfile& profile) {
+  if (!profile.from_text) return false;
+  const bool named = std::any_of(profile.columns.begin(), profile.columns.end(),
+                                 [&](const auto& column) { return contract.column_of(column.name) >= 0; });
+  return !named && std::any_of(contract.fields.begin(), contract.fields.end(),
+                               [](const auto& field) { return mask_of(field) || field.holds_pii(); });
+}
+
+}  // namespace
+
 std::vector<Drift> drift_of(const Contract& contract, const DataProfile& profile) {
   std::vector<Drift> out;
   const auto keys = std::count_if(contract.fields.begin(), contract.fields.end(), [](const auto& f) { return f.key; });
@@ -168,7 +182,14 @@ std::vector<Drift> drift_of(const Contract& contract, const DataProfile& profile
     drift.run();
   }
   std::vector<std::string> names = contract.schema->names();
+  const bool unsaid = header_may_be_a_record(contract, profile);
   for (const auto& column : profile.columns) {
+    if (unsaid) {
+      const std::string place = fmt::format("column {}", &column - profile.columns.data() + 1);
+      out.push_back({"field.unknown", place, "", column.type.to_string(), false,
+                     fmt::format("{}: the first record names no field of the contract here; is it a header?", place)});
+      continue;
+    }
     if (contract.column_of(column.name) >= 0) continue;
     // Members of something that the contract holds as one json or list column belong to it.
     const bool inside =
