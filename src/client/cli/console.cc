@@ -91,7 +91,7 @@ void Console::say(std::string_view line) {
 }
 
 void Console::warn(std::string_view line) {
-  err(err_styled(Style::kYellow, "warning:") + " " + indent_rest(line, "  ") + "\n");
+  err(err_styled(Style::kYellow, "warning:") + " " + indent_rest(os::terminal_text(line), "  ") + "\n");
 }
 
 void Console::print_error(const Status& status) {

@@ -47,7 +47,9 @@ TEST(Console, DiagnosticsAreToldOnce) {
 TEST(Console, ControlBytesOfMessagesAreEscaped) {
   CapturedConsole captured;
   captured.console().print_error(not_found("no file \x1b]0;evil\x07").with_context("open \x1b[2J"));
+  captured.console().warn("golden/f/x\x1b[31mPWN\x07 belongs to no scenario\nof features/f.dsl");
   EXPECT_THAT(captured.err(), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(captured.err(), HasSubstr("\\u001b[31mPWN\\u0007 belongs to no scenario\n  of features/f.dsl"));
 }
 
 TEST(Console, QuietKeepsWarnings) {

@@ -75,6 +75,7 @@ void print_listing(const std::string& text, OutputForm form, Console& console) {
 
 constexpr int kGap = 2;        // spaces between columns
 constexpr int kNarrowest = 8;  // columns are not cut below this
+constexpr int kLongestId = 32;
 
 // Cuts the widest columns first until the row fits.
 void fit_widths(std::vector<int>* widths, const std::vector<bool>& may_cut, int width) {
@@ -114,7 +115,9 @@ std::string render_columns(const Table& table, bool wide, int width, bool colour
     }
     widths.push_back(widest);
     right.push_back(column.right || numeric);
-    may_cut.push_back(!numeric);
+    // What `-o name` prints is what the next command is given: an id that was cut is of no use there.
+    const bool id = i == 0 && widest <= kLongestId;
+    may_cut.push_back(!numeric && !id);
   }
   if (!wide && width > 0) fit_widths(&widths, may_cut, width);
 

@@ -98,6 +98,12 @@ TEST(Output, NarrowTerminalsCutTheWidestColumn) {
   EXPECT_THAT(render_text(table, OutputForm::kWide, 20, false), HasSubstr("does not fit"));
 }
 
+TEST(Output, NarrowTerminalsKeepTheIdWhole) {
+  Table table({{"id", "RUN"}, {"feature", "FEATURE"}, {"in", "IN"}});
+  table.add({"0199f92f04b7", "features/orders.dsl", 3});
+  EXPECT_EQ(render_text(table, OutputForm::kTable, 20, false), "RUN           FEATURE   IN\n0199f92f04b7  feature…   3\n");
+}
+
 TEST(Output, ColourOnlyWhenAsked) {
   EXPECT_THAT(render_text(sample(), OutputForm::kTable, 0, true), HasSubstr("\x1b[32mdone  \x1b[0m"));
   EXPECT_THAT(render_text(sample(), OutputForm::kJson, 0, true), Not(HasSubstr("\x1b")));

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "client/cli/text_width.h"
+#include "platform/os/terminal.h"
 
 namespace runink::cli {
 namespace {
@@ -26,7 +27,7 @@ Progress::Progress(Console& console, std::string what, Unit unit, uint64_t total
       unit_(unit),
       total_(total),
       started_nanos_(clock.steady_nanos()),
-      enabled_(console.err_is_terminal() && !console.quiet()) {}
+      enabled_(console.err_is_terminal() && !console.quiet() && !os::is_dumb_terminal()) {}
 
 void Progress::update(uint64_t done, std::string_view extra) {
   if (!enabled_) return;

@@ -494,7 +494,7 @@ Result<GoldenReport> run_golden_cases(const Project& project, const std::vector<
       add(std::move(result));
     }
     for (const auto& folder : strangers) {
-      if (options.cases.empty()) report.notes.push_back(fmt::format("{} belongs to no scenario of {}", folder, feature));
+      if (options.cases.empty()) report.notes.push_back(fmt::format("{} belongs to no scenario of {}", escape_control(folder), escape_control(feature)));
     }
   }
   if (options.cases.empty() && all_compiled) {

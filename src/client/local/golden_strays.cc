@@ -83,7 +83,7 @@ std::vector<std::string> stray_folders(const std::string& root, const std::vecto
     for (const std::string& base : known) bases.push_back(base);
     const auto near = nearest(path, bases);
     out.push_back(escape_control(path) + " belongs to no feature" +
-                  (near.empty() ? "" : fmt::format("; did you mean {}?", near[0])));
+                  (near.empty() ? "" : fmt::format("; did you mean {}?", escape_control(near[0]))));
   }
   return out;
 }

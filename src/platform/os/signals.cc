@@ -13,7 +13,7 @@ static_assert(std::atomic<StopFlag*>::is_always_lock_free && std::atomic<int>::i
 
 void on_stop_signal(int signal) {
   int none = 0;
-  if (!first_signal.compare_exchange_strong(none, signal)) ::_exit(130);
+  if (!first_signal.compare_exchange_strong(none, signal) && signal != SIGHUP) ::_exit(130);
   if (StopFlag* flag = stop_flag.load()) flag->request();
 }
 
@@ -34,6 +34,9 @@ void install_stop_signals(StopFlag* flag) {
   action.sa_flags = 0;  // not SA_RESTART: a blocked wait should come back; reads and writes go on after EINTR
   (void)::sigaction(SIGINT, &action, nullptr);
   (void)::sigaction(SIGTERM, &action, nullptr);
+  struct sigaction hang_up = {};
+  const bool ignored = ::sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler == SIG_IGN;
+  if (!ignored) (void)::sigaction(SIGHUP, &action, nullptr);
   ignore_broken_pipes();
 }
 

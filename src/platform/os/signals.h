@@ -5,8 +5,9 @@
 
 namespace runink::os {
 
-// SIGINT and SIGTERM request the flag; a second one ends the process at once with exit code 130. SIGPIPE is ignored, so
-// that a closed pipe is an error of write. Children spawned by os::Child have these at their defaults again.
+// SIGINT, SIGTERM and SIGHUP request the flag; a second one ends the process at once with exit code 130, except that a
+// closed terminal may say SIGHUP several times (the kernel, the shell). Where SIGHUP is ignored (nohup) it stays so. SIGPIPE
+// is ignored, so that a closed pipe is an error of write. Children spawned by os::Child have these at their defaults again.
 // `flag` must live until the process ends. Later calls change the flag.
 void install_stop_signals(StopFlag* flag);
 

@@ -41,6 +41,25 @@ TEST(SignalsTest, FirstRequestsTheStopSecondEnds) {
             130);
 }
 
+TEST(SignalsTest, AClosedTerminalAsksToStop) {
+  EXPECT_EQ(exit_code_of([] {
+              static StopFlag flag;
+              install_stop_signals(&flag);
+              ::raise(SIGHUP);
+              ::raise(SIGHUP);  // from the shell, after the kernel's
+              ::_exit(flag.requested() && stop_signal() == SIGHUP ? 7 : 1);
+            }),
+            7);
+  EXPECT_EQ(exit_code_of([] {
+              static StopFlag flag;
+              ::signal(SIGHUP, SIG_IGN);  // nohup
+              install_stop_signals(&flag);
+              ::raise(SIGHUP);
+              ::_exit(flag.requested() ? 1 : 7);
+            }),
+            7);
+}
+
 TEST(SignalsTest, BrokenPipesAreErrorsOfWrite) {
   EXPECT_EQ(exit_code_of([] {
               static StopFlag flag;

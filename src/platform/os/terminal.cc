@@ -20,11 +20,15 @@ int terminal_width(int descriptor, int otherwise) {
   return otherwise;
 }
 
+bool is_dumb_terminal() {
+  const char* term = ::getenv("TERM");
+  return term != nullptr && std::string_view(term) == "dumb";
+}
+
 bool colour_wanted(int descriptor) {
   const char* no_color = ::getenv("NO_COLOR");
   if (no_color != nullptr && *no_color != '\0') return false;
-  const char* term = ::getenv("TERM");
-  if (term != nullptr && std::string_view(term) == "dumb") return false;
+  if (is_dumb_terminal()) return false;
   return is_terminal(descriptor);
 }
 

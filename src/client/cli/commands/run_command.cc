@@ -16,6 +16,7 @@
 #include "client/local/runner.h"
 #include "client/local/watch.h"
 #include "platform/os/signals.h"
+#include "platform/os/terminal_text.h"
 
 namespace runink::cli {
 namespace {
@@ -187,7 +188,7 @@ Result<int> execute(Invocation& invocation, const local::Project& project, local
     progress->update(p.bytes_read.load(), fmt::format("{} records, {} rejected", human_count(p.records.load()),
                                                       human_count(p.rejected.load())));
   };
-  options.on_note = [&](const std::string& note) { console.say(note); };
+  options.on_note = [&](const std::string& note) { console.say(os::terminal_text(note)); };
   options.on_scenario = [&](const ledger::RunRecord& record, const plan::ScenarioPlan&) {
     progress.reset();
     for (const auto& w : record.warnings) console.warn(w);
