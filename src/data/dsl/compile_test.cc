@@ -220,6 +220,14 @@ std::string errors_of(const std::string& body, const CompileEnvironment& environ
 const std::string kHead =
     "Feature: F\n  Scenario: S\n    @source(\"in.ndjson\") @contract(\"c.contract\")\n    Given records arrive\n";
 
+TEST(Compile, ASentenceThatIsTooLongIsNoUnknownOne) {
+  std::string nots;
+  for (int i = 0; i < 5000; ++i) nots += "not ";
+  const std::string said = errors_of(kHead + "    When field \"x\" is set to " + nots + "true\n    Then records are passed on\n");
+  EXPECT_THAT(said, HasSubstr("a sentence has at most 16384 bytes, this one has 20"));
+  EXPECT_THAT(said, ::testing::Not(HasSubstr("no sentence matches")));
+}
+
 TEST(Compile, SpokenLanguageAndKeywordsMakeNoDifference) {
   const auto one = compiled(
       kHead +

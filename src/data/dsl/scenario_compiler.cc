@@ -43,6 +43,13 @@ Diagnostic& ScenarioCompiler::error(Span span, std::string code, std::string mes
 void ScenarioCompiler::step(const BoundStep& s) {
   step_ = &s;
   const ExpandedStep& expanded = *s.step;
+  if (!s.bound && !s.by_annotation && expanded.text.text.size() > kMaxSentenceBytes) {
+    error(expanded.text.span, "dsl.too_large",
+          fmt::format("a sentence has at most {} bytes, this one has {}", kMaxSentenceBytes, expanded.text.text.size()))
+        .help.push_back("set a field to a part of it first, in a sentence of its own");
+    flow_.unknown = flow_.started = true;
+    return;
+  }
   if (!s.bound && !s.by_annotation) {
     auto& d = error(expanded.text.span, "dsl.unknown_sentence",
                     fmt::format("no sentence matches \"{}\"", expanded.text.text));

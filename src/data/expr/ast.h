@@ -18,7 +18,8 @@
 
 namespace runink::expr {
 
-inline constexpr int kMaxDepth = 200;             // of the tree
+inline constexpr int kMaxNesting = 200;           // of parentheses, calls, `not`, `-`: how deep the parser goes
+inline constexpr int kMaxDepth = 1000;            // of the tree: a chain such as a + b + c … is as deep as it is long
 inline constexpr size_t kMaxSourceBytes = 65536;  // of one expression's text
 inline constexpr size_t kMaxNodes = 20000;        // of one expression
 

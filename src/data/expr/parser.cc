@@ -162,11 +162,14 @@ class Parser {
   ExprPtr finish(Maybe expr) {
     for (const auto& arg : expr->args) expr->depth = std::max(expr->depth, arg->depth + 1);
     if (++nodes_ > kMaxNodes) return error(expr->span, fmt::format("an expression has at most {} parts", kMaxNodes));
-    if (expr->depth > kMaxDepth) return too_deep(expr->span);
+    if (expr->depth > kMaxDepth) {
+      return error(expr->span, fmt::format("this expression has more than {} operations on top of each other", kMaxDepth),
+                   "set a field to a part of it first");
+    }
     return expr;
   }
   std::nullptr_t too_deep(Span span) {
-    return error(span, fmt::format("this expression is nested more than {} deep", kMaxDepth),
+    return error(span, fmt::format("this expression is nested more than {} deep", kMaxNesting),
                  "set a field to a part of it first");
   }
 
@@ -224,7 +227,7 @@ class Parser {
 
   ExprPtr parse_or() {
     Level level(&depth_);
-    if (depth_ > kMaxDepth) return too_deep(token_.span);
+    if (depth_ > kMaxNesting) return too_deep(token_.span);
     return chain("or", &Parser::parse_and);
   }
   ExprPtr parse_and() { return chain("and", &Parser::parse_not); }
@@ -232,7 +235,7 @@ class Parser {
   ExprPtr parse_not() {
     if (!is_word("not")) return parse_comparison();
     Level level(&depth_);
-    if (depth_ > kMaxDepth) return too_deep(token_.span);
+    if (depth_ > kMaxNesting) return too_deep(token_.span);
     const Span at = token_.span;
     if (!advance()) return nullptr;
     ExprPtr operand = parse_not();
@@ -393,7 +396,7 @@ class Parser {
       return parse_primary();
     }
     Level level(&depth_);
-    if (depth_ > kMaxDepth) return too_deep(token_.span);
+    if (depth_ > kMaxNesting) return too_deep(token_.span);
     const Span at = token_.span;
     if (!advance()) return nullptr;
     if (token_.is_number()) {
