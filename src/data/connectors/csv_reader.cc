@@ -45,7 +45,6 @@ std::optional<CsvFault> split_csv_record(std::string_view record, const CsvDiale
           plain = q + 1;
           q += 2;
         } else if (*q != d.quote) {
-          if (*q == '\0') return fault(Undecodable::kControlCharacter, q);
           ++q;
         } else if (escape == 0 && q + 1 < end && q[1] == d.quote) {
           scratch.append(plain, q + 1);

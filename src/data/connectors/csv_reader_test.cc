@@ -201,6 +201,8 @@ TEST(CsvReader, OddBytes) {
                 .rows.at(0),
             "{\"a\":1,\"b\":\"é\",\"c\":2.0}");
 }
+  // JSON has \u0000, and what is written of it is read again.
+  EXPECT_EQ(read_all(std::string("a,b,c\n1,\"x\0y\",2\n", 16), three()).rows.at(0), R"({"a":1,"b":"x\u0000y","c":2.0})");
 
 TEST(CsvReader, ValuesOutsideTheirType) {
   const auto reason = [](const std::string& cell) {

@@ -30,6 +30,7 @@ Result<std::unique_ptr<CsvWriter>> CsvWriter::make(const WriterOptions& options)
   for (const char c : {options.csv.delimiter, options.csv.quote, options.csv.escape, '\n', '\r'}) {
     if (c != 0) writer->special_[static_cast<unsigned char>(c)] = true;
   }
+  writer->special_[0] = true;  // readers take NUL inside quotes only: outside it is most often no text file
   // Numbers, dates and words hold none of what needs quotes.
   writer->plain_digits_ = writer->csv_.null_text.empty() && writer->csv_.comment == 0;
   for (int c = 0; c < 256; ++c) {

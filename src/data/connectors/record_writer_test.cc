@@ -213,6 +213,7 @@ TEST(RecordWriter, CsvQuotesOnlyWhereNeeded) {
   EXPECT_EQ(cell("a\rb"), "\"a\rb\",z\n");
   EXPECT_EQ(cell(" a"), "\" a\",z\n");
   EXPECT_EQ(cell("=1+1"), "=1+1,z\n");
+  EXPECT_EQ(cell(std::string("a\0b", 3)), std::string("\"a\0b\",z\n", 8));
   CsvDialect dialect;
   dialect.escape = '\\';
   EXPECT_EQ(cell("a\"b\\", dialect), "\"a\\\"b\\\\\",z\n");
