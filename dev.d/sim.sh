@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
-# sim [--seeds N] [--first N] | explore [--deep]: groups of Raft cores under faults, N of them; or the exhaustive exploration of small groups
+# sim [--seeds N] [--from SEED] …: whole clusters under faults, a seed each; sim groups …: groups of Raft cores alone; sim explore [--deep]: small groups exhaustively
 . dev.d/common.sh
 
-if [[ ${1:-} == explore ]]; then
-  shift
-  build release core_explore
-  exec build/release/tests/sim/core_explore "$@"
-fi
-build release core_groups
-exec build/release/tests/sim/core_groups "$@"
+case ${1:-} in
+  explore)
+    shift
+    build release core_explore
+    exec build/release/tests/sim/core_explore "$@"
+    ;;
+  groups)
+    shift
+    build release core_groups
+    exec build/release/tests/sim/core_groups "$@"
+    ;;
+  *)
+    build release runink-sim
+    exec build/release/src/testing/sim/runink-sim --jobs "$(jobs_wanted)" "$@"
+    ;;
+esac

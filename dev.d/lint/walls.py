@@ -53,6 +53,8 @@ def allowed_for(module):
         return ["base", "platform/crypto", "control/raft/core", "control/raft/transport", "control/journal"]
     if module == "control/replica":
         return ["base", "platform", "control/raft/core", "control/raft/transport", "control/raft/driver", "control/barn"]
+    if module == "control/api":
+        return ["base", "platform", "control/barn", "control/replica", "control/raft/core", "control/raft/driver", "control/raft/transport"]
     if module == "control/server":
         return ["base", "platform", "control"]
     if top == "testing":

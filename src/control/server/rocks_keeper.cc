@@ -20,10 +20,6 @@ Result<raft::SnapshotMeta> meta_of(const barn::SnapshotManifest& manifest) {
   return meta;
 }
 
-std::string snapshot_folder(const std::string& root, raft::Index index, raft::Term term) {
-  return fmt::format("{}/snapshot-{:020}-{:020}", root, index, term);  // state_folder.h
-}
-
 }  // namespace
 
 // One snapshot on its way here. The receiver belongs to the worker; the rest to the loop.
@@ -109,7 +105,7 @@ Result<std::string> RocksKeeper::read_for(const raft::BulkRequest& request) {
   if (request.kind != raft::BulkKind::kManifest && request.kind != raft::BulkKind::kChunk) {
     return unimplemented("bulk of kind {} is not kept here", static_cast<int>(request.kind));
   }
-  const std::string folder = snapshot_folder(options_.root, request.index, request.term);
+  const std::string folder = folder_->snapshot_folder(request.index, request.term);
   auto found = readers_.find(folder);
   if (request.kind == raft::BulkKind::kManifest) {
     // Readers of snapshots that are gone go with the next one that is asked for.

@@ -22,7 +22,6 @@ struct KeeperOptions {
   std::string root;                        // of the state folder
   std::optional<crypto::SealingKey> key;   // the sub-key "state"
   uint64_t cache_bytes = 128 << 20, write_buffer_bytes = 32 << 20;
-  size_t chunks_under_way = 4;
 };
 
 class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
@@ -34,7 +33,10 @@ class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
   void set_transport(raft::Transport* transport) { transport_ = transport; }
 
   barn::StateStore* store() override { return store_.get(); }
-  void release_old_store() override { old_store_.reset(); }
+  void release_old_store() override {
+    old_store_.reset();
+    (void)folder_->remove_old_states();  // otherwise the next start does
+  }
   Status sync() override { return store_->sync(); }
   void make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) override;
   std::optional<raft::SnapshotMeta> newest_snapshot() const override { return newest_; }

@@ -285,7 +285,7 @@ void Node::stop(bool power) {
   ++life_;
   gather();
   context_.network.leave(id_);
-  if (power) storage_->cut_short(disk_, context_.world.random.below(8));
+  if (power) storage_->cut_short(disk_, context_.world.random.below(3));
   member_.reset();
   replica_.reset();
   storage_.reset();

@@ -1,0 +1,528 @@
+#include "control/api/key_value_service.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/security/auth_context.h>
+#include <grpcpp/server_builder.h>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <thread>
+
+#include "control/api/key_value_wire.h"
+#include "platform/crypto/identity.h"
+#include "runink/barn/v1/key_value.grpc.pb.h"
+
+namespace runink::api {
+
+namespace {
+
+constexpr size_t kPackedOpen = 4096;        // operations of one stream under way; then it is not read on
+constexpr int kMessageBytesMax = 4 << 20;
+constexpr int64_t kSweepNanos = 100'000'000;
+
+grpc::Status to_grpc(const Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  v1::Failure failure;
+  to_wire(status, &failure);
+  return {static_cast<grpc::StatusCode>(status.code()), status.to_string(), failure.SerializeAsString()};
+}
+
+// Whoever shows one identity of this cluster; of any role, for reading and writing keys.
+Status authorize(const grpc::CallbackServerContext& context, const std::string& trust_domain) {
+  const auto uris = context.auth_context()->FindPropertyValues(GRPC_PEER_SPIFFE_ID_PROPERTY_NAME);
+  if (uris.size() != 1) return Status(Code::kUnauthenticated, "the client's certificate names no one identity");
+  auto identity = crypto::parse_identity(std::string_view(uris[0].data(), uris[0].size()));
+  if (!identity.ok() || identity->trust_domain != trust_domain) return permission_denied("the client's certificate is not of this cluster");
+  return {};
+}
+
+int64_t deadline_nanos(const grpc::CallbackServerContext& context) {
+  const int64_t now = system_clock().steady_nanos(), most = int64_t{kCallSeconds} * 1'000'000'000;
+  const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(context.deadline() - std::chrono::system_clock::now()).count();
+  return now + std::min<int64_t>(most, std::max<int64_t>(left, 0));
+}
+
+Status expired(bool write) {
+  if (write) return Status(Code::kUnknown, "no answer in time; whether it was carried out is not known").with_kind("barn.unknown");
+  return deadline_exceeded("no answer in time");
+}
+Status stopping(bool write) {
+  if (write) return Status(Code::kUnknown, "this member stops; whether it was carried out is not known").with_kind("barn.unknown");
+  return unavailable("this member stops");
+}
+
+class Server;
+
+// A call whose answer somebody waits for. Lives on the loop; answered once.
+struct Open {
+  bool write = false;
+  int64_t deadline = 0;
+  std::function<void(const Status&)> fail;
+};
+
+class PackStream;
+class WatchStream;
+
+class Server final : public KeyValueServer, public v1::KeyValue::CallbackService {
+ public:
+  Server(net::EventLoop& loop, barn::Replica& replica, ApiOptions options) : loop_(loop), replica_(replica), options_(std::move(options)) {}
+  ~Server() override { end(); }
+
+  Status listen() {
+    grpc::SslServerCredentialsOptions ssl(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    ssl.pem_root_certs = options_.authorities_pem;
+    ssl.pem_key_cert_pairs.push_back({options_.key_pem, options_.certificate_pem});
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(options_.listen, grpc::SslServerCredentials(ssl), &port_);
+    builder.RegisterService(this);
+    builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1024);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    server_ = builder.BuildAndStart();
+    if (!server_ || port_ == 0) return unavailable("listen on {} failed", options_.listen).with_hint("is the port in use?");
+    loop_.add_hook([this, alive = alive_] {
+      if (*alive) turn();
+    });
+    sweep_later();
+    return {};
+  }
+
+  int port() const override { return port_; }
+  ApiCounters counters() const override { return {calls_.load(), refused_.load(), expired_, packed_, watches_}; }
+
+  // ---- unary calls, on gRPC's threads
+
+  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* context, const v1::PutRequest* request, v1::WriteResponse* response) override {
+    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  }
+  grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context, const v1::DeleteRequest* request, v1::WriteResponse* response) override {
+    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  }
+  grpc::ServerUnaryReactor* DeleteRange(grpc::CallbackServerContext* context, const v1::DeleteRangeRequest* request, v1::WriteResponse* response) override {
+    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  }
+  grpc::ServerUnaryReactor* Txn(grpc::CallbackServerContext* context, const v1::TxnRequest* request, v1::WriteResponse* response) override {
+    return write(context, [request] { return to_command(*request); }, into(response));
+  }
+  grpc::ServerUnaryReactor* OpenSession(grpc::CallbackServerContext* context, const v1::OpenSessionRequest* request,
+                                        v1::OpenSessionResponse* response) override {
+    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); },
+                 [response](barn::Answer&& answer) { to_wire(answer.token, response->mutable_session()); });
+  }
+  grpc::ServerUnaryReactor* CloseSession(grpc::CallbackServerContext* context, const v1::CloseSessionRequest* request, v1::WriteResponse* response) override {
+    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  }
+  grpc::ServerUnaryReactor* GrantLease(grpc::CallbackServerContext* context, const v1::GrantLeaseRequest* request, v1::GrantLeaseResponse* response) override {
+    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); },
+                 [response](barn::Answer&& answer) { to_wire(answer.token, response->mutable_lease()); });
+  }
+  grpc::ServerUnaryReactor* RevokeLease(grpc::CallbackServerContext* context, const v1::RevokeLeaseRequest* request, v1::WriteResponse* response) override {
+    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  }
+  grpc::ServerUnaryReactor* KeepLease(grpc::CallbackServerContext* context, const v1::KeepLeaseRequest* request, v1::KeepLeaseResponse* response) override {
+    return call(context, false, [this, request, response](uint64_t id) {
+      const barn::LeaseId lease = from_wire(request->lease());
+      Status status = replica_.keep_alive(lease);
+      if (status.ok()) response->set_remaining_micros(replica_.leases().remaining_micros(lease, system_clock().steady_nanos()).value_or(0));
+      finish(id, status);
+    });
+  }
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request, v1::GetResponse* response) override {
+    return call(context, false, [this, request, response](uint64_t id) {
+      read(request->serializable(), [this, request, response, id](const Status& status) { finish(id, status.ok() ? get(*request, response) : status); });
+    });
+  }
+  grpc::ServerUnaryReactor* Range(grpc::CallbackServerContext* context, const v1::RangeRequest* request, v1::RangeResponse* response) override {
+    return call(context, false, [this, request, response](uint64_t id) {
+      read(request->serializable(), [this, request, response, id](const Status& status) { finish(id, status.ok() ? range(*request, response) : status); });
+    });
+  }
+  grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse>* Pack(grpc::CallbackServerContext* context) override;
+  grpc::ServerWriteReactor<v1::WatchResponse>* Watch(grpc::CallbackServerContext* context, const v1::WatchRequest* request) override;
+
+  // ---- on the loop
+
+  Status get(const v1::GetRequest& request, v1::GetResponse* response) {
+    auto found = replica_.machine().get(request.key());
+    if (!found.ok()) return std::move(found).status();
+    response->set_index(replica_.position().index);
+    if (found->has_value()) to_wire(std::move(**found), response->mutable_item());
+    return {};
+  }
+  Status range(const v1::RangeRequest& request, v1::RangeResponse* response) {
+    auto found = replica_.machine().range({request.from(), request.to()}, range_options(request));
+    if (!found.ok()) return std::move(found).status();
+    to_wire(std::move(*found), replica_.position().index, response);
+    return {};
+  }
+  void read(bool serializable, std::function<void(const Status&)> done) {
+    if (serializable) return done(Status());
+    replica_.read([done = std::move(done)](const Status& status) { done(status); });
+  }
+  barn::Replica& replica() { return replica_; }
+  net::EventLoop& loop() { return loop_; }
+  const std::string& trust_domain() const { return options_.trust_domain; }
+  const std::shared_ptr<bool>& alive() const { return alive_; }
+  void note_packed(size_t n) { packed_ += n; }
+  void note_refused() { ++refused_; }
+  void adopt(PackStream* stream) { packs_[stream] = true; }
+  void drop(PackStream* stream) { packs_.erase(stream); }
+  void add_watch(barn::WatchId id, WatchStream* stream) {
+    ++watches_;
+    watch_streams_[id] = stream;
+  }
+  void drop_watch(barn::WatchId id) {
+    if (watch_streams_.erase(id) > 0 && &replica_.hub() == hub_) replica_.hub().cancel(id);
+  }
+
+ private:
+  using Fill = std::function<void(barn::Answer&&)>;
+  static Fill into(v1::WriteResponse* response) {
+    return [response](barn::Answer&& answer) { to_wire(std::move(answer), response); };
+  }
+
+  // Hands the call to the loop, where `work` gets its number; finish() with that number answers it, once.
+  grpc::ServerUnaryReactor* call(grpc::CallbackServerContext* context, bool write, std::function<void(uint64_t)> work) {
+    ++calls_;
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    if (const Status status = authorize(*context, options_.trust_domain); !status.ok()) {
+      ++refused_;
+      reactor->Finish(to_grpc(status));
+      return reactor;
+    }
+    const int64_t deadline = deadline_nanos(*context);
+    loop_.post([this, alive = alive_, reactor, write, deadline, work = std::move(work)] {
+      if (!*alive) return reactor->Finish(to_grpc(stopping(write)));
+      const uint64_t id = ++last_call_;
+      open_.emplace(id, Open{write, deadline, [reactor](const Status& status) { reactor->Finish(to_grpc(status)); }});
+      work(id);
+    });
+    return reactor;
+  }
+  template <typename MakeCommand>
+  grpc::ServerUnaryReactor* write(grpc::CallbackServerContext* context, MakeCommand make, Fill fill) {
+    return call(context, true, [this, make, fill = std::move(fill)](uint64_t id) {
+      Result<barn::Command> command = make();
+      if (!command.ok()) return finish(id, command.status());
+      replica_.execute(std::move(*command), [this, alive = alive_, id, fill](Result<barn::Answer> answer) {
+        if (!*alive || !open_.contains(id)) return;  // the response is gone with the call
+        if (!answer.ok()) return finish(id, answer.status());
+        const Status refused = barn::to_status(*answer);
+        if (refused.ok()) fill(std::move(*answer));
+        finish(id, refused);
+      });
+    });
+  }
+  void finish(uint64_t id, const Status& status) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    const auto fail = std::move(found->second.fail);
+    open_.erase(found);
+    fail(status);
+  }
+
+  void sweep_later() {
+    sweep_ = loop_.call_after(kSweepNanos, [this] {
+      const int64_t now = system_clock().steady_nanos();
+      for (auto at = open_.begin(); at != open_.end();) {
+        if (at->second.deadline > now) {
+          ++at;
+          continue;
+        }
+        ++expired_;
+        at->second.fail(expired(at->second.write));
+        at = open_.erase(at);
+      }
+      sweep_later();
+    });
+  }
+  void turn();
+  void end();
+
+  net::EventLoop& loop_;
+  barn::Replica& replica_;
+  const ApiOptions options_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // of the loop's thread
+  std::map<uint64_t, Open> open_;
+  uint64_t last_call_ = 0;
+  net::EventLoop::TimerId sweep_ = 0;
+  std::map<PackStream*, bool> packs_;
+  std::map<barn::WatchId, WatchStream*> watch_streams_;
+  const barn::WatchHub* hub_ = nullptr;  // that the watches belong to
+  std::atomic<uint64_t> calls_{0}, refused_{0};
+  uint64_t expired_ = 0, packed_ = 0, watches_ = 0;
+};
+
+// One stream of packed operations. Its state is the loop's, but for what a gRPC thread needs between two callbacks.
+class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse> {
+ public:
+  PackStream(Server& server, grpc::CallbackServerContext* context) : server_(server), alive_(server.alive()) {
+    if (const Status status = authorize(*context, server.trust_domain()); !status.ok()) {
+      server.note_refused();
+      finished_ = true;
+      Finish(to_grpc(status));
+      return;
+    }
+    server_.loop().post([this, alive = alive_] {
+      if (!*alive) return finish(stopping(true));
+      server_.adopt(this);
+      StartRead(&request_);
+    });
+  }
+
+  void OnReadDone(bool ok) override {
+    server_.loop().post([this, alive = alive_, ok] {
+      if (!*alive) return;
+      if (!ok) {
+        half_closed_ = true;
+        return finish_when_idle();
+      }
+      take();
+    });
+  }
+  void OnWriteDone(bool ok) override {
+    server_.loop().post([this, alive = alive_, ok] {
+      if (!*alive) return;
+      writing_ = false;
+      if (!ok) return finish(unavailable("the stream broke"));
+      flush();
+      finish_when_idle();
+    });
+  }
+  void OnCancel() override {
+    server_.loop().post([this, alive = alive_] {
+      if (*alive) finish(cancelled("the stream was cancelled"));
+    });
+  }
+  // The last callback. What is still posted for it comes before this task in the loop's queue.
+  void OnDone() override {
+    server_.loop().post([this, alive = alive_] {
+      if (*alive) server_.drop(this);
+      *here_ = false;
+      delete this;
+    });
+  }
+
+  void finish(const Status& status) {
+    if (finished_) return;
+    finished_ = true;
+    Finish(to_grpc(status));
+  }
+  // At the end of a turn: what has been answered in it goes out together.
+  void flush() {
+    if (finished_ || writing_ || gathered_.results_size() == 0) return;
+    writing_ = true;
+    sending_.Clear();
+    sending_.Swap(&gathered_);
+    StartWrite(&sending_);
+  }
+
+ private:
+  v1::PackResponse::Result* result(uint64_t number) {
+    --under_way_;
+    v1::PackResponse::Result* const out = gathered_.add_results();
+    out->set_number(number);
+    return out;
+  }
+  void fail(uint64_t number, const Status& status) { to_wire(status, result(number)->mutable_failure()); }
+
+  void take() {
+    // The operations look into the request while they are handed over, which is now.
+    server_.note_packed(static_cast<size_t>(request_.operations_size()));
+    for (v1::PackRequest::Operation& operation : *request_.mutable_operations()) begin(operation);
+    request_.Clear();
+    read_on();
+  }
+  void read_on() {
+    if (finished_ || half_closed_) return;
+    paused_ = under_way_ >= kPackedOpen;
+    if (!paused_) StartRead(&request_);
+  }
+  void begin(v1::PackRequest::Operation& operation) {
+    ++under_way_;
+    const uint64_t number = operation.number();
+    switch (operation.request_case()) {
+      case v1::PackRequest::Operation::kGet: {
+        const bool serializable = operation.get().serializable();
+        auto request = std::make_shared<v1::GetRequest>(std::move(*operation.mutable_get()));
+        return server_.read(serializable, [this, here = here_, number, request](const Status& status) {
+          if (!*here) return;
+          v1::GetResponse response;
+          const Status read = status.ok() ? server_.get(*request, &response) : status;
+          read.ok() ? result(number)->mutable_get()->Swap(&response) : fail(number, read);
+          answered();
+        });
+      }
+      case v1::PackRequest::Operation::kRange: {
+        const bool serializable = operation.range().serializable();
+        auto request = std::make_shared<v1::RangeRequest>(std::move(*operation.mutable_range()));
+        return server_.read(serializable, [this, here = here_, number, request](const Status& status) {
+          if (!*here) return;
+          v1::RangeResponse response;
+          const Status read = status.ok() ? server_.range(*request, &response) : status;
+          read.ok() ? result(number)->mutable_range()->Swap(&response) : fail(number, read);
+          answered();
+        });
+      }
+      case v1::PackRequest::Operation::kPut: return execute(number, to_command(operation.put()));
+      case v1::PackRequest::Operation::kDelete: return execute(number, to_command(operation.delete_()));
+      case v1::PackRequest::Operation::kDeleteRange: return execute(number, to_command(operation.delete_range()));
+      case v1::PackRequest::Operation::kTxn: return execute(number, to_command(operation.txn()));
+      case v1::PackRequest::Operation::REQUEST_NOT_SET: break;
+    }
+    fail(number, invalid_argument("operation {} is empty, or of a kind that is not known", number));
+  }
+  void execute(uint64_t number, Result<barn::Command> command) {
+    if (!command.ok()) return fail(number, command.status());
+    server_.replica().execute(std::move(*command), [this, here = here_, number](Result<barn::Answer> answer) {
+      if (!*here) return;
+      const Status status = answer.ok() ? barn::to_status(*answer) : answer.status();
+      status.ok() ? to_wire(std::move(*answer), result(number)->mutable_write()) : fail(number, status);
+      answered();
+    });
+  }
+  void answered() {
+    if (paused_ && under_way_ < kPackedOpen / 2) read_on();
+    finish_when_idle();
+  }
+  void finish_when_idle() {
+    if (half_closed_ && under_way_ == 0 && !writing_ && gathered_.results_size() == 0) finish(Status());
+  }
+
+  Server& server_;
+  std::shared_ptr<bool> alive_;
+  std::shared_ptr<bool> here_ = std::make_shared<bool>(true);
+  v1::PackRequest request_;
+  v1::PackResponse gathered_, sending_;
+  size_t under_way_ = 0;
+  bool writing_ = false, paused_ = false, half_closed_ = false, finished_ = false;
+};
+
+class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
+ public:
+  WatchStream(Server& server, grpc::CallbackServerContext* context, const v1::WatchRequest* request) : server_(server), alive_(server.alive()) {
+    if (const Status status = authorize(*context, server.trust_domain()); !status.ok()) {
+      server.note_refused();
+      finished_ = true;
+      Finish(to_grpc(status));
+      return;
+    }
+    server_.loop().post([this, alive = alive_, wanted = watch_request(*request)] {
+      if (!*alive) return finish(stopping(false));
+      auto id = server_.replica().hub().watch(wanted, server_.replica().position().index);
+      if (!id.ok()) return finish(id.status());
+      id_ = *id;
+      server_.add_watch(id_, this);
+      // Says that it begins, and behind which index.
+      const barn::Index behind = wanted.from == 0 ? server_.replica().position().index : wanted.from - 1;
+      barn::WatchAnswer first;
+      first.through = behind;
+      send(std::move(first));
+    });
+  }
+  void OnWriteDone(bool ok) override {
+    server_.loop().post([this, alive = alive_, ok] {
+      if (!*alive) return;
+      writing_ = false;
+      if (!ok) return finish(unavailable("the stream broke"));
+      if (ready_) more();
+    });
+  }
+  void OnCancel() override {
+    server_.loop().post([this, alive = alive_] {
+      if (*alive) finish(cancelled("the watch was cancelled"));
+    });
+  }
+  void OnDone() override {
+    server_.loop().post([this, alive = alive_] {
+      if (*alive && id_ != 0) server_.drop_watch(id_);
+      delete this;
+    });
+  }
+  void finish(const Status& status) {
+    if (finished_) return;
+    finished_ = true;
+    Finish(to_grpc(status));
+  }
+  // There is something to fetch.
+  void more() {
+    ready_ = true;
+    if (writing_ || finished_) return;
+    ready_ = false;
+    auto answer = server_.replica().hub().poll(id_);
+    if (!answer.ok()) return finish(answer.status());
+    ready_ = answer->more;
+    if (answer->changes.empty() && !answer->more) return;
+    send(std::move(*answer));
+  }
+
+ private:
+  void send(barn::WatchAnswer answer) {
+    writing_ = true;
+    response_.Clear();
+    to_wire(std::move(answer), server_.replica().machine().incarnation(), &response_);
+    StartWrite(&response_);
+  }
+  Server& server_;
+  std::shared_ptr<bool> alive_;
+  barn::WatchId id_ = 0;
+  v1::WatchResponse response_;
+  bool writing_ = false, ready_ = false, finished_ = false;
+};
+
+grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse>* Server::Pack(grpc::CallbackServerContext* context) { return new PackStream(*this, context); }
+grpc::ServerWriteReactor<v1::WatchResponse>* Server::Watch(grpc::CallbackServerContext* context, const v1::WatchRequest* request) {
+  return new WatchStream(*this, context, request);
+}
+
+void Server::turn() {
+  if (&replica_.hub() != hub_) {
+    // A snapshot has taken the place of the state. Whoever watches comes back and goes on where it was.
+    hub_ = &replica_.hub();
+    auto streams = std::move(watch_streams_);
+    watch_streams_.clear();
+    for (const auto& [id, stream] : streams) stream->finish(unavailable("this member took over a snapshot: watch again from the next index"));
+  }
+  for (const barn::WatchId id : replica_.hub().take_ready()) {
+    const auto found = watch_streams_.find(id);
+    if (found != watch_streams_.end()) found->second->more();
+  }
+  for (const auto& [stream, there] : packs_) stream->flush();
+}
+
+void Server::end() {
+  if (!*alive_) return;
+  *alive_ = false;
+  loop_.cancel(sweep_);
+  for (auto& [id, call] : open_) call.fail(stopping(call.write));
+  open_.clear();
+  for (const auto& [stream, there] : packs_) stream->finish(stopping(true));
+  for (const auto& [id, stream] : watch_streams_) stream->finish(stopping(false));
+  if (server_) {
+    // Calls that were posted and have not begun are finished by the loop, so it has to turn meanwhile.
+    std::atomic<bool> down{false};
+    std::thread waits([&] {
+      server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
+      server_->Wait();
+      down = true;
+    });
+    while (!down) loop_.turn(10'000'000);
+    waits.join();
+    loop_.turn(0);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KeyValueServer>> KeyValueServer::start(net::EventLoop& loop, barn::Replica& replica, const ApiOptions& options) {
+  auto server = std::make_unique<Server>(loop, replica, options);
+  RUNINK_RETURN_IF_ERROR(server->listen());
+  return std::unique_ptr<KeyValueServer>(std::move(server));
+}
+
+}  // namespace runink::api
