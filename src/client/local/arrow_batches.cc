@@ -79,6 +79,18 @@ class ArrowBatches final : public engine::BatchSource {
   std::shared_ptr<Reports> reports_ = std::make_shared<Reports>();
 };
 
+// Whether what stands there may be personal: a value of the field, or in place of a struct that the field is a part of,
+// where a text may hold what belongs into any member.
+bool holds_pii(const connectors::UndecodableRecord& bad, const columnar::Schema& schema, const plan::Operator& op) {
+  const auto is_pii = [&](size_t i) { return i < op.columns.size() && !op.columns[i].pii.empty(); };
+  if (bad.struct_parts == 0) return is_pii(static_cast<size_t>(bad.field));
+  const std::string prefix = std::string(connectors::struct_name(bad, schema)) + ".";
+  for (size_t i = 0; i < schema.size(); ++i) {
+    if (is_pii(i) && schema.field(i).name.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 engine::ReadReport read_report(connectors::ChunkReport parsed, const columnar::InputChunk& chunk,
@@ -99,8 +111,7 @@ engine::ReadReport read_report(connectors::ChunkReport parsed, const columnar::I
     } else {
       error.rule = has_field ? error.field + ".type" : "record";
     }
-    const bool hide = has_field && static_cast<size_t>(bad.field) < op.columns.size() &&
-                      !op.columns[static_cast<size_t>(bad.field)].pii.empty();
+    const bool hide = has_field && holds_pii(bad, schema, op);
     // Where the field cannot be told, or where it ends, what stands there may be of any.
     const bool any = (!has_field || bad.reason == connectors::Undecodable::kSyntax) && plan::reveals_pii(op.columns);
     error.message = connectors::describe(bad, schema, bytes, hide || any);

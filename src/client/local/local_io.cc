@@ -299,7 +299,7 @@ Result<std::vector<std::string>> LocalIo::open_names(const plan::Operator& op) c
     const auto dialect = csv_dialect(source.dialect, locator);
     for (const std::string& file : RUNINK_TRY(connectors::expand(locator))) {
       for (std::string& name : RUNINK_TRY(connectors::read_csv_header(file, locator.compression, dialect))) {
-        const bool known = at.schema->index_of(name) >= 0 || std::find(out.begin(), out.end(), name) != out.end();
+        const bool known = columnar::is_inside_own(*at.schema, name) || std::find(out.begin(), out.end(), name) != out.end();
         if (!known) out.push_back(std::move(name));
       }
     }

@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "base/text.h"
 #include "client/local/history.h"
 #include "client/local/project_in_test.h"
+#include "data/columnar/builder.h"
+#include "data/columnar/ipc.h"
 #include "data/ledger/dead_letters.h"
 #include "platform/os/file.h"
 #include "platform/os/signals.h"
@@ -116,7 +119,8 @@ TEST_F(Privacy, WhatARunWithRevealKeepsIsMaskedAllTheSame) {
   ASSERT_EQ(letters().size(), 1u);
   EXPECT_THAT(shown(letters()[0]), Not(HasSubstr("SECRET")));
   EXPECT_THAT(shown(letters()[0], true), HasSubstr("SECRET-TOO-LONG"));
-  for (const auto& rule : letters()[0].rules) EXPECT_THAT(rule.message, Not(HasSubstr("SECRET")));
+  const auto kept = letters();
+  for (const auto& rule : kept[0].rules) EXPECT_THAT(rule.message, Not(HasSubstr("SECRET")));
 }
 
 // ---- what programs say --------------------------------------------------------------------------------------------------
@@ -165,6 +169,29 @@ TEST_F(Privacy, WhatAFailingStepSaidOfOtherDataIsShown) {
   EXPECT_THAT(said_, HasSubstr("stderr of \"python3\": saw {\"n\":1,\"x\":\"a\"}"));
 }
 
+TEST_F(Privacy, WhatAStepAddsToAnOpenFlowIsNotWritten) {
+  p_.write("contracts/c.contract", "[[open]] contract C { int64 n; string ssn [[pii]]; }\n");
+  p_.write("steps/s.py", step("  r['copy'] = r[r['ssn']] = r['x'] = r['ssn']\n  print(json.dumps(r))\n"));
+  const std::string broken = "    And field \"y\" is set to 1 / (n - 3)\n";
+  const RunOutcome done = run(feature("    @checkpoint\n" + kExec + broken));
+  ASSERT_TRUE(done.status.ok()) << said_;
+  EXPECT_EQ(p_.read("out/o.ndjson"), "{\"n\":1,\"ssn\":\"****\",\"y\":-0.5}\n{\"n\":99,\"ssn\":\"****\",\"y\":0.010416666666666666}\n");
+  ASSERT_EQ(letters().size(), 1u);
+  EXPECT_THAT(letters()[0].record, HasSubstr("\"copy\":\"SECRETC\""));
+  EXPECT_EQ(shown(letters()[0]), "{\"n\":3,\"ssn\":\"****\",\"****\":\"****\",\"****\":\"****\",\"****\":\"****\"}");
+  // A step that is sent none may add what it likes.
+  p_.write("steps/s.py", step("  r['copy'] = r['x']\n  print(json.dumps(r))\n"));
+  EXPECT_TRUE(run(feature("    When field ssn is dropped\n" + kExec)).status.ok());
+  EXPECT_THAT(p_.read("out/o.ndjson"), HasSubstr("{\"n\":1,\"x\":\"a\",\"copy\":\"a\"}\n"));
+}
+
+TEST_F(Privacy, AFlatNameOfAMemberIsNoOpenField) {
+  p_.write("contracts/c.contract", "struct A { string city [[pii]]; } [[open]] contract C { int64 n; A home; }\n");
+  p_.write("data/in.ndjson", "{\"n\":1,\"home.city\":\"SECRET\",\"home.flat\":\"SECRET\",\"x\":2}\n");
+  EXPECT_TRUE(run(feature(kCheck)).status.ok());
+  EXPECT_EQ(p_.read("out/o.ndjson"), "{\"n\":1,\"home\":{\"city\":null},\"x\":2}\n");
+}
+
 TEST_F(Privacy, RubbishOfAStepIsNotShown) {
   p_.write("steps/s.py", step("  print('rubbish ' + r['ssn'], file=report)\n"));
   EXPECT_FALSE(run(feature(kExec)).status.ok());
@@ -201,6 +228,40 @@ TEST_F(Privacy, MessagesOfUnreadableRecordsShowNothingOfNeighbours) {
   p_.write("data/in.ndjson", "{\"n\":x\"ssn\":\"SECRETH\"}\n{\"n\":[\"SECRETI\"]}\n{\"n\":1 \"SECRETJ\"}\n\"SECRETK\"\n{\"n\":\"SECRET");
   run(feature(kCheck));
   EXPECT_THAT(said_, HasSubstr("field n: not well formed (byte 5)"));
+}
+
+TEST_F(Privacy, MessagesShowNothingBehindAValueOrOfAMemberOfItsStruct) {
+  p_.write("contracts/c.contract", "struct A { int32 no; string street [[pii]]; } struct B { int32 x; } contract C { int64 n; string ssn [[pii]]; A home; B at; }\n");
+  p_.write("data/in.ndjson",
+           "{\"n\":true\"ssn\":\"SECRETA\"}\n{\"home\":\"SECRET street 7\"}\n{\"home\":{\"no\":\"x\"}}\n{\"at\":\"y\"}\n{\"n\":1,\"x\":7777,\"n\":\"z\"}\n");
+  run(feature(kCheck));
+  std::string words;
+  for (const auto& letter : letters()) {
+    for (const auto& rule : letter.rules) words += rule.message + "\n";
+  }
+  EXPECT_EQ(words,
+            "field n: true is no int64 (byte 5)\nnot well formed (byte 9)\nfield home: the value is no struct (byte 8)\n"
+            "field home.no: \"x\" is no int32 (byte 14)\nfield at: \"y\" is no struct (byte 6)\n"
+            "field n: the field is there twice (byte 20)\n");
+}
+
+TEST_F(Privacy, ArrowValuesThatDoNotFitAreDeadLettersAndNotShown) {
+  p_.write("contracts/c.contract", "contract C { int64 n [[required, range(0, 10)]]; timestamp t [[pii]]; string ssn [[pii]]; float64 f [[required]]; }\n");
+  const columnar::Batch rows = columnar::make_batch(
+      {{"n", columnar::TypeId::kInt64}, {"t", columnar::TypeId::kTimestamp}, {"ssn", columnar::TypeId::kString}, {"f", columnar::TypeId::kFloat64}},
+      {{int64_t{1}, int64_t{0}, "a", 1.5}, {int64_t{99}, int64_t{253402300800000777}, "SECRET\xFF", 1.5}, {int64_t{3}, int64_t{0}, "SECRET", std::nan("")}});
+  p_.write("data/in.arrow", *columnar::ipc_encode(rows.schema, {rows}));
+  const RunOutcome done = run(feature(kCheck, "@source(\"data/in.arrow\")"));
+  ASSERT_TRUE(done.status.ok()) << said_;
+  EXPECT_EQ(p_.read("out/o.ndjson"), "{\"n\":1,\"t\":\"****\",\"ssn\":\"****\",\"f\":1.5}\n");
+  EXPECT_THAT(said_, AllOf(HasSubstr("field t: the value does not fit timestamp"), HasSubstr("field f: NaN is no float64"), Not(HasSubstr("253402"))));
+  const auto kept = letters();
+  ASSERT_EQ(kept.size(), 2u);
+  std::vector<std::string> rules;
+  for (const auto& rule : kept[0].rules) rules.push_back(rule.rule + ": " + rule.message);
+  EXPECT_THAT(rules, ElementsAre("t.type: field t: the value does not fit timestamp", "ssn.type: field ssn: bytes that are not UTF-8", HasSubstr("n.range: ")));
+  EXPECT_EQ(kept[0].record, "{\"n\":99,\"t\":253402300800000777,\"ssn\":{\"base64\":\"U0VDUkVU/w==\"},\"f\":1.5}");
+  EXPECT_EQ(shown(kept[0]), "{\"n\":99,\"t\":\"****\",\"ssn\":\"****\",\"f\":1.5}");
 }
 
 TEST_F(Privacy, AFieldThatHoldsWhatWasMadeOfAnotherIsNotQuoted) {

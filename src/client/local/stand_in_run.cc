@@ -7,6 +7,7 @@
 #include "data/contract/redact.h"
 #include "data/contract/text_records.h"
 #include "data/engine/execution.h"
+#include "data/plan/pii.h"
 #include "platform/crypto/base64.h"
 #include "platform/crypto/digest.h"
 #include "platform/os/file.h"
@@ -18,13 +19,10 @@ namespace {
 constexpr const char* kRunId = "00000000-0000-7000-8000-000000000000";
 constexpr uint64_t kMaxOutputBytes = uint64_t{1} << 30;
 
-// How a sink that the compiler did not make hides pii: as compiled ones do, else wholly.
+// A sink that the compiler did not make hides pii as compiled ones do.
 std::vector<std::string> masks_of(const std::vector<plan::ColumnInfo>& columns) {
   std::vector<std::string> masks;
-  for (const auto& column : columns) {
-    const bool plain = column.pii.size() == 1 && !column.pii[0].derived && !column.pii[0].mask.empty();
-    masks.push_back(column.pii.empty() ? "" : plain ? column.pii[0].mask : "all");
-  }
+  for (const auto& column : columns) masks.push_back(plan::shown_mask(column));
   return masks;
 }
 

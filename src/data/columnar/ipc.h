@@ -9,7 +9,7 @@
 //   Field::format and zone → field metadata "runink.format", "runink.zone"
 //
 // The reader also takes what other writers make: large_utf8, large_binary, large_list, fixed_size_list, fixed_size_binary
-// (bytes), map (list of key/value structs), timestamps in s, ms, ns (ns that are no whole microseconds are an error),
+// (bytes), map (list of key/value structs), timestamps in s, ms, ns (ns that are no whole microseconds do not fit),
 // date64, time32, time64[ns], durations in other units, dictionaries of any type with any index (without "runink.enum"
 // they come out as plain values), zstd and lz4 compressed buffers, and the file format. A timestamp without a time zone
 // is taken as UTC. What it cannot represent (float16, decimal256, intervals, unions, run-end encoding, views) is an error
@@ -63,6 +63,31 @@ struct IpcReadLimits {
   int64_t rows_max = kBatchRows;               // larger record batches are cut into several
 };
 
+// Values of a batch that our types cannot hold, or that no text format could say again: for readers that refuse a record
+// for them and not the stream. Something harmless stands in the batch in their place.
+struct IpcMisfits {
+  enum class Why : uint8_t {
+    kNotUtf8,
+    kNotJson,     // text of the extension arrow.json
+    kTooFine,     // finer than a microsecond (of a date: than a day)
+    kOutOfRange,  // a year outside 0001 to 9999, no time of day, more digits than the type has
+    kNotFinite,   // NaN and the infinities
+    kNoLabel,     // of an enum
+  };
+  struct Entry {
+    int64_t raw = 0;  // by `why`: a count of the stream's own unit, the sign of an infinity, or a place in `texts`
+    int32_t row = 0;
+    uint32_t column = 0;
+    Why why = Why::kNotUtf8;
+    bool in_texts = false;
+    bool in_list = false;  // an element, or a part of one, of the list that the column holds
+  };
+  std::vector<Entry> entries;  // by row, then column
+  std::vector<std::string> texts;  // JSON
+  // The value in JSON, such that no reader takes it for a value of the column: "NaN", the count, {"base64":"…"}.
+  std::string json(const Entry& entry) const;
+};
+
 class IpcReader {
  public:
   explicit IpcReader(IpcPull pull, IpcReadLimits limits = {});
@@ -74,7 +99,9 @@ class IpcReader {
   Result<SchemaPtr> schema();
   // The next batch (never of 0 rows), or nothing at the end. A stream that ends without its end mark between two
   // messages is complete, as the format has it; inside a message it is kDataLoss.
-  Result<std::optional<Batch>> next();
+  // A value that does not fit is an error (without the value), or, where `misfits` is not null, one of these; then so are
+  // values of floats and times that only text formats cannot say.
+  Result<std::optional<Batch>> next(IpcMisfits* misfits = nullptr);
 
  private:
   struct Impl;

@@ -4,6 +4,8 @@
 #include <lz4frame.h>
 #endif
 
+#include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/text.h"
@@ -40,10 +42,30 @@ int128 power_of_10(int exponent) {
 class ColumnReader {
  public:
   ColumnReader(const arrow::RecordBatch& batch, std::string_view body, const Dictionaries& dictionaries,
-               const IpcReadLimits& limits)
-      : batch_(batch), body_(body), dictionaries_(dictionaries), budget_(4 * limits.message_bytes_max) {}
+               const IpcReadLimits& limits, const DictionaryMisfits& known, IpcMisfits* misfits)
+      : batch_(batch),
+        body_(body),
+        dictionaries_(dictionaries),
+        known_misfits_(known),
+        misfits_(misfits),
+        budget_(4 * limits.message_bytes_max) {}
 
   Result<Column> read(const ArrowNode& node) {
+    Column out = RUNINK_TRY(read_one(node));
+    // The members of a struct outside lists have counted themselves.
+    if (list_depth_ == 0 && node.kind != ArrowNode::Kind::kStruct) leaf_ += leaves_of(node.type);
+    return out;
+  }
+
+ private:
+  static uint32_t leaves_of(const DataType& type) {
+    if (type.id() != TypeId::kStruct) return 1;
+    uint32_t count = 0;
+    for (const auto& field : type.fields()) count += leaves_of(field.type);
+    return count;
+  }
+
+  Result<Column> read_one(const ArrowNode& node) {
     const auto* nodes = batch_.nodes();
     if (nodes == nullptr || next_node_ >= nodes->size()) return damaged(node, "the message has too few field nodes");
     const int64_t length = nodes->Get(next_node_)->length();
@@ -68,16 +90,74 @@ class ColumnReader {
       case ArrowNode::Kind::kList:
       case ArrowNode::Kind::kFixedList: RUNINK_RETURN_IF_ERROR(read_list(node, &out)); break;
       case ArrowNode::Kind::kDictionary: return read_dictionary(node, std::move(out));
-      default:
+      default: {
+        const size_t mark = misfits_ == nullptr ? 0 : misfits_->entries.size();
         for (const auto& child : node.children) {
           out.children.push_back(RUNINK_TRY(read(child)));
           if (out.children.back().length != length) return damaged(child, "it differs in length from its struct");
         }
+        if (misfits_ != nullptr) drop_misfits(mark, [&](const IpcMisfits::Entry& e) { return out.is_null(e.row); });
+      }
     }
     return out;
   }
 
- private:
+  // ---- what does not fit ----
+
+  template <typename F>
+  void drop_misfits(size_t mark, F f) {
+    auto& all = misfits_->entries;
+    all.erase(std::remove_if(all.begin() + static_cast<std::ptrdiff_t>(mark), all.end(), f), all.end());
+  }
+  Status misfit(const ArrowNode& node, IpcMisfits::Why why, int64_t row, int64_t raw) {
+    RUNINK_RETURN_IF_ERROR(charge(node, sizeof(IpcMisfits::Entry)));
+    misfits_->entries.push_back({raw, static_cast<int32_t>(row), leaf_, why, false, list_depth_ > 0});
+    return {};
+  }
+  Status misfit(const ArrowNode& node, IpcMisfits::Why why, int64_t row, std::string json) {
+    RUNINK_RETURN_IF_ERROR(charge(node, json.size() + sizeof json));
+    RUNINK_RETURN_IF_ERROR(misfit(node, why, row, static_cast<int64_t>(misfits_->texts.size())));
+    misfits_->entries.back().in_texts = true;
+    misfits_->texts.push_back(std::move(json));
+    return {};
+  }
+
+  // Dates and timestamps of the years that text formats know; anything else is.
+  static bool in_calendar(TypeId type, int64_t value) {
+    static const int64_t first = civil_to_days(1, 1, 1), end = civil_to_days(9999, 12, 31) + 1;
+    if (type == TypeId::kDate) return value >= first && value < end;
+    return type != TypeId::kTimestamp || (value >= first * kMicrosPerDay && value < end * kMicrosPerDay);
+  }
+
+  // Floats that are no number, and days outside the years that text formats know.
+  Status check_sayable(const ArrowNode& node, Column* out) {
+    const auto floats = [&](auto* values) -> Status {
+      for (int64_t i = 0; i < out->length; ++i) {
+        if (std::isfinite(values[i])) continue;
+        const int64_t raw = std::isnan(values[i]) ? 0 : values[i] > 0 ? 1 : -1;
+        values[i] = 0;
+        if (out->is_valid(i)) RUNINK_RETURN_IF_ERROR(misfit(node, IpcMisfits::Why::kNotFinite, i, raw));
+      }
+      return {};
+    };
+    const auto times = [&](auto* values) -> Status {
+      for (int64_t i = 0; i < out->length; ++i) {
+        if (in_calendar(node.type.id(), values[i])) continue;
+        const int64_t raw = values[i];
+        values[i] = 0;
+        if (out->is_valid(i)) RUNINK_RETURN_IF_ERROR(misfit(node, IpcMisfits::Why::kOutOfRange, i, raw));
+      }
+      return {};
+    };
+    switch (node.type.id()) {
+      case TypeId::kFloat32: return floats(out->mutable_data<float>());
+      case TypeId::kFloat64: return floats(out->mutable_data<double>());
+      case TypeId::kDate: return times(out->mutable_data<int32_t>());
+      case TypeId::kTimestamp: return times(out->mutable_data<int64_t>());
+      default: return {};
+    }
+  }
+
   static Status damaged(const ArrowNode& node, std::string_view why) {
     return data_loss("the field {} of an Arrow record batch is damaged: {}", json_quote(node.path), why);
   }
@@ -171,11 +251,17 @@ class ColumnReader {
       for (int64_t i = 0; i < out->length; ++i) {
         int128& value = out->mutable_data<int128>()[i];
         if (value < limit && value > -limit) continue;
-        if (out->is_valid(i)) return damaged(node, fmt::format("row {} has more than {} digits", i, node.type.precision()));
+        if (out->is_valid(i) && misfits_ != nullptr) {
+          std::string json;
+          append_value_json(node.type, Value(value), json);
+          RUNINK_RETURN_IF_ERROR(misfit(node, IpcMisfits::Why::kOutOfRange, i, std::move(json)));
+        } else if (out->is_valid(i)) {
+          return damaged(node, fmt::format("row {} has more than {} digits", i, node.type.precision()));
+        }
         value = 0;
       }
     }
-    return {};
+    return misfits_ == nullptr ? Status() : check_sayable(node, out);
   }
 
   Status read_scaled(const ArrowNode& node, Column* out) {
@@ -194,17 +280,23 @@ class ColumnReader {
         } else {
           std::memcpy(&value, bytes.data() + 8 * i, 8);
         }
-        if (value % node.divide != 0) {
-          return invalid_argument("the field {}: row {} of an Arrow record batch is {}, finer than {}",
-                                  json_quote(node.path), i, value,
+        const int64_t raw = value;
+        const bool fine = value % node.divide != 0;
+        const bool far = __builtin_mul_overflow(value / node.divide, node.multiply, &value) ||
+                         (to_width == 4 && value != static_cast<int32_t>(value));
+        const bool no_time = node.type.id() == TypeId::kTime && (value < 0 || value >= day);
+        const bool no_day = misfits_ != nullptr && !fine && !far && !in_calendar(node.type.id(), value);
+        if (misfits_ != nullptr && (fine || far || no_time || no_day)) {
+          const auto why = fine ? IpcMisfits::Why::kTooFine : IpcMisfits::Why::kOutOfRange;
+          RUNINK_RETURN_IF_ERROR(misfit(node, why, static_cast<int64_t>(i), raw));
+          value = 0;
+        } else if (fine) {
+          return invalid_argument("the field {}: row {} of an Arrow record batch is finer than {}", json_quote(node.path), i,
                                   node.type.id() == TypeId::kDate ? "a day" : "a microsecond");
-        }
-        if (__builtin_mul_overflow(value / node.divide, node.multiply, &value) ||
-            (to_width == 4 && value != static_cast<int32_t>(value))) {
+        } else if (far) {
           return out_of_range("the field {}: row {} of an Arrow record batch is outside {}", json_quote(node.path), i,
                               node.type.to_string());
-        }
-        if (node.type.id() == TypeId::kTime && (value < 0 || value >= day)) {
+        } else if (no_time) {
           return out_of_range("the field {}: row {} of an Arrow record batch is no time of day", json_quote(node.path), i);
         }
       }
@@ -254,6 +346,13 @@ class ColumnReader {
     return check_text(node, out);
   }
 
+  Status text_misfit(const ArrowNode& node, int64_t row, std::string_view text) {
+    if (is_valid_utf8(text)) return misfit(node, IpcMisfits::Why::kNotJson, row, json_quote(text));
+    std::string json = "{\"base64\":\"";
+    append_base64(json, text);
+    return misfit(node, IpcMisfits::Why::kNotUtf8, row, json + "\"}");
+  }
+
   // Text is UTF-8 (json: JSON) in every row; what null rows hold is dropped where it is not.
   Status check_text(const ArrowNode& node, Column* out) {
     if (node.type.id() == TypeId::kBytes) return {};
@@ -263,16 +362,24 @@ class ColumnReader {
     for (int64_t i = 0; i < out->length; ++i) {
       const bool valid = json ? is_valid_json(out->text(i)) : is_valid_utf8(out->text(i));
       if (valid) continue;
-      if (out->is_valid(i)) {
+      if (out->is_valid(i) && misfits_ == nullptr) {
         return invalid_argument("the field {}: row {} of an Arrow record batch is not {}", json_quote(node.path), i,
                                 json ? "JSON" : "UTF-8");
       }
+      if (out->is_valid(i)) RUNINK_RETURN_IF_ERROR(text_misfit(node, i, out->text(i)));
       clean = false;
     }
     if (clean) return {};
     RUNINK_RETURN_IF_ERROR(charge(node, out->byte_size()));
     ColumnBuilder builder(out->type, out->length);
-    for (int64_t i = 0; i < out->length; ++i) builder.append_from(*out, i);
+    for (int64_t i = 0; i < out->length; ++i) {
+      const bool valid = out->is_null(i) || (json ? is_valid_json(out->text(i)) : is_valid_utf8(out->text(i)));
+      if (valid) {
+        builder.append_from(*out, i);
+      } else {
+        builder.append_text(json ? "null" : "");
+      }
+    }
     *out = builder.finish();
     return {};
   }
@@ -298,7 +405,10 @@ class ColumnReader {
       out->offsets = RUNINK_TRY(room(node, (rows + 1) * sizeof(int32_t)));
       for (size_t i = 0; i <= rows; ++i) out->offsets->as<int32_t>()[i] = static_cast<int32_t>(i * width);
     }
+    const size_t mark = misfits_ == nullptr ? 0 : misfits_->entries.size();
+    ++list_depth_;
     Column child = RUNINK_TRY(read(node.children[0]));
+    --list_depth_;
     const int64_t used = out->offset_data()[out->length];
     if (child.length < first + used) return damaged(node, "its offsets reach beyond its elements");
     if (first != 0 || child.length != used) {
@@ -306,7 +416,21 @@ class ColumnReader {
       child = slice(child, first, used);
     }
     out->children.push_back(std::move(child));
+    if (misfits_ != nullptr) lists_with_misfits(*out, first, mark);
     return {};
+  }
+
+  // Elements become the lists that they are in.
+  void lists_with_misfits(const Column& lists, int64_t first, size_t mark) {
+    const int32_t* offsets = lists.offset_data();
+    const int32_t used = offsets[lists.length];
+    drop_misfits(mark, [&](const IpcMisfits::Entry& e) { return e.row < first || e.row - first >= used; });
+    for (size_t i = mark; i < misfits_->entries.size(); ++i) {
+      int32_t& row = misfits_->entries[i].row;
+      const auto at = static_cast<int32_t>(row - first);
+      row = static_cast<int32_t>(std::upper_bound(offsets, offsets + lists.length + 1, at) - offsets - 1);
+    }
+    drop_misfits(mark, [&](const IpcMisfits::Entry& e) { return lists.is_null(e.row); });
   }
 
   Result<Column> read_dictionary(const ArrowNode& node, Column out) {
@@ -331,6 +455,7 @@ class ColumnReader {
       }
       chosen[i] = static_cast<int32_t>(index);
     }
+    if (misfits_ != nullptr) RUNINK_RETURN_IF_ERROR(choose_misfits(node, chosen));
     if (node.type.id() != TypeId::kEnum) {
       if (gather_fits({&values, 1}, chosen, budget_ / 2) != rows) return charge(node, SIZE_MAX);
       Column plain = gather_or_null(values, chosen);
@@ -338,6 +463,32 @@ class ColumnReader {
       return plain;
     }
     return enum_column(node, values, chosen, std::move(out));
+  }
+
+  // Each row that chose a value of the dictionary which does not fit.
+  Status choose_misfits(const ArrowNode& node, const std::vector<int32_t>& chosen) {
+    const auto found = known_misfits_.find(node.dictionary);
+    if (found == known_misfits_.end() || found->second.entries.empty()) return {};
+    const IpcMisfits& known = found->second;
+    size_t bytes = 0;
+    for (const auto& text : known.texts) bytes += text.size() + sizeof text;
+    RUNINK_RETURN_IF_ERROR(charge(node, bytes));
+    const auto base = static_cast<int64_t>(misfits_->texts.size());
+    misfits_->texts.insert(misfits_->texts.end(), known.texts.begin(), known.texts.end());
+    const auto before = [](const IpcMisfits::Entry& e, int32_t row) { return e.row < row; };
+    for (size_t row = 0; row < chosen.size(); ++row) {
+      if (chosen[row] < 0) continue;
+      auto e = std::lower_bound(known.entries.begin(), known.entries.end(), chosen[row], before);
+      for (; e != known.entries.end() && e->row == chosen[row]; ++e) {
+        RUNINK_RETURN_IF_ERROR(charge(node, sizeof *e));
+        IpcMisfits::Entry& made = misfits_->entries.emplace_back(*e);
+        made.row = static_cast<int32_t>(row);
+        made.column = leaf_ + (list_depth_ > 0 ? 0 : e->column);
+        made.in_list = made.in_list || list_depth_ > 0;
+        if (made.in_texts) made.raw += base;
+      }
+    }
+    return {};
   }
 
   Result<Column> enum_column(const ArrowNode& node, const Column& values, const std::vector<int32_t>& chosen, Column out) {
@@ -353,10 +504,15 @@ class ColumnReader {
     out.values = RUNINK_TRY(room(node, chosen.size() * sizeof(int32_t)));
     for (size_t i = 0; i < chosen.size(); ++i) {
       const bool null = chosen[i] < 0 || values.is_null(chosen[i]);
-      const int32_t label = null ? 0 : label_of[static_cast<size_t>(chosen[i])];
+      int32_t label = null ? 0 : label_of[static_cast<size_t>(chosen[i])];
+      if (label < 0 && misfits_ == nullptr) {
+        return invalid_argument("the field {}: row {} of an Arrow record batch is none of its labels", json_quote(node.path), i);
+      }
       if (label < 0) {
-        return invalid_argument("the field {}: row {} of an Arrow record batch is {}, which is none of its labels",
-                                json_quote(node.path), i, json_quote(values.text(chosen[i])));
+        if (!is_misfit(node.dictionary, chosen[i])) {
+          RUNINK_RETURN_IF_ERROR(misfit(node, IpcMisfits::Why::kNoLabel, static_cast<int64_t>(i), json_quote(values.text(chosen[i]))));
+        }
+        label = 0;
       }
       valid[i] = !null;
       out.mutable_data<int32_t>()[i] = label;
@@ -365,9 +521,20 @@ class ColumnReader {
     return out;
   }
 
+  bool is_misfit(int64_t dictionary, int32_t value) const {
+    const auto found = known_misfits_.find(dictionary);
+    if (found == known_misfits_.end()) return false;
+    const auto& all = found->second.entries;
+    return std::any_of(all.begin(), all.end(), [&](const auto& e) { return e.row == value; });
+  }
+
   const arrow::RecordBatch& batch_;
   std::string_view body_;
   const Dictionaries& dictionaries_;
+  const DictionaryMisfits& known_misfits_;
+  IpcMisfits* misfits_;     // null: they are errors
+  uint32_t leaf_ = 0;       // the column, of those laid open, that is being read
+  int list_depth_ = 0;
   size_t budget_;
   flatbuffers::uoffset_t next_node_ = 0, next_buffer_ = 0;
   std::vector<BufferPtr> owned_;
@@ -377,8 +544,9 @@ class ColumnReader {
 
 Result<std::vector<Column>> read_arrow_columns(const std::vector<const ArrowNode*>& nodes, const arrow::RecordBatch& batch,
                                                std::string_view body, const Dictionaries& dictionaries,
-                                               const IpcReadLimits& limits) {
-  ColumnReader reader(batch, body, dictionaries, limits);
+                                               const IpcReadLimits& limits, const DictionaryMisfits& known,
+                                               IpcMisfits* misfits) {
+  ColumnReader reader(batch, body, dictionaries, limits, known, misfits);
   std::vector<Column> columns;
   for (const ArrowNode* node : nodes) {
     columns.push_back(RUNINK_TRY(reader.read(*node)));

@@ -44,10 +44,15 @@ Result<std::vector<ArrowNode>> read_arrow_schema(const arrow::Schema& schema, co
 // Values of dictionaries by id.
 using Dictionaries = std::map<int64_t, Column>;
 
-// The columns of a record batch, or of the values of one dictionary.
+// What does not fit in them, by id; columns are counted from the value's own first.
+using DictionaryMisfits = std::map<int64_t, IpcMisfits>;
+
+// The columns of a record batch, or of the values of one dictionary. `misfits`: added to, in any order; their columns are
+// those that flatten_column() makes.
 Result<std::vector<Column>> read_arrow_columns(const std::vector<const ArrowNode*>& nodes, const arrow::RecordBatch& batch,
                                                std::string_view body, const Dictionaries& dictionaries,
-                                               const IpcReadLimits& limits);
+                                               const IpcReadLimits& limits, const DictionaryMisfits& known = {},
+                                               IpcMisfits* misfits = nullptr);
 
 // Structs at the top level become columns named `outer.inner`, as contracts have them; a null struct makes its members
 // null.

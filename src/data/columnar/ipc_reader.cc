@@ -1,4 +1,6 @@
 // Arrow IPC streams, read: framing, messages, and what comes in which order.
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "base/check.h"
@@ -27,7 +29,9 @@ struct IpcReader::Impl {
   std::vector<ArrowNode> nodes;
   std::map<int64_t, const ArrowNode*> dictionary_nodes;
   Dictionaries dictionaries;
+  DictionaryMisfits dictionary_misfits;
   Batch waiting;  // a large record batch, given out in parts
+  IpcMisfits waiting_misfits;
   int64_t given = 0;
   Buffer metadata, body;
   const arrow::Message* unread = nullptr;  // a message that read_schema() met and left
@@ -224,13 +228,34 @@ struct IpcReader::Impl {
     return {};
   }
 
-  Status read_dictionary(const arrow::DictionaryBatch& message) {
+  static void sort(IpcMisfits* misfits) {
+    std::stable_sort(misfits->entries.begin(), misfits->entries.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.row, a.column) < std::pair(b.row, b.column);
+    });
+  }
+
+  Status read_dictionary(const arrow::DictionaryBatch& message, bool with_misfits) {
     const auto known = dictionary_nodes.find(message.id());
     if (known == dictionary_nodes.end()) return {};  // of no field
     if (message.data() == nullptr) return data_loss("an Arrow dictionary has no data");
-    auto columns = RUNINK_TRY_CONTEXT(read_arrow_columns({known->second}, *message.data(), body.view(), dictionaries, limits),
+    IpcMisfits found;
+    auto columns = RUNINK_TRY_CONTEXT(read_arrow_columns({known->second}, *message.data(), body.view(), dictionaries, limits,
+                                                         dictionary_misfits, with_misfits ? &found : nullptr),
                                       fmt::format("read dictionary {}", message.id()));
     Column& values = dictionaries[message.id()];
+    IpcMisfits& misfits = dictionary_misfits[message.id()];
+    sort(&found);
+    if (message.is_delta() && values.length > 0) {
+      const auto base = static_cast<int64_t>(misfits.texts.size());
+      for (auto& e : found.entries) {
+        e.row += static_cast<int32_t>(values.length);
+        if (e.in_texts) e.raw += base;
+        misfits.entries.push_back(e);
+      }
+      std::move(found.texts.begin(), found.texts.end(), std::back_inserter(misfits.texts));
+    } else {
+      misfits = std::move(found);
+    }
     if (message.is_delta() && values.length > 0) {
       const Column parts[] = {values, columns[0]};
       values = RUNINK_TRY(concat(std::span<const Column>(parts)));
@@ -243,10 +268,12 @@ struct IpcReader::Impl {
     return {};
   }
 
-  Result<Batch> read_batch(const arrow::RecordBatch& message) {
+  Result<Batch> read_batch(const arrow::RecordBatch& message, IpcMisfits* misfits) {
     std::vector<const ArrowNode*> top;
     for (const auto& node : nodes) top.push_back(&node);
-    const auto columns = RUNINK_TRY(read_arrow_columns(top, message, body.view(), dictionaries, limits));
+    const auto columns =
+        RUNINK_TRY(read_arrow_columns(top, message, body.view(), dictionaries, limits, dictionary_misfits, misfits));
+    if (misfits != nullptr) sort(misfits);
     Batch batch;
     batch.schema = schema;
     batch.rows = message.length();
@@ -261,11 +288,28 @@ struct IpcReader::Impl {
     return batch;
   }
 
-  Result<std::optional<Batch>> next() {
+  // Those of the rows that are given out next.
+  void give_misfits(int64_t first, int64_t count, IpcMisfits* out) {
+    if (out == nullptr || waiting_misfits.entries.empty()) return;
+    const auto before = [](const IpcMisfits::Entry& e, int64_t row) { return e.row < row; };
+    const auto& all = waiting_misfits.entries;
+    const auto begin = std::lower_bound(all.begin(), all.end(), first, before);
+    for (auto e = begin; e != all.end() && e->row < first + count; ++e) {
+      IpcMisfits::Entry& given = out->entries.emplace_back(*e);
+      given.row -= static_cast<int32_t>(first);
+      if (!given.in_texts) continue;
+      out->texts.push_back(waiting_misfits.texts[static_cast<size_t>(e->raw)]);
+      given.raw = static_cast<int64_t>(out->texts.size()) - 1;
+    }
+  }
+
+  Result<std::optional<Batch>> next(IpcMisfits* misfits) {
+    if (misfits != nullptr) *misfits = IpcMisfits();
     RUNINK_RETURN_IF_ERROR(read_schema());
     while (given == waiting.rows) {
       if (ended) return std::optional<Batch>();
       waiting = Batch();
+      waiting_misfits = IpcMisfits();
       given = 0;
       const arrow::Message* message = unread != nullptr ? unread : RUNINK_TRY(next_message());
       unread = nullptr;
@@ -273,9 +317,9 @@ struct IpcReader::Impl {
         ended = true;
         RUNINK_RETURN_IF_ERROR(check_file_end());
       } else if (message->header_type() == arrow::MessageHeader_DictionaryBatch) {
-        RUNINK_RETURN_IF_ERROR(read_dictionary(*message->header_as_DictionaryBatch()));
+        RUNINK_RETURN_IF_ERROR(read_dictionary(*message->header_as_DictionaryBatch(), misfits != nullptr));
       } else if (message->header_type() == arrow::MessageHeader_RecordBatch) {
-        waiting = RUNINK_TRY(read_batch(*message->header_as_RecordBatch()));
+        waiting = RUNINK_TRY(read_batch(*message->header_as_RecordBatch(), misfits == nullptr ? nullptr : &waiting_misfits));
       } else {
         return data_loss("the Arrow stream has a message of kind {} among its batches",
                          static_cast<int>(message->header_type()));
@@ -283,10 +327,12 @@ struct IpcReader::Impl {
     }
     if (given == 0 && waiting.rows <= limits.rows_max) {
       given = waiting.rows;
+      give_misfits(0, given, misfits);
       return std::optional<Batch>(waiting);
     }
     const int64_t count = std::min(limits.rows_max, waiting.rows - given);
     Batch part = slice(waiting, given, count);
+    give_misfits(given, count, misfits);
     given += count;
     return std::optional<Batch>(std::move(part));
   }
@@ -306,9 +352,15 @@ Result<SchemaPtr> IpcReader::schema() {
   return impl_->schema;
 }
 
-Result<std::optional<Batch>> IpcReader::next() {
+std::string IpcMisfits::json(const Entry& entry) const {
+  if (entry.in_texts) return texts[static_cast<size_t>(entry.raw)];
+  if (entry.why != Why::kNotFinite) return std::to_string(entry.raw);
+  return entry.raw == 0 ? "\"NaN\"" : entry.raw > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+}
+
+Result<std::optional<Batch>> IpcReader::next(IpcMisfits* misfits) {
   RUNINK_RETURN_IF_ERROR(impl_->failed);
-  auto result = impl_->next();
+  auto result = impl_->next(misfits);
   if (!result.ok()) impl_->failed = result.status();
   return result;
 }

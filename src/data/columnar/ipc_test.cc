@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <random>
 
 #include "data/columnar/arrow_ipc_generated.h"
@@ -130,6 +132,109 @@ std::string read_one(const Stream& stream) {
     }
   }
   return out;
+}
+
+// What does not fit, batch by batch: "row/column json why", and what stands there.
+std::string misfits_of(const Stream& stream, int64_t rows_max = 1000) {
+  IpcReadLimits limits;
+  limits.rows_max = rows_max;
+  const std::string bytes = stream.bytes();
+  std::string_view rest = bytes;
+  IpcReader reader(
+      [&](char* into, size_t size) -> Result<size_t> {
+        const size_t count = std::min(size, rest.size());
+        if (count > 0) std::memcpy(into, rest.data(), count);
+        rest.remove_prefix(count);
+        return count;
+      },
+      limits);
+  static constexpr const char* kWhy[] = {"utf8", "json", "fine", "range", "finite", "label"};
+  std::string out;
+  while (true) {
+    IpcMisfits misfits;
+    const auto batch = reader.next(&misfits);
+    if (!batch.ok()) return out + batch.status().to_string();
+    if (!batch->has_value()) return out;
+    for (const auto& e : misfits.entries) {
+      out += fmt::format("{}/{} {} {}{}; ", e.row, e.column, misfits.json(e), kWhy[static_cast<int>(e.why)], e.in_list ? " in list" : "");
+    }
+    for (int64_t i = 0; i < (*batch)->rows; ++i) {
+      for (const auto& column : (*batch)->columns) out += value_to_json(column.type, value_at(column, i)) + " ";
+    }
+    out += "| ";
+  }
+}
+Stream::ForeignType real() {
+  return of(arrow::Type_FloatingPoint, [](auto& b) { return arrow::CreateFloatingPoint(b, arrow::Precision_DOUBLE).Union(); });
+}
+
+TEST(Ipc, tells_what_does_not_fit_instead_of_failing) {
+  const double nan = std::nan(""), inf = std::numeric_limits<double>::infinity();
+  Stream floats;
+  floats.schema({real()});
+  floats.batch(5, {{5, 1, {"\x17", packed<double>({1, nan, inf, nan, -inf})}}});
+  EXPECT_EQ(misfits_of(floats), R"(1/0 "NaN" finite; 2/0 "Infinity" finite; 4/0 "-Infinity" finite; 1.0 0.0 0.0 null 0.0 | )");
+  EXPECT_EQ(misfits_of(floats, 2), R"(1/0 "NaN" finite; 1.0 0.0 | 0/0 "Infinity" finite; 0.0 null | 0/0 "-Infinity" finite; 0.0 | )");
+  Stream nanos;
+  auto seconds = timestamp(arrow::TimeUnit_SECOND);
+  seconds.name = "seconds";
+  nanos.schema({timestamp(arrow::TimeUnit_NANOSECOND), seconds});
+  nanos.batch(2, {{2, 0, {"", packed<int64_t>({1001, 1000})}}, {2, 0, {"", packed<int64_t>({INT64_MAX, 9000000000000})}}});
+  EXPECT_EQ(misfits_of(nanos),
+            R"(0/0 1001 fine; 0/1 9223372036854775807 range; 1/1 9000000000000 range; "1970-01-01T00:00:00Z" "1970-01-01T00:00:00Z" )"
+            R"("1970-01-01T00:00:00.000001Z" "1970-01-01T00:00:00Z" | )");
+  Stream years;
+  auto date = of(arrow::Type_Date, [](auto& b) { return arrow::CreateDate(b, arrow::DateUnit_DAY).Union(); });
+  date.name = "date";
+  years.schema({timestamp(arrow::TimeUnit_MICROSECOND), date});
+  years.batch(4, {{4, 0, {"", packed<int64_t>({-62135596800000000, -62135596800000001, 253402300799999999, 253402300800000000})}},
+                  {4, 0, {"", packed<int32_t>({-719162, -719163, 2932896, 2932897})}}});
+  EXPECT_EQ(misfits_of(years),
+            R"(1/0 -62135596800000001 range; 1/1 -719163 range; 3/0 253402300800000000 range; 3/1 2932897 range; )"
+            R"("0001-01-01T00:00:00Z" "0001-01-01" "1970-01-01T00:00:00Z" "1970-01-01" "9999-12-31T23:59:59.999999Z" "9999-12-31" )"
+            R"("1970-01-01T00:00:00Z" "1970-01-01" | )");
+  Stream midnight;
+  midnight.schema({of(arrow::Type_Time, [](auto& b) { return arrow::CreateTime(b, arrow::TimeUnit_SECOND, 32).Union(); })});
+  midnight.batch(1, {{1, 0, {"", packed<int32_t>({86400})}}});
+  EXPECT_EQ(misfits_of(midnight), R"(0/0 86400 range; "00:00:00" | )");
+  Stream texts;
+  texts.schema({utf8()});
+  texts.batch(3, {{3, 1, {"\x05", packed<int32_t>({0, 1, 2, 4}), "a\xFF\xC3" "b"}}});
+  EXPECT_EQ(misfits_of(texts), R"(2/0 {"base64":"w2I="} utf8; "a" null "" | )");
+}
+
+TEST(Ipc, tells_what_does_not_fit_in_structs_lists_and_dictionaries) {
+  const double nan = std::nan("");
+  Stream nested;
+  auto outer = of(arrow::Type_Struct_, [](auto& b) { return arrow::CreateStruct_(b).Union(); });
+  auto list = of(arrow::Type_List, [](auto& b) { return arrow::CreateList(b).Union(); });
+  list.children = {real()};
+  list.name = "list";
+  outer.name = "outer";
+  outer.children = {integer(8), list};
+  auto last = real();
+  last.name = "last";
+  nested.schema({outer, last});
+  // A null struct, a null list, elements before and behind those that are used: none of them counts.
+  nested.batch(4, {{4, 1, {"\x0D"}},
+                   {4, 0, {"", "abcd"}},
+                   {4, 1, {"\x0B", packed<int32_t>({1, 3, 4, 5, 7})}},
+                   {8, 0, {"", packed<double>({nan, 1, nan, nan, nan, 2, nan, nan})}},
+                   {4, 0, {"", packed<double>({1, nan, 3, 4})}}});
+  EXPECT_EQ(misfits_of(nested),
+            R"(0/1 "NaN" finite in list; 1/2 "NaN" finite; 3/1 "NaN" finite in list; 97 [1.0,0.0] 1.0 null null 0.0 99 null 3.0 100 [2.0,0.0] 4.0 | )");
+  Stream chosen;
+  auto type = utf8();
+  type.dictionary = 5;
+  type.name = "chosen";
+  chosen.schema({integer(8), type});
+  chosen.batch(2, {{2, 0, {"", packed<int32_t>({0, 1, 2}), "a\xFF"}}}, 5);
+  chosen.batch(1, {{1, 0, {"", packed<int32_t>({0, 1}), "\xFE"}}}, 5, true);
+  chosen.batch(4, {{4, 0, {"", "abcd"}}, {4, 1, {"\x0B", packed<int32_t>({1, 0, 1, 2})}}});
+  EXPECT_EQ(misfits_of(chosen), R"(0/1 {"base64":"/w=="} utf8; 3/1 {"base64":"/g=="} utf8; 97 "" 98 "a" 99 null 100 "" | )");
+  chosen.batch(1, {{1, 0, {"", packed<int32_t>({0, 1}), "z"}}}, 5);
+  chosen.batch(1, {{1, 0, {"", "a"}}, {1, 0, {"", packed<int32_t>({0})}}});
+  EXPECT_TRUE(misfits_of(chosen).ends_with(R"(| 97 "z" | )"));
 }
 
 TEST(Ipc, reads_back_what_it_writes) {
@@ -397,6 +502,18 @@ TEST(Ipc, labels_of_an_enum_are_found_by_name_not_by_place) {
   EXPECT_TRUE(batches[0].columns[0].is_null(1));
   EXPECT_EQ(value_at(batches[0].columns[0], 2), Value(1));
   bytes[at] = 'x';
+  std::string_view rest = bytes;
+  IpcReader reader([&](char* into, size_t size) -> Result<size_t> {
+    const size_t count = std::min(size, rest.size());
+    if (count > 0) std::memcpy(into, rest.data(), count);
+    rest.remove_prefix(count);
+    return count;
+  });
+  IpcMisfits misfits;
+  ASSERT_TRUE(reader.next(&misfits).ok());
+  ASSERT_EQ(misfits.entries.size(), 1u);
+  EXPECT_EQ(misfits.json(misfits.entries[0]), "\"x\"");
+  EXPECT_EQ(misfits.entries[0].why, IpcMisfits::Why::kNoLabel);
   EXPECT_NE(ipc_decode(bytes).status().to_string().find("none of its labels"), std::string::npos);
 }
 

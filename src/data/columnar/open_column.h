@@ -17,4 +17,15 @@ inline int open_column(const Schema& schema) {
   return at >= 0 && schema.field(static_cast<size_t>(at)).type.id() == TypeId::kJson ? at : -1;
 }
 
+// Whether a name would come back inside a struct (or as a field) that the schema itself has: "home.flat" where there is a
+// "home.street", or a "home". What is open never has such a name: it is drift, as what is unknown inside a struct is.
+inline bool is_inside_own(const Schema& schema, std::string_view name) {
+  const std::string_view outer = name.substr(0, name.find('.'));
+  for (const Field& field : schema.fields()) {
+    const std::string_view own = field.name;
+    if (own.substr(0, own.find('.')) == outer) return true;
+  }
+  return false;
+}
+
 }  // namespace runink::columnar

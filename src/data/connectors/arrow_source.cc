@@ -214,7 +214,7 @@ class Reader : public ArrowSource {
         if (file_ >= names_.size()) return std::optional<ArrowPiece>();
         RUNINK_RETURN_IF_ERROR(open_next());
       }
-      std::optional<Batch> batch = RUNINK_TRY_CONTEXT(ipc_->next(), "read " + names_[file_]);
+      std::optional<Batch> batch = RUNINK_TRY_CONTEXT(ipc_->next(&misfits_), "read " + names_[file_]);
       if (batch) return std::optional<ArrowPiece>(RUNINK_TRY(convert(*batch)));
       ipc_.reset();
       current_.reset();
@@ -223,6 +223,10 @@ class Reader : public ArrowSource {
   }
 
  private:
+  static constexpr int32_t kOpen = -1, kUnused = -2;
+  // The fields that have no value, by row; with what stands there if it did not even fit a column. kOpen: one that the
+  // contract does not name and passes on.
+  using BadRows = std::map<size_t, std::map<int32_t, const columnar::IpcMisfits::Entry*>>;
   struct Match {
     int leaf = -1;
     bool cast = false;
@@ -253,6 +257,7 @@ class Reader : public ArrowSource {
     std::vector<std::string> names;
     for (const auto& leaf : leaves_) names.push_back(leaf.first);
     std::vector<bool> used(leaves_.size());
+    field_of_leaf_.assign(leaves_.size(), kUnused);
     for (size_t i = 0; i < matches_.size(); ++i) {
       const auto& field = options_.schema->field(i);
       const FieldOptions options = i < options_.fields.size() ? options_.fields[i] : FieldOptions();
@@ -276,6 +281,7 @@ class Reader : public ArrowSource {
             .with_hint("only casts that lose nothing are made: between integers, to float64, from text to enum, uuid or json");
       }
       used[leaf] = true;
+      field_of_leaf_[leaf] = static_cast<int32_t>(i);
       matches_[i] = {static_cast<int>(leaf), !(type == field.type)};
     }
     return leave_over(names, used);
@@ -283,17 +289,14 @@ class Reader : public ArrowSource {
 
   // What becomes of the columns that the contract does not name.
   Status leave_over(const std::vector<std::string>& names, const std::vector<bool>& used) {
-    // An unknown member of a struct that the contract does name is drift: it would come back as that struct once more.
-    const auto top = [](std::string_view name) { return name.substr(0, name.find('.')); };
-    std::set<std::string_view> own;
-    for (const auto& field : options_.schema->fields()) own.insert(top(field.name));
     drift_.clear();
     open_leaves_.clear();
     std::vector<columnar::Field> open_fields;
     for (size_t i = 0; i < leaves_.size(); ++i) {
       if (used[i]) continue;
-      if (options_.open && !own.contains(top(names[i]))) {
+      if (options_.open && !columnar::is_inside_own(*options_.schema, names[i])) {
         open_leaves_.push_back(i);
+        field_of_leaf_[i] = kOpen;
         open_fields.push_back({names[i], leaves_[i].second, true, "", ""});
       } else if (drift_.size() < kMaxDriftNames) {
         drift_.push_back(names[i]);
@@ -308,16 +311,61 @@ class Reader : public ArrowSource {
     return Status();
   }
 
-  // All columns of the file.
+  // All columns of the file. Values that do not fit stand there as IpcMisfits::json() has them; a list of which an element
+  // does not, as {"list":[…],"element":…}, which is no list either.
   Result<std::string> record_text(const Batch& read, int64_t row) {
-    if (!record_writer_) {
-      WriterOptions writer;
-      writer.schema = read.schema;
-      record_writer_ = RUNINK_TRY(NdjsonWriter::make(writer));
+    Batch one = columnar::slice(read, row, 1);
+    std::vector<uint32_t> changed;
+    for (const auto* misfit : misfits_of(row)) {
+      if (!changed.empty() && changed.back() == misfit->column) continue;
+      changed.push_back(misfit->column);
+      Column& column = one.columns[misfit->column];
+      std::string json = misfits_.json(*misfit);
+      if (misfit->in_list) {
+        std::string list;
+        columnar::append_value_json(column.type, columnar::value_at(column, 0), list);
+        json = fmt::format("{{\"list\":{},\"element\":{}}}", list, json);
+      }
+      column = columnar::make_column(TypeId::kJson, {Value(std::move(json))});
     }
+    if (!record_writer_ || changed != record_changed_) {
+      std::vector<columnar::Field> fields = read.schema->fields();
+      for (const uint32_t column : changed) {
+        fields[column] = {fields[column].name, TypeId::kJson, true, "", ""};
+      }
+      record_schema_ = std::make_shared<const columnar::Schema>(std::move(fields));
+      WriterOptions writer;
+      writer.schema = record_schema_;
+      record_writer_ = RUNINK_TRY(NdjsonWriter::make(writer));
+      record_changed_ = changed;
+    }
+    one.schema = record_schema_;
     record_text_.resize(0);
-    RUNINK_RETURN_IF_ERROR(record_writer_->append_rows(read, row, row + 1, record_text_));
+    RUNINK_RETURN_IF_ERROR(record_writer_->append_rows(one, 0, 1, record_text_));
     return std::string(record_text_.view().substr(0, record_text_.size() - 1));
+  }
+
+  // What of a row did not fit, by column.
+  std::vector<const columnar::IpcMisfits::Entry*> misfits_of(int64_t row) const {
+    const auto before = [](const columnar::IpcMisfits::Entry& e, int64_t r) { return e.row < r; };
+    std::vector<const columnar::IpcMisfits::Entry*> out;
+    auto e = std::lower_bound(misfits_.entries.begin(), misfits_.entries.end(), row, before);
+    for (; e != misfits_.entries.end() && e->row == row; ++e) out.push_back(&*e);
+    return out;
+  }
+  static Undecodable reason_of(columnar::IpcMisfits::Why why) {
+    switch (why) {
+      case columnar::IpcMisfits::Why::kNotUtf8:
+        return Undecodable::kInvalidUtf8;
+      case columnar::IpcMisfits::Why::kTooFine:
+        return Undecodable::kTooFine;
+      case columnar::IpcMisfits::Why::kOutOfRange:
+        return Undecodable::kOutOfRange;
+      case columnar::IpcMisfits::Why::kNotFinite:
+        return Undecodable::kWrongType;
+      default:
+        return Undecodable::kBadText;
+    }
   }
 
   // The columns that the contract does not name, as one JSON object per row.
@@ -345,7 +393,14 @@ class Reader : public ArrowSource {
     out.schema = schema_;
     out.rows = batch.rows;
     std::vector<uint8_t> keep(static_cast<size_t>(batch.rows), 1);
-    std::map<size_t, std::vector<int32_t>> bad_fields;  // by row
+    BadRows bad_rows;
+    for (const auto& misfit : misfits_.entries) {
+      const int32_t field = field_of_leaf_[misfit.column];
+      if (field == kUnused) continue;
+      const auto r = static_cast<size_t>(misfit.row);
+      keep[r] = 0;
+      bad_rows[r].emplace(field, &misfit);
+    }
     for (size_t i = 0; i < matches_.size(); ++i) {
       const FieldCodec& codec = codecs_[i];
       const auto& otherwise = codec.options.default_value;
@@ -364,7 +419,7 @@ class Reader : public ArrowSource {
         std::vector<uint8_t> fits(keep.size(), 1);
         out.columns.push_back(cast_integers(leaf, codec.field.type, &fits));
         for (size_t r = 0; r < fits.size(); ++r) {
-          if (fits[r] == 0) bad_fields[r].push_back(static_cast<int32_t>(i));
+          if (fits[r] == 0) bad_rows[r].emplace(static_cast<int32_t>(i), nullptr);
           keep[r] = keep[r] & fits[r];
         }
         continue;
@@ -375,7 +430,7 @@ class Reader : public ArrowSource {
         if (!value) {
           const auto r = static_cast<size_t>(row);
           keep[r] = 0;
-          bad_fields[r].push_back(static_cast<int32_t>(i));
+          bad_rows[r].emplace(static_cast<int32_t>(i), nullptr);
           builder.append_null();
         } else if (value->is_null() && otherwise) {
           builder.append_value(*otherwise);
@@ -386,7 +441,7 @@ class Reader : public ArrowSource {
       out.columns.push_back(builder.finish());
     }
     if (options_.open) out.columns.push_back(RUNINK_TRY(open_column(leaves, batch.rows)));
-    RUNINK_RETURN_IF_ERROR(report(batch, leaves, out, keep, bad_fields, &piece));
+    RUNINK_RETURN_IF_ERROR(report(batch, leaves, out, keep, bad_rows, &piece));
     return piece;
   }
 
@@ -407,7 +462,7 @@ class Reader : public ArrowSource {
   }
 
   Status report(const Batch& read, const std::vector<Column>& leaves, Batch& out, const std::vector<uint8_t>& keep,
-                const std::map<size_t, std::vector<int32_t>>& bad_fields, ArrowPiece* piece) {
+                const BadRows& bad_rows, ArrowPiece* piece) {
     ChunkReport& report = piece->report;
     report.records = static_cast<uint64_t>(read.rows);
     for (int64_t row = 0; row < read.rows; ++row) {
@@ -418,14 +473,30 @@ class Reader : public ArrowSource {
       ArrowPiece::Undecodable text;
       text.record = RUNINK_TRY(record_text(read, row));
       Reread::Record& again = piece->again.records.emplace_back();
-      again.unread = bad_fields.at(r);
       again.row = static_cast<int64_t>(piece->again.records.size()) - 1;
-      for (const int32_t field : again.unread) {
-        const Column& leaf = leaves[static_cast<size_t>(matches_[static_cast<size_t>(field)].leaf)];
+      for (const auto& [field, misfit] : bad_rows.at(r)) {
+        std::string& value = text.values.emplace_back();
         bad.field = field;
-        bad.reason = leaf.type.is_integer() ? Undecodable::kOutOfRange : Undecodable::kBadText;
+        bad.cell = UndecodableRecord::kNotACell;
+        if (misfit != nullptr) {
+          bad.reason = reason_of(misfit->why);
+          value = misfits_.json(*misfit);
+          if (misfit->why == columnar::IpcMisfits::Why::kNotFinite) value = value.substr(1, value.size() - 2);
+          if (field == kOpen) value = fmt::format("{} of {}", value, leaves_[misfit->column].first);
+          bad.cell = static_cast<uint32_t>(value.size());
+        } else {
+          const Column& leaf = leaves[static_cast<size_t>(matches_[static_cast<size_t>(field)].leaf)];
+          bad.reason = leaf.type.is_integer() ? Undecodable::kOutOfRange : Undecodable::kBadText;
+          columnar::append_value_json(leaf.type, columnar::value_at(leaf, row), value);
+        }
         again.errors.push_back(bad);
-        columnar::append_value_json(leaf.type, columnar::value_at(leaf, row), text.values.emplace_back());
+        if (field >= 0) {
+          again.unread.push_back(field);
+        } else {
+          again.row = -1;  // as a record whose text is broken
+          again.unread.clear();
+          break;
+        }
       }
       report.undecodable.push_back(again.errors[0]);
       piece->undecodable.push_back(std::move(text));
@@ -487,7 +558,11 @@ class Reader : public ArrowSource {
   columnar::SchemaPtr open_schema_;
   std::unique_ptr<NdjsonWriter> open_writer_;
   std::unique_ptr<NdjsonWriter> record_writer_;  // of the file's schema
+  columnar::SchemaPtr record_schema_;
+  std::vector<uint32_t> record_changed_;  // its columns that are JSON here, since a value did not fit
   columnar::Buffer record_text_;
+  columnar::IpcMisfits misfits_;          // of the batch being read
+  std::vector<int32_t> field_of_leaf_;
   uint64_t sequence_ = 0, records_ = 0, raw_before_ = 0;
   std::atomic<uint64_t> raw_done_{0};
 };

@@ -4,7 +4,9 @@
 // where it is required. Where a type differs only casts that lose nothing are made: between integers, from integers and
 // float32 to float64, to decimals with room, text to enum, uuid, json or (with `coerce`) any type that reads the text,
 // a date to a timestamp. Any other difference is an error that names the column and both types. A value that such a cast
-// cannot take (300 for int8, an unknown label) makes its row undecodable.
+// cannot take (300 for int8, an unknown label) makes its row undecodable, and so does one that no text format could say
+// (NaN, an infinity, a year outside 0001 to 9999), a time finer than a microsecond, and text that is not UTF-8, where the
+// contract names the column or leaves it open. Of columns that are not read it does not matter.
 //
 // Rows have no original bytes. Their origin has a record number where text has a byte offset, counted in the file from 0,
 // and a length of 0; what stands in for the bytes of an undecodable one is its JSON.
@@ -25,7 +27,7 @@ struct ArrowPiece {
   std::optional<columnar::Batch> batch;  // nothing if no row was decodable; with origin if the options say so
   ChunkReport report;                    // offset and line of an undecodable record: its number in the piece
   struct Undecodable {
-    std::string record;               // all its columns, as JSON
+    std::string record;               // all its columns, as JSON; what does not fit as IpcMisfits has it
     std::vector<std::string> values;  // those that could not be taken, as JSON, in the order of `again`'s errors
   };
   std::vector<Undecodable> undecodable;  // one each, in the order of the report

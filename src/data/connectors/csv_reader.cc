@@ -147,13 +147,14 @@ Result<const CsvReader::Mapping*> CsvReader::mapping_of(uint32_t source) {
   } else {
     for (size_t i = 0; i < fields; ++i) mapping.columns.push_back(static_cast<int32_t>(i));
     mapping.names.resize(fields);
+    mapping.open.resize(fields);
     mapping.verbatim = true;
   }
   if (options_.files != nullptr) mapping.lone_cr = options_.files->file(source).lone_cr;
   const CsvDialect& d = options_.csv;
   mapping.hot =
-      d.null_text.empty() && !d.trim && d.escape == 0 && !mapping.lone_cr && !(options_.open && !mapping.drift.empty());
-  if (options_.open && mapping.drift.empty()) mapping.missing.push_back(static_cast<int32_t>(fields));
+      d.null_text.empty() && !d.trim && d.escape == 0 && !mapping.lone_cr && !mapping.any_open;
+  if (options_.open && !mapping.any_open) mapping.missing.push_back(static_cast<int32_t>(fields));
   constexpr size_t kMostKept = 1024;
   if (mappings_.size() >= kMostKept) mappings_.clear();
   return &mappings_.emplace(source, std::move(mapping)).first->second;
@@ -185,13 +186,18 @@ Result<CsvReader::Mapping> CsvReader::map_header(const SourceFile& file) {
     const int index = options_.schema->index_of(name);
     mapping.columns.push_back(index);
     mapping.names.emplace_back();
+    mapping.open.push_back(false);
     ordered = ordered && index == static_cast<int>(i);
     if (index < 0) {
       for (size_t j = 0; options_.open && j < i; ++j) {
         if (mapping.columns[j] >= 0 || mapping.names[j] != name) continue;
         return named_twice(file, i, name);
       }
-      mapping.drift.push_back(drift_.id_of(names_any || !options_.holds_pii ? std::string(name) : fmt::format("column {}", i + 1)));
+      if (options_.open && !columnar::is_inside_own(*options_.schema, name)) {
+        mapping.open.back() = mapping.any_open = true;
+      } else {
+        mapping.drift.push_back(drift_.id_of(names_any || !options_.holds_pii ? std::string(name) : fmt::format("column {}", i + 1)));
+      }
       mapping.names.back() = std::string(name);
       continue;
     }
@@ -361,9 +367,7 @@ void CsvReader::general_record(const Mapping& mapping, bool check_utf8, ChunkRep
     ++report.records;
     return;
   }
-  if (!options_.open) {
-    for (const uint32_t id : mapping.drift) drift_.count(id);
-  }
+  for (const uint32_t id : mapping.drift) drift_.count(id);
   rows_.commit_row(offset, static_cast<uint32_t>(record.size()), line, mapping.verbatim && !coerced_ && !odd_quote_);
   context_.row = rows_.row();
 }
@@ -414,7 +418,7 @@ std::optional<UndecodableRecord> CsvReader::convert(const Mapping& mapping, std:
                                 cells_[i].text.find(options_.csv.quote) != std::string_view::npos);
     const int32_t column = mapping.columns[i];
     if (column < 0) {
-      if (!options_.open) continue;
+      if (!mapping.open[i]) continue;
       extra_ += extra_.empty() ? "{" : ",";
       append_json_quoted(extra_, mapping.names[i]);
       extra_ += ':';
@@ -439,7 +443,7 @@ std::optional<UndecodableRecord> CsvReader::convert(const Mapping& mapping, std:
   const int64_t row = rows_.row();
   fill_missing(mapping, row, row + 1);
   rows_.set_row(row);
-  if (options_.open && !mapping.drift.empty()) {
+  if (mapping.any_open) {
     extra_ += '}';
     rows_.set_text(options_.schema->size(), extra_);
   }

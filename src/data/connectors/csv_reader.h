@@ -40,6 +40,8 @@ class CsvReader : public RecordReader {
   struct Mapping {
     std::vector<int32_t> columns;    // -1: not of the contract
     std::vector<std::string> names;  // of those, by cell; else empty
+    std::vector<bool> open;          // by cell: it is passed on in kOpenColumn
+    bool any_open = false;
     std::vector<uint32_t> drift;
     std::vector<int32_t> missing;  // columns that the file lacks
     bool verbatim = false;

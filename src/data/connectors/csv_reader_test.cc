@@ -110,6 +110,15 @@ TEST(CsvReader, OpenContractsKeepUnknownColumns) {
               ElementsAre(R"({"a":1,"b":"b","c":2.0})", R"({"a":1,"b":"b","c":2.0})"));
 }
 
+TEST(CsvReader, OpenContractsTakeNoNameThatIsInsideAStructOfTheirOwn) {
+  ReaderOptions options = reader_options({make_field("a", TypeId::kInt32), make_field("at.city", TypeId::kString)}, DataFormat::kCsv);
+  options.open = true;
+  const ReadBack got = read_all("a,at.zip,at.city,b,at\n1,2,x,3,4\n", options);
+  EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"at":{"city":"x"},"b":"3"})"));
+  EXPECT_EQ(got.drift, (std::map<std::string, uint64_t>{{"at", 1}, {"at.zip", 1}}));
+  EXPECT_THAT(read_all("a,at.zip\n1,2\n", options).rows, ElementsAre(R"({"a":1,"at":{"city":null}})"));
+}
+
 TEST(CsvReader, OpenColumnsAreNoDriftAndStandOnce) {
   ReaderOptions options = three();
   options.open = true;

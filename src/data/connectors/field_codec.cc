@@ -318,12 +318,21 @@ int32_t FieldCodec::label_index(std::string_view text) const {
   return at != labels_.end() && at->first == text ? at->second : -1;
 }
 
+namespace {
+constexpr int64_t kFirstMicros = -62135596800000000, kLastMicros = 253402300799999999;  // 0001-01-01 to 9999-12-31
+}  // namespace
+
 std::optional<Undecodable> scalar_from_text(const FieldCodec& codec, std::string_view text, Scalar* out,
                                             bool* coerced) {
+  // An offset from UTC, or seconds since the epoch, may lead beyond the years that can be written.
+  const auto in_calendar = [&] {
+    return codec.id != TypeId::kTimestamp || (out->integer >= kFirstMicros && out->integer <= kLastMicros);
+  };
   TextError error = parse_plain(codec, text, out);
-  if (error == TextError::kOk) return std::nullopt;
+  if (error == TextError::kOk) return in_calendar() ? std::nullopt : std::optional(Undecodable::kOutOfRange);
   if (codec.options.coerce) {
     const TextError second = parse_coerced(codec, text, out);
+    if (second == TextError::kOk && !in_calendar()) return Undecodable::kOutOfRange;
     if (second == TextError::kOk) {
       *coerced = true;
       return std::nullopt;

@@ -80,6 +80,7 @@ bool JsonWalker::fail(Undecodable reason, const char* at, int32_t field) {
   failure_.reason = reason;
   failure_.at = static_cast<uint32_t>(at - begin_);
   failure_.field = field;
+  failure_.struct_parts = 0;
   return false;
 }
 
@@ -101,6 +102,7 @@ bool JsonWalker::walk(std::string_view record) {
   drift_found_.clear();
   path_.clear();
   extra_.clear();
+  extra_names_.clear();
   std::fill(seen_.begin(), seen_.end(), uint8_t{0});
   std::fill(seen_struct_.begin(), seen_struct_.end(), uint8_t{0});
   next_expected_ = 0;
@@ -248,6 +250,7 @@ bool JsonWalker::object(Node& node, int depth, std::string* path) {
           const char* at = p_;
           if (!skip_value(depth)) return false;
           fail(Undecodable::kWrongType, at, leaf->column);
+          failure_.struct_parts = static_cast<uint8_t>(depth);
           if (findings_ == nullptr) return false;
           find(&child, -1);
           if (!struct_null(child)) return false;
@@ -281,7 +284,9 @@ bool JsonWalker::struct_null(const Node& node) {
 
 bool JsonWalker::unknown(std::string_view raw_key, std::string_view name, int depth, std::string* path) {
   in_order_ = false;
-  const bool keep = open_ && depth == 1;
+  // "home.street" at the outermost level would come back as a part of the contract's own struct.
+  const bool keep = open_ && depth == 1 && find_child(root_, name.substr(0, name.find('.')), 0) < 0;
+  if (keep && !extra_names_.insert(std::string(name)).second) return fail(Undecodable::kDuplicateKey, raw_key.data());
   uint32_t id = 0;
   if (!keep) {
     const size_t length = path->size();

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "data/columnar/value.h"
@@ -46,6 +47,7 @@ class JsonWalker {
     Undecodable reason = Undecodable::kSyntax;
     uint32_t at = 0;
     int32_t field = -1;
+    uint8_t struct_parts = 0;  // as in UndecodableRecord
   };
   // Where the last walked record had its values: for learning the shape of records.
   struct Place {
@@ -127,6 +129,7 @@ class JsonWalker {
   std::vector<Place> places_;
   std::vector<int32_t> missing_;
   std::string scratch_, path_, extra_, key_scratch_;
+  std::unordered_set<std::string> extra_names_;  // of the members in extra_, unescaped
   const char *begin_ = nullptr, *p_ = nullptr, *end_ = nullptr;
   size_t next_expected_ = 0;
   bool in_order_ = false, verbatim_ = false, coerced_ = false, describable_ = false, lines_allowed_ = false;

@@ -198,6 +198,7 @@ void NdjsonReader::general_record(const char* line_end, const char* next, ChunkR
   bad.at = walker_.failure().at;
   bad.field = walker_.failure().field;
   bad.reason = walker_.failure().reason;
+  bad.struct_parts = walker_.failure().struct_parts;
   report.undecodable.push_back(bad);
   ++report.records;
 }
@@ -225,6 +226,7 @@ Result<Reread> NdjsonReader::reread(const ChunkPtr& chunk, std::span<const Undec
       error.at = failure.at;
       error.field = failure.field;
       error.reason = failure.reason;
+      error.struct_parts = failure.struct_parts;
     }
   }
   if (rows_.row() > 0) out.rows = rows_.finish();

@@ -110,6 +110,25 @@ TEST(NdjsonReader, OpenContractsKeepUnknownFields) {
   EXPECT_THAT(got.verbatim, ElementsAre(false, true, true, false));
 }
 
+TEST(NdjsonReader, OpenContractsTakeNoNameThatIsInsideAStructOfTheirOwn) {
+  ReaderOptions options = reader_options({make_field("a", TypeId::kInt32), make_field("at.city", TypeId::kString)});
+  options.open = true;
+  const ReadBack got = read_all(R"({"a":1,"at.city":"x","at.zip":1,"a.b":2,"b.a":3,"ab":4})" "\n", options);
+  EXPECT_THAT(got.rows, ElementsAre(R"({"a":1,"at":{"city":null},"b.a":3,"ab":4})"));
+  EXPECT_EQ(got.drift, (std::map<std::string, uint64_t>{{"a.b", 1}, {"at.city", 1}, {"at.zip", 1}}));
+}
+
+TEST(NdjsonReader, OpenContractsTakeNoFieldTwice) {
+  ReaderOptions options = reader_options({make_field("a", TypeId::kInt32)});
+  options.open = true;
+  const ReadBack got = read_all(
+      "{\"x\":1,\"x\":2}\n{\"x\":1,\"y\":{},\"\\u0078\":2}\n{\"x\":1,\"y\":2}\n{\"x\":{\"z\":1,\"z\":2},\"z\":3}\n", options);
+  EXPECT_THAT(got.rows, ElementsAre(R"({"a":null,"x":1,"y":2})", R"({"a":null,"x":{"z":1,"z":2},"z":3})"));
+  ASSERT_EQ(got.bad.size(), 2u);
+  EXPECT_EQ(got.bad[0].reason, "duplicate_key");
+  EXPECT_EQ(got.bad[1].reason, "duplicate_key");
+}
+
 TEST(NdjsonReader, FlattensStructs) {
   const ReaderOptions options =
       reader_options({make_field("id", TypeId::kInt64), make_field("billing.city", TypeId::kString),
@@ -246,6 +265,12 @@ TEST(NdjsonReader, OtherTypes) {
   EXPECT_EQ(value_of(TypeId::kTimestamp, "\"2001-01-10T18:20:00Z\""), "\"2001-01-10T18:20:00Z\"");
   EXPECT_EQ(value_of(TypeId::kTimestamp, "\"2001-01-10T18:20:00.5+02:00\""), "\"2001-01-10T16:20:00.500000Z\"");
   EXPECT_EQ(value_of(TypeId::kTimestamp, "\"2001-01-10 18h20\""), "bad_text:v");
+  EXPECT_EQ(value_of(TypeId::kTimestamp, "\"9999-12-31T23:59:59Z\""), "\"9999-12-31T23:59:59Z\"");
+  EXPECT_EQ(value_of(TypeId::kTimestamp, "\"9999-12-31T23:59:59-01:00\""), "out_of_range:v");
+  EXPECT_EQ(value_of(TypeId::kTimestamp, "\"0001-01-01T00:00:00+00:01\""), "out_of_range:v");
+  EXPECT_EQ(value_of(TypeId::kTimestamp, "\"9999-12-31T20:00:00\"", false, "", "America/New_York"), "out_of_range:v");
+  EXPECT_EQ(value_of(TypeId::kTimestamp, "253402300799.999999", true), "\"9999-12-31T23:59:59.999999Z\"");
+  EXPECT_EQ(value_of(TypeId::kTimestamp, "253402300800", true), "out_of_range:v");
   EXPECT_EQ(value_of(TypeId::kTimestamp, "\"2001/01/10 18:20\"", false, "%Y/%m/%d %H:%M"), "\"2001/01/10 18:20\"");
   EXPECT_EQ(value_of(TypeId::kTimestamp, "\"2001/02/30 18:20\"", false, "%Y/%m/%d %H:%M"), "out_of_range:v");
   EXPECT_EQ(value_of(TypeId::kTimestamp, "\"2001/1/10 18:20\"", false, "%Y/%m/%d %H:%M"), "bad_text:v");
@@ -330,6 +355,21 @@ TEST(NdjsonReader, MessagesNameFieldAndValueUnlessHidden) {
   EXPECT_EQ(got.bad[0].message, "field delay: 3000000000 does not fit int32 (byte 9)");
   EXPECT_EQ(read_all("{\"delay\":{\"name\":\"SECRET\"}}\n", flight_options()).bad[0].message, "field delay: an object is no int32 (byte 9)");
   EXPECT_EQ(read_all("{\"delay\":[\"SECRET\"]}\n", flight_options()).bad[0].message, "field delay: a list is no int32 (byte 9)");
+  // A value ends where its own syntax says, whatever follows.
+  for (const char* value : {"true", "false", "1.5", "-3e9", "2E+3", "3000000000"}) {
+    for (const char* next : {"\"o\":\"SECRET\"", "[\"SECRET\"]", "{\"SECRET\":1}", ":\"SECRET\"", "SECRET", "\\SECRET", "'SECRET'"}) {
+      const std::string line = std::string("{\"delay\":") + value + next + "}\n";
+      const auto bad = read_back(line, flight_options()).bad;
+      ASSERT_EQ(bad.size(), 1u) << line;
+      EXPECT_THAT(bad[0].message, testing::StartsWith(std::string("field delay: ") + value + (value[0] == '3' ? " does not fit int32" : " is no int32"))) << line;
+      const ReaderOptions dates = reader_options({make_field("d", columnar::DataType::list(TypeId::kDate))});
+      const std::string list = std::string("{\"d\":[") + value + next + "]}\n";
+      EXPECT_THAT(read_back(list, dates).bad.at(0).message, testing::StartsWith(std::string("field d: ") + value + " is no list")) << list;
+    }
+  }
+  const ReaderOptions at = reader_options({make_field("at.geo.no", TypeId::kInt32), make_field("at.city", TypeId::kString)});
+  EXPECT_EQ(read_all("{\"at\":\"Bern\"}\n", at).bad.at(0).message, "field at: \"Bern\" is no struct (byte 6)");
+  EXPECT_EQ(read_all("{\"at\":{\"geo\":7}}\n", at).bad.at(0).message, "field at.geo: 7 is no struct (byte 13)");
   UndecodableRecord bad;
   bad.field = 1;
   bad.at = 9;

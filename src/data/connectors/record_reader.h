@@ -42,7 +42,7 @@ enum class Undecodable : uint8_t {
   kTrailing,      // text after the end of the object
   kNotAnObject,   // a JSON value, but no object
   kTooDeep,       // nested more than kMaxDepth levels
-  kDuplicateKey,  // a field of the contract twice
+  kDuplicateKey,  // a field of the contract twice, or one that an open contract passes on
   kInvalidUtf8,
   kLoneSurrogate,       // \ud800 without its other half
   kControlCharacter,    // a raw control character (NUL among them) inside a string or cell
@@ -53,6 +53,7 @@ enum class Undecodable : uint8_t {
   kUnterminatedQuote,   // CSV
   kLoneCarriageReturn,  // CSV: a CR in the middle of an unquoted cell
   kTooLong,             // a record over the chunk limits that could still be set aside
+  kTooFine,             // Arrow: a time finer than a microsecond, a date finer than a day
 };
 std::string_view undecodable_name(Undecodable reason);  // "duplicate_key": stable, for dead letters and metrics
 
@@ -69,7 +70,12 @@ struct UndecodableRecord {
   uint32_t cell = kNotACell;
   int32_t field = -1;               // index in the schema, -1: none
   Undecodable reason = Undecodable::kSyntax;
+  // The value stands where a whole struct should: the one named by so many parts of the field's name ("home" of
+  // "home.street": 1), and the field is only the first of its members. 0: it is the field's own value.
+  uint8_t struct_parts = 0;
 };
+// The name of that struct.
+std::string_view struct_name(const UndecodableRecord& bad, const columnar::Schema& schema);
 // "field delay: 300 does not fit int8 (byte 27)": one line, control bytes escaped. `record` is its bytes, of which only the
 // wrong value is shown; where hide_value is set (a pii field, or text of which nobody can say whose it is) no part of them.
 std::string describe(const UndecodableRecord& bad, const columnar::Schema& schema, std::string_view record,

@@ -315,6 +315,39 @@ TEST(ArrowSource, TellsAllThatIsWrongWithARow) {
   EXPECT_THAT(got.bad, testing::ElementsAre(R"({"i":300,"j":-1,"e":"z"} 300 -1 "z")", R"({"i":3,"j":-1,"e":"x"} -1)"));
 }
 
+TEST(ArrowSource, RefusesRowsWithValuesThatNoTextCouldSay) {
+  const double nan = std::nan(""), inf = std::numeric_limits<double>::infinity();
+  const auto list = [](double x) { return Value(std::vector<Value>{Value(1.0), Value(x)}); };
+  const int64_t far = 253402300800000000;
+  const Batch batch = columnar::make_batch(
+      {make_field("f", TypeId::kFloat32), make_field("t.at", TypeId::kTimestamp), make_field("s", TypeId::kString),
+       make_field("l", DataType::list(TypeId::kFloat64)), make_field("x", TypeId::kFloat64), make_field("i", TypeId::kInt64)},
+      {{1.5, int64_t{0}, "a", list(2), 1.0, int64_t{1}},
+       {nan, far, "b", list(2), 2.0, int64_t{300}},
+       {-inf, int64_t{0}, "c", list(nan), 3.0, int64_t{2}},
+       {1.5, int64_t{0}, "\xFF", list(2), 4.0, int64_t{2}},
+       {1.5, int64_t{0}, "d", list(2), nan, int64_t{3}}});
+  ReaderOptions options = reader_options(
+      {make_field("f", TypeId::kFloat64), make_field("t.at", TypeId::kTimestamp), make_field("s", TypeId::kString),
+       make_field("l", DataType::list(TypeId::kFloat64)), make_field("i", TypeId::kInt8)},
+      DataFormat::kArrow);
+  const std::string first = R"({"f":1.5,"t":{"at":"1970-01-01T00:00:00Z"},"s":"a","l":[1.0,2.0],"i":1})";
+  const std::vector<std::string> bad = {
+      R"({"f":"NaN","t":{"at":253402300800000000},"s":"b","l":[1.0,2.0],"x":2.0,"i":300} NaN 253402300800000000 300)",
+      R"({"f":"-Infinity","t":{"at":"1970-01-01T00:00:00Z"},"s":"c","l":{"list":[1.0,0.0],"element":"NaN"},"x":3.0,"i":2} -Infinity NaN)",
+      R"({"f":1.5,"t":{"at":"1970-01-01T00:00:00Z"},"s":{"base64":"/w=="},"l":[1.0,2.0],"x":4.0,"i":2} {"base64":"/w=="})"};
+  const ArrowBack got = read_arrow(as(DataFormat::kArrow, batch), options);
+  EXPECT_EQ(got.error, "");
+  ASSERT_EQ(got.rows.size(), 2u) << "a column that is not read may hold anything";
+  EXPECT_EQ(got.rows[0], first);
+  EXPECT_EQ(got.bad, bad);
+  options.open = true;
+  const ArrowBack open = read_arrow(as(DataFormat::kArrow, batch), options);
+  EXPECT_EQ(open.rows.size(), 1u);
+  ASSERT_EQ(open.bad.size(), 4u);
+  EXPECT_EQ(open.bad[3], R"({"f":1.5,"t":{"at":"1970-01-01T00:00:00Z"},"s":"d","l":[1.0,2.0],"x":"NaN","i":3} NaN of x)");
+}
+
 TEST(ArrowSource, ReadsWhatTheWriterWrites) {
   const Batch batch = columnar::make_batch(all_fields(), {all_values(), std::vector<Value>(19)});
   const ArrowBack got = read_arrow(as(DataFormat::kArrow, batch), reader_options(all_fields(), DataFormat::kArrow));

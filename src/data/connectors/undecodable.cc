@@ -40,6 +40,8 @@ std::string_view undecodable_name(Undecodable reason) {
       return "lone_carriage_return";
     case Undecodable::kTooLong:
       return "too_long";
+    case Undecodable::kTooFine:
+      return "too_fine";
   }
   return "unknown";
 }
@@ -54,6 +56,31 @@ std::string shortened(std::string_view value) {
   return escape_control(value.substr(0, end)) + (end < value.size() ? "…" : "");
 }
 
+size_t digits(std::string_view text, size_t at) {
+  while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+  return at;
+}
+
+// How long the JSON value is that the text begins with, by what its own syntax says and nothing else: where a comma is
+// missing, the next member stands right behind it.
+size_t value_length(std::string_view text) {
+  if (text[0] == '"') {
+    size_t at = 1;
+    while (at < text.size() && text[at] != '"') at += text[at] == '\\' ? 2 : 1;
+    return std::min(at + 1, text.size());
+  }
+  for (const std::string_view word : {"true", "false", "null"}) {
+    if (text.starts_with(word)) return word.size();
+  }
+  size_t at = digits(text, text[0] == '-' ? 1 : 0);
+  if (at < text.size() && text[at] == '.') at = digits(text, at + 1);
+  if (at > 0 && at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    const bool sign = at + 1 < text.size() && (text[at + 1] == '+' || text[at + 1] == '-');
+    at = digits(text, at + (sign ? 2 : 1));
+  }
+  return at;
+}
+
 // The wrong value, shortened, for people: never a byte of what stands behind it.
 std::string value_shown(const UndecodableRecord& bad, std::string_view record) {
   if (bad.at > record.size()) return "";
@@ -65,26 +92,34 @@ std::string value_shown(const UndecodableRecord& bad, std::string_view record) {
   std::string_view value = record.substr(bad.at);
   if (value[0] == '{') return "an object";
   if (value[0] == '[') return "a list";
-  size_t length = 0;
-  if (value[0] == '"') {
-    length = 1;
-    while (length < value.size() && value[length] != '"') length += value[length] == '\\' ? 2 : 1;
-    length = std::min(length + 1, value.size());
-  } else {
-    while (length < value.size() && std::string_view(",}] \t\r\n").find(value[length]) == std::string_view::npos)
-      ++length;
-  }
+  size_t length = value_length(value);
+  if (length == 0) length = std::min(value.find_first_of(",:{}[]\" \t\r\n"), value.size());  // no value at all
   return shortened(value.substr(0, length));
 }
 
 }  // namespace
 
+std::string_view struct_name(const UndecodableRecord& bad, const columnar::Schema& schema) {
+  const std::string_view name = schema.field(static_cast<size_t>(bad.field)).name;
+  size_t end = 0;
+  for (int part = 0; part < bad.struct_parts && end < name.size(); ++part) {
+    end = std::min(name.find('.', end + (part > 0 ? 1 : 0)), name.size());
+  }
+  return name.substr(0, end);
+}
+
 std::string describe(const UndecodableRecord& bad, const columnar::Schema& schema, std::string_view record,
                      bool hide_value) {
   std::string out;
   const bool has_field = bad.field >= 0 && static_cast<size_t>(bad.field) < schema.size();
-  const std::string type = has_field ? schema.field(static_cast<size_t>(bad.field)).type.to_string() : "";
-  if (has_field) out = "field " + schema.field(static_cast<size_t>(bad.field)).name + ": ";
+  const std::string type = !has_field             ? ""
+                           : bad.struct_parts > 0 ? "struct"
+                                                  : schema.field(static_cast<size_t>(bad.field)).type.to_string();
+  if (has_field && bad.struct_parts > 0) {
+    out = fmt::format("field {}: ", struct_name(bad, schema));
+  } else if (has_field) {
+    out = "field " + schema.field(static_cast<size_t>(bad.field)).name + ": ";
+  }
   const std::string shown = hide_value ? "" : value_shown(bad, record);
   const std::string value = shown.empty() ? "the value" : shown;
   switch (bad.reason) {
@@ -119,7 +154,7 @@ std::string describe(const UndecodableRecord& bad, const columnar::Schema& schem
       out += fmt::format("{} is no {}", value, type.empty() ? "value of the type" : type);
       break;
     case Undecodable::kOutOfRange:
-      out += fmt::format("{} does not fit {}", value, type);
+      out += fmt::format("{} does not fit {}", value, type.empty() ? "the type" : type);
       break;
     case Undecodable::kBadText:
       out += fmt::format("{} is not the text of a {}", value, type.empty() ? "value of the type" : type);
@@ -137,6 +172,9 @@ std::string describe(const UndecodableRecord& bad, const columnar::Schema& schem
       break;
     case Undecodable::kTooLong:
       out += "the record is too long";
+      break;
+    case Undecodable::kTooFine:
+      out += fmt::format("{} is finer than a {}", value, type == "date" ? "day" : "microsecond");
       break;
   }
   return out + fmt::format(" (byte {})", bad.at);

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "base/text.h"
+#include "data/columnar/open_column.h"
 #include "data/contract/redact.h"
 #include "data/contract/text_records.h"
 #include "platform/os/temp.h"
@@ -17,7 +18,7 @@ constexpr int kJsonDepthMax = 128;
 // Walks one JSON object and copies it, asking for each value by the path of its keys what to do with it.
 class JsonMasker {
  public:
-  enum class Verdict { kKeep, kDescend, kMask };
+  enum class Verdict { kKeep, kDescend, kMask, kMaskNameToo };
   using Judge = std::function<Verdict(const std::string& path, const Mask** mask)>;
 
   JsonMasker(std::string_view text, const Judge& judge, const MaskKey& key) : text_(text), judge_(judge), key_(key) {}
@@ -48,12 +49,13 @@ class JsonMasker {
     while (true) {
       skip_blank();
       std::string name;
+      const size_t begin = at_;
       if (!string(name)) return false;
       skip_blank();
       if (!is(':')) return false;
       ++at_;
       skip_blank();
-      if (!member(out, prefix.empty() ? name : prefix + "." + name, depth)) return false;
+      if (!member(out, begin, prefix.empty() ? name : prefix + "." + name, depth)) return false;
       skip_blank();
       if (is('}')) {
         ++at_;
@@ -64,7 +66,7 @@ class JsonMasker {
     }
   }
 
-  bool member(std::string& out, const std::string& path, int depth) {
+  bool member(std::string& out, size_t name_begin, const std::string& path, int depth) {
     const Mask* mask = nullptr;
     Verdict verdict = judge_(path, &mask);
     if (verdict == Verdict::kDescend) {
@@ -74,8 +76,13 @@ class JsonMasker {
     const size_t begin = at_;
     if (!skip_value(depth)) return false;
     if (verdict == Verdict::kKeep) return true;
-    out += text_.substr(copied_, begin - copied_);
+    const bool name_too = verdict == Verdict::kMaskNameToo;
+    out += text_.substr(copied_, (name_too ? name_begin : begin) - copied_);
     copied_ = at_;
+    if (name_too) {
+      out += "\"****\":\"****\"";
+      return true;
+    }
     out += masked(text_.substr(begin, at_ - begin), mask == nullptr ? Mask{} : *mask);
     return true;
   }
@@ -200,6 +207,11 @@ class JsonMasker {
 
 }  // namespace
 
+namespace {
+// Of what is not known, the name may say as much as the value.
+constexpr Mask kOfTheUnknown;
+}  // namespace
+
 RecordRedactor::RecordRedactor(const Contract& contract, const Reader& reader, MaskKey key) : key_(std::move(key)) {
   for (const auto& field : contract.fields) {
     const auto mask = mask_for(field, reader);
@@ -208,6 +220,7 @@ RecordRedactor::RecordRedactor(const Contract& contract, const Reader& reader, M
     masks_.push_back({field.name, *mask});
     protected_.push_back(field.name);
   }
+  find_whole();
 }
 
 std::string RecordRedactor::lost_in(const std::vector<std::string>& names) const {
@@ -220,6 +233,35 @@ std::string RecordRedactor::lost_in(const std::vector<std::string>& names) const
   return lost == protected_.end() ? std::string() : *lost;
 }
 
+void RecordRedactor::mask_wholly(const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    masks_.insert(masks_.begin(), {name, Mask{}});
+    unknown_too_ = unknown_too_ || name == columnar::kOpenColumn;
+  }
+  find_whole();
+}
+
+void RecordRedactor::find_whole() {
+  const auto for_outer = [](const std::string& name, const auto& f) {
+    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) f(name.substr(0, dot));
+  };
+  whole_.clear();
+  for (const auto& entry : masks_) {
+    whole_.insert(entry.name);
+    for_outer(entry.name, [&](std::string outer) { whole_.insert(std::move(outer)); });
+  }
+  for (const auto& name : fields_) {
+    const bool hidden = std::any_of(masks_.begin(), masks_.end(), [&](const auto& entry) { return entry.name == name; });
+    if (!hidden) for_outer(name, [&](const std::string& outer) { whole_.erase(outer); });
+  }
+}
+
+bool RecordRedactor::holds_masked(std::string_view name) const {
+  return std::any_of(masks_.begin(), masks_.end(), [&](const auto& entry) {
+    return entry.name.size() > name.size() && entry.name.starts_with(name) && entry.name[name.size()] == '.';
+  });
+}
+
 const Mask* RecordRedactor::find(std::string_view name) const {
   for (const auto& entry : masks_) {
     if (entry.name == name) return &entry.mask;
@@ -227,21 +269,31 @@ const Mask* RecordRedactor::find(std::string_view name) const {
   return nullptr;
 }
 
+bool RecordRedactor::has_members(std::string_view name) const {
+  return std::any_of(fields_.begin(), fields_.end(), [&](const std::string& field) {
+    return field.size() > name.size() && field.starts_with(name) && field[name.size()] == '.';
+  });
+}
+
+const Mask* RecordRedactor::find_unknown(std::string_view name) const {
+  static constexpr Mask kWholly;
+  if (std::find(fields_.begin(), fields_.end(), name) != fields_.end()) return nullptr;
+  if (unknown_too_ && !has_members(name)) return &kOfTheUnknown;
+  for (size_t dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.', dot + 1)) {
+    if (whole_.contains(name.substr(0, dot))) return &kWholly;
+  }
+  return nullptr;
+}
+
 std::string RecordRedactor::json(std::string_view record) const {
   if (masks_.empty()) return std::string(record);
   const JsonMasker::Judge judge = [this](const std::string& path, const Mask** mask) {
-    for (const auto& entry : masks_) {
-      if (entry.name == path) {
-        *mask = &entry.mask;
-        return JsonMasker::Verdict::kMask;
-      }
-    }
-    for (const auto& entry : masks_) {
-      if (entry.name.size() > path.size() && entry.name.starts_with(path) && entry.name[path.size()] == '.') {
-        return JsonMasker::Verdict::kDescend;
-      }
-    }
-    return JsonMasker::Verdict::kKeep;
+    *mask = find(path);
+    const bool descend = holds_masked(path) || (unknown_too_ && has_members(path));
+    if (*mask == nullptr && descend) return JsonMasker::Verdict::kDescend;
+    if (*mask == nullptr) *mask = find_unknown(path);
+    if (*mask == &kOfTheUnknown) return JsonMasker::Verdict::kMaskNameToo;
+    return *mask == nullptr ? JsonMasker::Verdict::kKeep : JsonMasker::Verdict::kMask;
   };
   std::string out;
   if (!JsonMasker(record, judge, key_).run(out)) return json_quote(mask_text(Mask{}, record, key_));
@@ -256,7 +308,9 @@ std::string RecordRedactor::csv(std::string_view record, const std::vector<std::
   std::string out;
   size_t copied = 0;
   for (size_t i = 0; i < cells.size(); ++i) {
+    static constexpr Mask kWholly;
     const Mask* mask = find(names[i]);
+    if (mask == nullptr) mask = holds_masked(names[i]) ? &kWholly : find_unknown(names[i]);
     const bool is_null = cells[i].text.empty() && !cells[i].quoted;
     if (mask == nullptr || is_null) continue;
     out += record.substr(copied, cells[i].begin - copied);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,7 +76,8 @@ Redaction redaction_for(const Contract& contract, const Reader& reader);
 columnar::Batch redact_batch(const columnar::Batch& batch, const Redaction& redaction, const MaskKey& key);
 
 // A record of NDJSON or one CSV row with the values of protected fields masked, the rest byte for byte as it came.
-// Fields are found by name, nested objects too; text that cannot be read as a record is masked wholly.
+// Fields are found by name, nested objects too; text that cannot be read as a record is masked wholly, and so is what
+// the contract does not name inside a field that is masked, or inside a struct of which every member is.
 class RecordRedactor {
  public:
   RecordRedactor(const Contract& contract, const Reader& reader, MaskKey key);
@@ -83,10 +85,9 @@ class RecordRedactor {
   // `names`: the header row. Cells that are masked are quoted.
   std::string csv(std::string_view record, const std::vector<std::string>& names, char separator = ',') const;
   bool masks_anything() const { return !masks_.empty(); }
-  // Fields of these names as well, wholly, whatever the contract says of them.
-  void mask_wholly(const std::vector<std::string>& names) {
-    for (const auto& name : names) masks_.insert(masks_.begin(), {name, Mask{}});
-  }
+  // Fields of these names as well, wholly, whatever the contract says of them; columnar::kOpenColumn stands for all that
+  // the contract does not name.
+  void mask_wholly(const std::vector<std::string>& names);
   // A field to be masked that the header does not name although it names one that the contract does not: that may be
   // it, in another spelling or dialect, or the header is no header but a record. Empty where every cell is sure.
   std::string lost_in(const std::vector<std::string>& names) const;
@@ -97,7 +98,13 @@ class RecordRedactor {
     Mask mask;
   };
   const Mask* find(std::string_view name) const;
+  const Mask* find_unknown(std::string_view name) const;  // of what the contract does not name
+  bool unknown_too_ = false;
+  bool has_members(std::string_view name) const;
+  bool holds_masked(std::string_view name) const;         // a struct with a member that is masked
+  void find_whole();
   std::vector<ColumnMask> masks_;
+  std::set<std::string, std::less<>> whole_;  // fields that are masked, and structs with every member masked
   std::vector<std::string> fields_, protected_;  // of the contract
   MaskKey key_;
 };

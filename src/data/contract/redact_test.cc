@@ -144,6 +144,28 @@ TEST(Records, OfJsonCannotHideAValueInAnotherPlace) {
   EXPECT_THAT(redactor.json(deep + "\"SECRET\""), Not(HasSubstr("SECRET")));
 }
 
+TEST(Records, HideWhatIsUnknownInsideWhatIsMaskedAsAWhole) {
+  const auto contract = make(
+      "struct G { int32 x; string y [[mask(\"last4\")]]; } struct Q { string street; G geo; } struct H { int32 no; string street [[pii]]; } "
+      "contract P { int32 id; Q home [[pii]]; H work; string ssn [[pii]]; }");
+  const RecordRedactor redactor(*contract, {}, {});
+  for (const char* record :
+       {R"({"home":{"street":"a","flat":"SECRET"}})", R"({"home":{"flat":{"a":["SECRET"]}}})", R"({"home":{"geo":{"z":"SECRET"}}})",
+        R"({"home.flat":"SECRET"})", R"({"home":{"geo.z":"SECRET"}})", R"({"home":{"":"SECRET"}})", R"({"ssn.first":"SECRET"})"}) {
+    EXPECT_THAT(redactor.json(record), Not(HasSubstr("SECRET"))) << record;
+  }
+  EXPECT_EQ(redactor.json(R"({"home":{"geo":{"x":1,"y":"12345678"}},"work":{"no":1,"floor":"2","street":"S"},"more":{"z":"3"}})"),
+            R"({"home":{"geo":{"x":"****","y":"****5678"}},"work":{"no":1,"floor":"2","street":"****"},"more":{"z":"3"}})");
+  EXPECT_EQ(redactor.csv("1,2,3,4,5", {"id", "home.flat", "work.floor", "work", "home"}), "1,\"****\",3,\"****\",\"****\"");
+  RecordRedactor open(*contract, {}, {});
+  open.mask_wholly({"id", "*"});
+  EXPECT_EQ(open.json(R"({"id":1,"work":{"no":1,"floor":"SECRET"},"copy":"SECRET","more":{"z":"SECRET"}})"),
+            R"({"id":"****","work":{"no":1,"****":"****"},"****":"****","****":"****"})");
+  EXPECT_EQ(open.csv("1,2,3", {"id", "copy", "work.no"}), "\"****\",\"****\",3");
+  const RecordRedactor revealing(*contract, {{}, true}, {});
+  EXPECT_EQ(revealing.json(R"({"home":{"flat":"x"}})"), R"({"home":{"flat":"x"}})");
+}
+
 TEST(Records, OfTables) {
   const auto contract = make(kPeople);
   const RecordRedactor redactor(*contract, {}, {});

@@ -120,6 +120,10 @@ void ScenarioCompiler::custom(bool program) {
         if (origin.how == "IDENTITY") origin.how = "TRANSFORMATION";
       }
     }
+    // No contract governs what is left open: whatever the step was sent may stand there, under any name.
+    if (const int open = index_of(out, columnar::kOpenColumn); open >= 0) {
+      for (const auto& c : columns()) add_pii(c.pii, true, &out[static_cast<size_t>(open)].pii);
+    }
   } else {
     std::vector<plan::ColumnInfo::Origin> all;
     for (const auto& c : columns()) add_origins(c.lineage, "TRANSFORMATION", false, &all);

@@ -155,7 +155,12 @@ void ScenarioCompiler::write(std::optional<Input> from, bool rejected, std::vect
   for (auto& c : columns) {
     bool derived = false;
     std::string mask = sink_mask(c, &derived);
-    if (derived) {
+    if (derived && c.field.name == columnar::kOpenColumn) {
+      auto& d = context_.warning(step_span(), "dsl.pii_derived",
+                                 fmt::format("what the contract leaves open went through a program that is sent pii ({}.{}), and is not written here",
+                                             c.pii[0].contract, c.pii[0].field));
+      d.help.push_back("drop the pii before the program, or give its answer a contract: @exec(\"…\", contract=\"contracts/….contract\")");
+    } else if (derived) {
       auto& d = context_.warning(step_span(), "dsl.pii_derived",
                                  fmt::format("field `{}` was computed from pii ({}.{}) and is masked wholly here",
                                              c.field.name, c.pii[0].contract, c.pii[0].field));

@@ -229,6 +229,10 @@ std::string row_json(const plan::Operator& op, const Batch& batch, int64_t row, 
       append_json_quoted(out, fmt::format("… ({} bytes)", bytes));
     } else if (!shown.empty()) {
       auto mask = contract::parse_mask(shown);
+      if (mask.ok() && mask->method == contract::MaskMethod::kNull) {
+        out += "null";
+        continue;
+      }
       std::string text;
       columnar::append_value_text(column, row, field, text);
       append_json_quoted(out, contract::mask_text(mask.ok() ? *mask : contract::Mask{}, text, contract::MaskKey{}));

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include "data/columnar/open_column.h"
+
 namespace runink::plan {
 
 std::string shown_mask(const ColumnInfo& column) {
   if (column.pii.empty()) return "";
+  // The names of what is left open may say as much as the values.
+  if (column.field.name == columnar::kOpenColumn) return "null";
   const PiiSource& first = column.pii[0];
   const bool the_field = std::all_of(column.pii.begin(), column.pii.end(),
                                      [&](const PiiSource& p) { return !p.derived && p.mask == first.mask; });

@@ -9,7 +9,8 @@
 namespace runink::plan {
 
 // The mask method by which a column is shown to who may not see it: "" as it is. The field itself by its own mask; what
-// was computed from it, or from fields of different masks, wholly ("all").
+// was computed from it, or from fields of different masks, wholly ("all"). What a contract leaves open is gone ("null") once
+// it may hold pii.
 std::string shown_mask(const ColumnInfo& column);
 
 bool reveals_pii(const std::vector<ColumnInfo>& columns);
