@@ -109,8 +109,17 @@ Result<std::string> Project::hash_files(const std::vector<std::string>& files) c
   std::vector<std::string> names = files;
   names.push_back(config::kProjectFile);
   for (const auto& name : names) {
-    auto text = os::read_file(root() + "/" + name);
-    all.update(fmt::format("{}\n{}\n", name, text.ok() ? crypto::sha256_hex(*text) : std::string("absent")));
+    // What a command names may be data of any size; that is told by its size and time, as inputs are.
+    constexpr uint64_t kReadMax = 4 << 20;
+    const std::string path = root() + "/" + name;
+    const auto info = os::file_info(path);
+    std::string identity = "absent";
+    if (info.ok() && info->size > kReadMax) {
+      identity = fmt::format("{} bytes of {}", info->size, info->modified_nanos);
+    } else if (auto text = os::read_file(path); text.ok()) {
+      identity = crypto::sha256_hex(*text);
+    }
+    all.update(fmt::format("{}\n{}\n", name, identity));
   }
   return crypto::hex(all.finish());
 }

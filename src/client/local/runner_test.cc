@@ -318,6 +318,19 @@ TEST_F(RunnerTest, ProgramsAreMadeOfTheFilesThatTheyName) {
   EXPECT_THAT(program_files(*plan, p_.root()), ElementsAre("steps/a.sh", "tools/b.py", "tools/c.jq"));
 }
 
+TEST_F(RunnerTest, LargeFilesAreToldBySizeAndTime) {
+  const auto hash = [&] { return p_.project().hash_files({"tools/big.bin", "tools/a.sh"}).value(); };
+  p_.write("tools/a.sh", "x");
+  p_.write("tools/big.bin", std::string(5 << 20, 'x'));
+  const std::string before = hash();
+  EXPECT_EQ(hash(), before);
+  p_.write("tools/big.bin", std::string((5 << 20) + 1, 'x'));
+  const std::string larger = hash();
+  EXPECT_NE(larger, before);
+  p_.write("tools/a.sh", "y");
+  EXPECT_NE(hash(), larger);
+}
+
 TEST_F(ResumeTest, RowsThatAreGoneAreMadeAgain) {
   std::filesystem::remove_all(p_.root() + "/.runink/spool");
   const Ran done = resume();
