@@ -39,7 +39,8 @@ Result<std::unique_ptr<JournalStorage>> JournalStorage::open(journal::Disk& disk
     return data_loss("the state ends at entry {}, but the log begins behind entry {}", applied.index, base.index)
         .with_hint("the state was lost or replaced: remove this member from the cluster and add it again with an empty folder");
   }
-  if (applied.index > last) {
+  const auto term_at = [&](Index index) { return index == base.index ? base.term : entries[index - base.index - 1].term; };
+  if (applied.index > last || (!opened->whole && term_at(applied.index) != applied.term)) {
     // A crash between taking over a snapshot and cutting the log, or a log that lost its end: the state counts.
     base = LogBase{applied.index, applied.term, applied.membership.voters.empty() ? base.membership : applied.membership};
     entries.clear();
@@ -48,7 +49,7 @@ Result<std::unique_ptr<JournalStorage>> JournalStorage::open(journal::Disk& disk
   } else if (!continues || journal->last_index() < base.index) {
     RUNINK_RETURN_IF_ERROR(journal->reset(base.index + 1));
   }
-  const Term term = applied.index == base.index ? base.term : entries[applied.index - base.index - 1].term;
+  const Term term = term_at(applied.index);
   if (term != applied.term) {
     return data_loss("entry {} is of term {} in the log, but of term {} in the state", applied.index, term, applied.term)
         .with_hint("log and state are not of one member: remove it from the cluster and add it again with an empty folder");

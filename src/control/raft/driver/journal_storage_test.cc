@@ -1,0 +1,215 @@
+#include "control/raft/driver/journal_storage.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "control/raft/driver/storage_thread.h"
+#include "testing/sim_disk.h"
+
+namespace runink::raft {
+namespace {
+
+using testing::SimDisk;
+
+const Membership kThree{{1, 2, 3}, {}};
+const journal::Identity kIdentity{{7}, 1};
+
+journal::Options options() {
+  journal::Options out;
+  out.segment_bytes = 64 << 10;
+  out.batch_bytes = 16 << 10;
+  return out;
+}
+
+Entry entry(Index index, Term term, const std::string& data = "x") {
+  return {index, term, EntryKind::kCommand, std::make_shared<const std::string>(data)};
+}
+std::vector<Entry> entries(Index from, Index to, Term term) {
+  std::vector<Entry> out;
+  for (Index i = from; i <= to; ++i) out.push_back(entry(i, term));
+  return out;
+}
+
+struct Opened {
+  std::unique_ptr<JournalStorage> storage;
+  Recovered recovered;
+  Status status;
+};
+Opened open(SimDisk& disk, const AppliedState& applied = {}) {
+  Opened out;
+  journal::Recovered journal;
+  auto storage = JournalStorage::open(disk, kIdentity, options(), applied, &out.recovered, &journal);
+  if (storage.ok()) {
+    out.storage = std::move(*storage);
+  } else {
+    out.status = storage.status();
+  }
+  return out;
+}
+StorageWork append(std::vector<Entry> what) {
+  StorageWork work;
+  work.append = std::move(what);
+  return work;
+}
+
+class Storing : public ::testing::Test {
+ protected:
+  void SetUp() override { const Status status = create_member_storage(disk_, kIdentity, options(), kThree);
+    ASSERT_TRUE(status.ok()) << status.to_string();
+  }
+  SimDisk disk_{1};
+};
+
+TEST_F(Storing, WhatWasPerformedIsThereAfterAPowerCut) {
+  Opened first = open(disk_);
+  ASSERT_TRUE(first.storage) << first.status.to_string();
+  EXPECT_EQ(first.recovered.membership, kThree);
+  std::vector<StorageWork> works;
+  works.push_back(append(entries(1, 3, 1)));
+  works.back().hard_state = HardState{1, 2, 0};
+  works.push_back(append(entries(4, 5, 1)));
+  // Another leader's entries take the place of some that were not even written.
+  works.push_back(append(entries(4, 6, 2)));
+  works.back().hard_state = HardState{2, 3, 3};
+  ASSERT_TRUE(first.storage->perform(works).ok());
+  first.storage.reset();
+  disk_.crash();
+
+  const Opened again = open(disk_);
+  ASSERT_TRUE(again.storage) << again.status.to_string();
+  EXPECT_EQ(again.recovered.hard_state, (HardState{2, 3, 3}));
+  ASSERT_EQ(again.recovered.entries.size(), 6u);
+  EXPECT_EQ(again.recovered.entries[2].term, 1u);
+  EXPECT_EQ(again.recovered.entries[3].term, 2u);
+}
+
+TEST_F(Storing, ConsecutiveAppendsAreOneSync) {
+  Opened first = open(disk_);
+  const uint64_t before = disk_.operations();
+  std::vector<StorageWork> one;
+  one.push_back(append(entries(1, 1, 1)));
+  ASSERT_TRUE(first.storage->perform(one).ok());
+  const uint64_t for_one = disk_.operations() - before;
+  std::vector<StorageWork> many;
+  for (Index i = 2; i <= 50; ++i) many.push_back(append(entries(i, i, 1)));
+  ASSERT_TRUE(first.storage->perform(many).ok());
+  EXPECT_EQ(disk_.operations() - before, 2 * for_one);
+}
+
+TEST_F(Storing, TheLogBeginsWhereTheBaseSays) {
+  Opened first = open(disk_);
+  std::vector<StorageWork> works;
+  works.push_back(append(entries(1, 20, 1)));
+  works.emplace_back();
+  works.back().compact = LogBase{10, 1, {{1, 2}, {}}};
+  ASSERT_TRUE(first.storage->perform(works).ok());
+  first.storage.reset();
+  Opened again = open(disk_, {15, 1, {}});
+  ASSERT_TRUE(again.storage) << again.status.to_string();
+  EXPECT_EQ(again.recovered.snapshot_index, 10u);
+  EXPECT_EQ(again.recovered.membership, (Membership{{1, 2}, {}}));
+  EXPECT_EQ(again.recovered.entries.size(), 10u);  // the segment holds older ones, too
+  EXPECT_EQ(again.recovered.applied, 15u);
+  again.storage.reset();
+  // A state from before the base cannot be brought up to date by this log.
+  EXPECT_EQ(open(disk_, {9, 1, {}}).status.code(), Code::kDataLoss);
+  EXPECT_EQ(open(disk_, {15, 2, {}}).status.code(), Code::kDataLoss);
+}
+
+TEST_F(Storing, AStateBeyondTheLogCounts) {
+  Opened first = open(disk_);
+  std::vector<StorageWork> works;
+  works.push_back(append(entries(1, 5, 1)));
+  ASSERT_TRUE(first.storage->perform(works).ok());
+  first.storage.reset();
+  // As after a crash between taking over a snapshot and cutting the log.
+  Opened again = open(disk_, {100, 4, {{1, 2, 3, 4}, {}}});
+  ASSERT_TRUE(again.storage) << again.status.to_string();
+  EXPECT_EQ(again.recovered.snapshot_index, 100u);
+  EXPECT_EQ(again.recovered.snapshot_term, 4u);
+  EXPECT_EQ(again.recovered.membership, (Membership{{1, 2, 3, 4}, {}}));
+  EXPECT_TRUE(again.recovered.entries.empty());
+  std::vector<StorageWork> more;
+  more.push_back(append(entries(101, 102, 5)));
+  ASSERT_TRUE(again.storage->perform(more).ok());
+  again.storage.reset();
+  EXPECT_EQ(open(disk_, {100, 4, {}}).recovered.entries.size(), 2u);
+}
+
+TEST_F(Storing, OneDamagedCopyOfTheBaseDoesNoHarm) {
+  for (const uint64_t at : {uint64_t{9}, uint64_t{4096 + 9}}) {
+    SimDisk disk(3);
+    ASSERT_TRUE(write_log_base(disk, {10, 2, kThree}).ok());
+    disk.flip("log-base", at);
+    const auto base = read_log_base(disk);
+    ASSERT_TRUE(base.ok()) << base.status().to_string();
+    EXPECT_EQ(*base, (LogBase{10, 2, kThree}));
+    disk.flip("log-base", 4096 + 9 - (at - 9));
+    EXPECT_EQ(read_log_base(disk).status().code(), Code::kDataLoss);
+  }
+}
+
+TEST_F(Storing, AFailedWriteIsTheEnd) {
+  Opened first = open(disk_);
+  disk_.fail_after(0, SimDisk::Fault::kIo);
+  std::vector<StorageWork> works;
+  works.push_back(append(entries(1, 1, 1)));
+  EXPECT_FALSE(first.storage->perform(works).ok());
+  works.clear();
+  works.push_back(append(entries(1, 1, 1)));
+  EXPECT_FALSE(first.storage->perform(works).ok());
+}
+
+// What the thread posts, taken by the test.
+class Inbox {
+ public:
+  void post(std::function<void()> task) {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    wake_.notify_one();
+  }
+  void run_one() {
+    std::function<void()> task;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return !tasks_.empty(); });
+      task = std::move(tasks_.front());
+      tasks_.erase(tasks_.begin());
+    }
+    task();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<std::function<void()>> tasks_;
+};
+
+TEST_F(Storing, TheThreadAnswersInOrderAndEverythingThatWasSubmitted) {
+  Opened first = open(disk_);
+  Inbox inbox;
+  std::vector<Index> answered;
+  {
+    StorageThread thread(std::move(first.storage), [&](std::function<void()> task) { inbox.post(std::move(task)); });
+    for (Index i = 1; i <= 100; ++i) {
+      StorageWork work = append(entries(i, i, 1));
+      work.done = [&answered, i](const Status& status) {
+        EXPECT_TRUE(status.ok());
+        answered.push_back(i);
+      };
+      thread.submit(std::move(work));
+    }
+    while (answered.size() < 100) inbox.run_one();
+    EXPECT_LE(thread.counters().rounds, 100u);
+    EXPECT_EQ(thread.counters().works, 100u);
+    for (Index i = 0; i < 100; ++i) EXPECT_EQ(answered[i], i + 1);
+    thread.submit(append(entries(101, 101, 1)));
+  }
+  EXPECT_EQ(open(disk_).recovered.entries.size(), 101u);
+}
+
+}  // namespace
+}  // namespace runink::raft
