@@ -227,14 +227,14 @@ TEST(Ipc, tells_what_does_not_fit_in_structs_lists_and_dictionaries) {
   auto type = utf8();
   type.dictionary = 5;
   type.name = "chosen";
-  chosen.schema({integer(8), type});
+  chosen.schema({utf8(), type});
   chosen.batch(2, {{2, 0, {"", packed<int32_t>({0, 1, 2}), "a\xFF"}}}, 5);
   chosen.batch(1, {{1, 0, {"", packed<int32_t>({0, 1}), "\xFE"}}}, 5, true);
-  chosen.batch(4, {{4, 0, {"", "abcd"}}, {4, 1, {"\x0B", packed<int32_t>({1, 0, 1, 2})}}});
-  EXPECT_EQ(misfits_of(chosen), R"(0/1 {"base64":"/w=="} utf8; 3/1 {"base64":"/g=="} utf8; 97 "" 98 "a" 99 null 100 "" | )");
+  chosen.batch(4, {{4, 0, {"", packed<int32_t>({0, 1, 2, 3, 4}), "ab\xFC" "d"}}, {4, 1, {"\x0B", packed<int32_t>({1, 0, 1, 2})}}});
+  EXPECT_EQ(misfits_of(chosen), R"(0/1 {"base64":"/w=="} utf8; 2/0 {"base64":"/A=="} utf8; 3/1 {"base64":"/g=="} utf8; "a" "" "b" "a" "" null "d" "" | )");
   chosen.batch(1, {{1, 0, {"", packed<int32_t>({0, 1}), "z"}}}, 5);
-  chosen.batch(1, {{1, 0, {"", "a"}}, {1, 0, {"", packed<int32_t>({0})}}});
-  EXPECT_TRUE(misfits_of(chosen).ends_with(R"(| 97 "z" | )"));
+  chosen.batch(1, {{1, 0, {"", packed<int32_t>({0, 1}), "a"}}, {1, 0, {"", packed<int32_t>({0})}}});
+  EXPECT_TRUE(misfits_of(chosen).ends_with(R"(| "a" "z" | )"));
 }
 
 TEST(Ipc, reads_back_what_it_writes) {
