@@ -20,7 +20,7 @@
 namespace runink::barn {
 
 struct StateMachine::Impl {
-  Impl(StateStore* s, MachineOptions o) : store(s), options(o), trail(o.digest_every), overlay(s) {}
+  Impl(StateStore* s, MachineOptions o) : store(s), options(o), trail(o.digest_every), overlay(s, o.cache_bytes) {}
 
   // state_machine.cc
   Status load();

@@ -408,7 +408,8 @@ TEST(Model, HowEntriesAreCutIntoBatchesChangesNothing) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const History history_ = history(seed, 1200);
     std::mt19937_64 random(seed);
-    Harness one({.digest_every = 1}), cut({.batch_bytes = 3000, .digest_every = 1}), restarted({.digest_every = 1});
+    Harness one({.digest_every = 1}), cut({.batch_bytes = 3000, .digest_every = 1, .cache_bytes = 2000}),
+        restarted({.digest_every = 1, .cache_bytes = 0});
     for (const raft::Entry& entry : history_.entries) ASSERT_TRUE(one.apply({entry}).ok());
     const auto& entries = history_.entries;
     const auto in_pieces = [&](Harness& h, bool reopen) {

@@ -62,7 +62,15 @@ class Merged : public StateIterator {
 
 Result<bool> Overlay::get(std::string_view key, std::string* value) const {
   const auto at = slots_.find(key);
-  if (at == slots_.end()) return store_->get(key, value);
+  if (at == slots_.end()) {
+    if (const auto* known = cache_.find(key)) {
+      if (*known) *value = **known;
+      return known->has_value();
+    }
+    const bool there = RUNINK_TRY(store_->get(key, value));
+    cache_.set(key, there ? std::optional<std::string_view>(*value) : std::nullopt);
+    return there;
+  }
   if (at->second.present) *value = at->second.value;
   return at->second.present;
 }
@@ -131,8 +139,10 @@ void Overlay::flush(WriteBatch& batch) {
   for (const auto& [key, slot] : slots_) {
     if (slot.present) {
       batch.put(key, slot.value);
+      cache_.set(key, slot.value);
     } else {
       batch.remove(key);
+      cache_.set(key, std::nullopt);
     }
   }
   slots_.clear();

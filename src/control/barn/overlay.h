@@ -8,14 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "control/barn/row_cache.h"
 #include "control/barn/store.h"
 
 namespace runink::barn {
 
 class Overlay : public StateReader {
  public:
-  explicit Overlay(const StateStore* store)
-      : store_(store), first_piece_(new char[kPieceBytes]), memory_(first_piece_.get(), kPieceBytes) {}
+  explicit Overlay(const StateStore* store, size_t cache_bytes = 0)
+      : store_(store), cache_(cache_bytes), first_piece_(new char[kPieceBytes]), memory_(first_piece_.get(), kPieceBytes) {}
 
   Result<bool> get(std::string_view key, std::string* value) const override;
   // Must be gone before the overlay is changed.
@@ -30,7 +31,8 @@ class Overlay : public StateReader {
 
   bool empty() const { return slots_.empty(); }
   size_t bytes() const { return bytes_; }
-  void flush(WriteBatch& batch);  // in key order; the overlay is then empty
+  // In key order; the overlay is then empty. The batch has to get into the store before anything is asked again.
+  void flush(WriteBatch& batch);
 
   struct Slot {
     using allocator_type = std::pmr::polymorphic_allocator<>;
@@ -50,6 +52,7 @@ class Overlay : public StateReader {
     std::string value;
   };
   const StateStore* store_;
+  mutable RowCache cache_;  // of what the store holds
   // All slots of a batch come from one piece of memory that is given back whole by flush().
   std::unique_ptr<char[]> first_piece_;
   std::pmr::monotonic_buffer_resource memory_;

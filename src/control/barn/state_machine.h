@@ -87,6 +87,7 @@ struct MachineOptions {
   size_t batch_bytes = 4 << 20;  // a store write is closed when it has become this large
   Index digest_every = 64;       // distance of the points of the digest trail; the same on all replicas
   uint64_t scrub_range_bytes = 16 << 20;
+  size_t cache_bytes = 64 << 20;   // of rows lately used (row_cache.h); 0: none
 };
 
 class StateMachine {
