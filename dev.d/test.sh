@@ -18,7 +18,7 @@ asan_targets=(base_test columnar_test ledger_test)
 tsan_targets=()
 if [[ $deep == yes ]]; then
   asan_targets+=(expr_test contract_test dsl_test connectors_test fuzz_targets)
-  tsan_targets+=(os_test engine_test corpus_test)
+  tsan_targets+=(os_test engine_test corpus_test local_test net_test transport_test raft_driver_test)
 fi
 
 # run PRESET NAME [CTEST ARGUMENTS]: never stops the script; what failed is told by the summary.
