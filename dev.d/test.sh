@@ -12,12 +12,13 @@ results=build/test-results
 mkdir -p $results
 rm -f $results/*.xml
 
-# Which modules are tested once more under sanitizers: those that read what users and files say, and those with threads.
-# The rest of them, and threads, take two cores half an hour more: --deep.
-asan_targets=(base_test columnar_test ledger_test)
+# Which modules are tested once more under sanitizers: those that read what users, files and peers say, and consensus. Fuzz
+# targets, and what has threads under ThreadSanitizer, take two cores half an hour more: --deep.
+asan_targets=(base_test columnar_test expr_test contract_test dsl_test ledger_test connectors_test
+  crypto_test raft_core_test journal_test raft_driver_test barn_test)
 tsan_targets=()
 if [[ $deep == yes ]]; then
-  asan_targets+=(expr_test contract_test dsl_test connectors_test fuzz_targets)
+  asan_targets+=(fuzz_targets)
   tsan_targets+=(os_test engine_test corpus_test local_test net_test transport_test raft_driver_test)
 fi
 

@@ -93,6 +93,7 @@ int64_t count_bits(const uint8_t* bits, int64_t length) {
 }
 
 void validity_to_bytes(const Column& column, uint8_t* bytes) {
+  if (column.length == 0) return;  // `bytes` may be null then
   if (column.type.id() == TypeId::kNull) {
     std::memset(bytes, 0, static_cast<size_t>(column.length));
   } else if (!column.validity) {

@@ -88,7 +88,7 @@ void is_null(const Node& node, const Arg* args, Frame& frame, Column* out) {
   *out = fixed_result(node, frame);
   uint8_t* to = out->mutable_data<uint8_t>();
   if (args[0].constant) {
-    std::memset(to, args[0].column->is_valid(0) == negated ? 1 : 0, static_cast<size_t>(frame.rows));
+    if (frame.rows > 0) std::memset(to, args[0].column->is_valid(0) == negated ? 1 : 0, static_cast<size_t>(frame.rows));
     return;
   }
   columnar::validity_to_bytes(*args[0].column, to);
