@@ -7,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "base/text.h"
+#include "data/connectors/reader_columns.h"
 
 namespace runink::connectors {
 
@@ -93,23 +94,9 @@ Result<std::unique_ptr<CsvReader>> CsvReader::make(const ReaderOptions& options,
   RUNINK_RETURN_IF_ERROR(validate(options.csv));
   if (options.csv.header && options.files == nullptr)
     return internal_error("a CSV reader needs the files of its source");
-  std::vector<FieldCodec> codecs;
-  std::vector<columnar::Field> fields = options.schema->fields();
-  for (size_t i = 0; i < fields.size(); ++i) {
-    codecs.push_back(
-        RUNINK_TRY(FieldCodec::make(fields[i], i < options.fields.size() ? options.fields[i] : FieldOptions())));
-  }
-  columnar::SchemaPtr schema = options.schema;
-  if (options.open) {
-    columnar::Field extra;
-    extra.name = std::string(kOpenColumn);
-    extra.type = TypeId::kJson;
-    codecs.push_back(RUNINK_TRY(FieldCodec::make(extra, FieldOptions())));
-    fields.push_back(extra);
-    schema = std::make_shared<const columnar::Schema>(std::move(fields));
-  }
-  return std::unique_ptr<CsvReader>(
-      new CsvReader(options, std::move(schema), std::move(codecs), loops == nullptr ? &hot::loops() : loops));
+  ReaderColumns columns = RUNINK_TRY(reader_columns(options));
+  return std::unique_ptr<CsvReader>(new CsvReader(options, std::move(columns.schema), std::move(columns.codecs),
+                                    loops == nullptr ? &hot::loops() : loops));
 }
 
 CsvReader::CsvReader(const ReaderOptions& options, columnar::SchemaPtr schema, std::vector<FieldCodec> codecs,

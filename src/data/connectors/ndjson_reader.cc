@@ -4,28 +4,16 @@
 
 #include <cstring>
 
+#include "data/connectors/reader_columns.h"
+
 namespace runink::connectors {
 
 using columnar::kBatchRows;
 
 Result<std::unique_ptr<NdjsonReader>> NdjsonReader::make(const ReaderOptions& options, const hot::Loops* loops) {
-  std::vector<FieldCodec> codecs;
-  std::vector<columnar::Field> fields = options.schema->fields();
-  for (size_t i = 0; i < fields.size(); ++i) {
-    codecs.push_back(
-        RUNINK_TRY(FieldCodec::make(fields[i], i < options.fields.size() ? options.fields[i] : FieldOptions())));
-  }
-  columnar::SchemaPtr schema = options.schema;
-  if (options.open) {
-    columnar::Field extra;
-    extra.name = std::string(kOpenColumn);
-    extra.type = columnar::TypeId::kJson;
-    codecs.push_back(RUNINK_TRY(FieldCodec::make(extra, FieldOptions())));
-    fields.push_back(extra);
-    schema = std::make_shared<const columnar::Schema>(std::move(fields));
-  }
-  return std::unique_ptr<NdjsonReader>(
-      new NdjsonReader(options, std::move(schema), std::move(codecs), loops == nullptr ? &hot::loops() : loops));
+  ReaderColumns columns = RUNINK_TRY(reader_columns(options));
+  return std::unique_ptr<NdjsonReader>(new NdjsonReader(options, std::move(columns.schema), std::move(columns.codecs),
+                                    loops == nullptr ? &hot::loops() : loops));
 }
 
 NdjsonReader::NdjsonReader(const ReaderOptions& options, columnar::SchemaPtr schema, std::vector<FieldCodec> codecs,
