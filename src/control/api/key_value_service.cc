@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <thread>
+#include <utility>
 
 #include "control/api/key_value_wire.h"
 #include "platform/crypto/identity.h"
@@ -18,7 +19,7 @@ namespace runink::api {
 
 namespace {
 
-constexpr size_t kPackedOpen = 4096;        // operations of one stream under way; then it is not read on
+constexpr size_t kPackedOpen = 4096;  // operations of one stream under way; then it is not read on
 constexpr int kMessageBytesMax = 4 << 20;
 constexpr int64_t kSweepNanos = 100'000'000;
 
@@ -34,22 +35,29 @@ Status authorize(const grpc::CallbackServerContext& context, const std::string& 
   const auto uris = context.auth_context()->FindPropertyValues(GRPC_PEER_SPIFFE_ID_PROPERTY_NAME);
   if (uris.size() != 1) return Status(Code::kUnauthenticated, "the client's certificate names no one identity");
   auto identity = crypto::parse_identity(std::string_view(uris[0].data(), uris[0].size()));
-  if (!identity.ok() || identity->trust_domain != trust_domain) return permission_denied("the client's certificate is not of this cluster");
+  if (!identity.ok() || identity->trust_domain != trust_domain)
+    return permission_denied("the client's certificate is not of this cluster");
   return {};
 }
 
 int64_t deadline_nanos(const grpc::CallbackServerContext& context) {
   const int64_t now = system_clock().steady_nanos(), most = int64_t{kCallSeconds} * 1'000'000'000;
-  const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(context.deadline() - std::chrono::system_clock::now()).count();
+  const auto left =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(context.deadline() - std::chrono::system_clock::now())
+          .count();
   return now + std::min<int64_t>(most, std::max<int64_t>(left, 0));
 }
 
 Status expired(bool write) {
-  if (write) return Status(Code::kUnknown, "no answer in time; whether it was carried out is not known").with_kind("barn.unknown");
+  if (write)
+    return Status(Code::kUnknown, "no answer in time; whether it was carried out is not known")
+        .with_kind("barn.unknown");
   return deadline_exceeded("no answer in time");
 }
 Status stopping(bool write) {
-  if (write) return Status(Code::kUnknown, "this member stops; whether it was carried out is not known").with_kind("barn.unknown");
+  if (write)
+    return Status(Code::kUnknown, "this member stops; whether it was carried out is not known")
+        .with_kind("barn.unknown");
   return unavailable("this member stops");
 }
 
@@ -67,7 +75,8 @@ class WatchStream;
 
 class Server final : public KeyValueServer, public v1::KeyValue::CallbackService {
  public:
-  Server(net::EventLoop& loop, barn::Replica& replica, ApiOptions options) : loop_(loop), replica_(replica), options_(std::move(options)) {}
+  Server(net::EventLoop& loop, barn::Replica& replica, ApiOptions options)
+      : loop_(loop), replica_(replica), options_(std::move(options)), generation_(replica.state_generation()) {}
   ~Server() override { end(); }
 
   Status listen() {
@@ -82,7 +91,8 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1024);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     server_ = builder.BuildAndStart();
-    if (!server_ || port_ == 0) return unavailable("listen on {} failed", options_.listen).with_hint("is the port in use?");
+    if (!server_ || port_ == 0)
+      return unavailable("listen on {} failed", options_.listen).with_hint("is the port in use?");
     loop_.add_hook([this, alive = alive_] {
       if (*alive) turn();
     });
@@ -95,53 +105,78 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
 
   // ---- unary calls, on gRPC's threads
 
-  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* context, const v1::PutRequest* request, v1::WriteResponse* response) override {
-    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* context, const v1::PutRequest* request,
+                                v1::WriteResponse* response) override {
+    return write(
+        context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
   }
-  grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context, const v1::DeleteRequest* request, v1::WriteResponse* response) override {
-    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context, const v1::DeleteRequest* request,
+                                   v1::WriteResponse* response) override {
+    return write(
+        context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
   }
-  grpc::ServerUnaryReactor* DeleteRange(grpc::CallbackServerContext* context, const v1::DeleteRangeRequest* request, v1::WriteResponse* response) override {
-    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  grpc::ServerUnaryReactor* DeleteRange(grpc::CallbackServerContext* context, const v1::DeleteRangeRequest* request,
+                                        v1::WriteResponse* response) override {
+    return write(
+        context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
   }
-  grpc::ServerUnaryReactor* Txn(grpc::CallbackServerContext* context, const v1::TxnRequest* request, v1::WriteResponse* response) override {
-    return write(context, [request] { return to_command(*request); }, into(response));
+  grpc::ServerUnaryReactor* Txn(grpc::CallbackServerContext* context, const v1::TxnRequest* request,
+                                v1::WriteResponse* response) override {
+    return write(
+        context, [request] { return to_command(*request); }, into(response));
   }
   grpc::ServerUnaryReactor* OpenSession(grpc::CallbackServerContext* context, const v1::OpenSessionRequest* request,
                                         v1::OpenSessionResponse* response) override {
-    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); },
-                 [response](barn::Answer&& answer) { to_wire(answer.token, response->mutable_session()); });
+    return write(
+        context, [request]() -> Result<barn::Command> { return to_command(*request); },
+        [response](barn::Answer&& answer) { to_wire(answer.token, response->mutable_session()); });
   }
-  grpc::ServerUnaryReactor* CloseSession(grpc::CallbackServerContext* context, const v1::CloseSessionRequest* request, v1::WriteResponse* response) override {
-    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  grpc::ServerUnaryReactor* CloseSession(grpc::CallbackServerContext* context, const v1::CloseSessionRequest* request,
+                                         v1::WriteResponse* response) override {
+    return write(
+        context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
   }
-  grpc::ServerUnaryReactor* GrantLease(grpc::CallbackServerContext* context, const v1::GrantLeaseRequest* request, v1::GrantLeaseResponse* response) override {
-    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); },
-                 [response](barn::Answer&& answer) { to_wire(answer.token, response->mutable_lease()); });
+  grpc::ServerUnaryReactor* GrantLease(grpc::CallbackServerContext* context, const v1::GrantLeaseRequest* request,
+                                       v1::GrantLeaseResponse* response) override {
+    return write(
+        context, [request]() -> Result<barn::Command> { return to_command(*request); },
+        [response](barn::Answer&& answer) { to_wire(answer.token, response->mutable_lease()); });
   }
-  grpc::ServerUnaryReactor* RevokeLease(grpc::CallbackServerContext* context, const v1::RevokeLeaseRequest* request, v1::WriteResponse* response) override {
-    return write(context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
+  grpc::ServerUnaryReactor* RevokeLease(grpc::CallbackServerContext* context, const v1::RevokeLeaseRequest* request,
+                                        v1::WriteResponse* response) override {
+    return write(
+        context, [request]() -> Result<barn::Command> { return to_command(*request); }, into(response));
   }
-  grpc::ServerUnaryReactor* KeepLease(grpc::CallbackServerContext* context, const v1::KeepLeaseRequest* request, v1::KeepLeaseResponse* response) override {
+  grpc::ServerUnaryReactor* KeepLease(grpc::CallbackServerContext* context, const v1::KeepLeaseRequest* request,
+                                      v1::KeepLeaseResponse* response) override {
     return call(context, false, [this, request, response](uint64_t id) {
       const barn::LeaseId lease = from_wire(request->lease());
       Status status = replica_.keep_alive(lease);
-      if (status.ok()) response->set_remaining_micros(replica_.leases().remaining_micros(lease, system_clock().steady_nanos()).value_or(0));
+      if (status.ok())
+        response->set_remaining_micros(
+            replica_.leases().remaining_micros(lease, system_clock().steady_nanos()).value_or(0));
       finish(id, status);
     });
   }
-  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request, v1::GetResponse* response) override {
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
+                                v1::GetResponse* response) override {
     return call(context, false, [this, request, response](uint64_t id) {
-      read(request->serializable(), [this, request, response, id](const Status& status) { finish(id, status.ok() ? get(*request, response) : status); });
+      read(id, request->serializable(), [this, request, response, id](const Status& status) {
+        finish(id, status.ok() ? get(*request, response) : status);
+      });
     });
   }
-  grpc::ServerUnaryReactor* Range(grpc::CallbackServerContext* context, const v1::RangeRequest* request, v1::RangeResponse* response) override {
+  grpc::ServerUnaryReactor* Range(grpc::CallbackServerContext* context, const v1::RangeRequest* request,
+                                  v1::RangeResponse* response) override {
     return call(context, false, [this, request, response](uint64_t id) {
-      read(request->serializable(), [this, request, response, id](const Status& status) { finish(id, status.ok() ? range(*request, response) : status); });
+      read(id, request->serializable(), [this, request, response, id](const Status& status) {
+        finish(id, status.ok() ? range(*request, response) : status);
+      });
     });
   }
   grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse>* Pack(grpc::CallbackServerContext* context) override;
-  grpc::ServerWriteReactor<v1::WatchResponse>* Watch(grpc::CallbackServerContext* context, const v1::WatchRequest* request) override;
+  grpc::ServerWriteReactor<v1::WatchResponse>* Watch(grpc::CallbackServerContext* context,
+                                                     const v1::WatchRequest* request) override;
 
   // ---- on the loop
 
@@ -158,11 +193,30 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     to_wire(std::move(*found), replica_.position().index, response);
     return {};
   }
-  void read(bool serializable, std::function<void(const Status&)> done) {
-    if (serializable) return done(Status());
-    replica_.read([done = std::move(done)](const Status& status) { done(status); });
+  // Calls that wait for an answer. begin() gives a number; whoever has the answer asks with it whether the call is
+  // still open, since after its deadline the messages that it was made of are gone.
+  uint64_t begin(bool write, int64_t deadline, std::function<void(const Status&)> fail) {
+    open_.emplace(++last_call_, Open{write, deadline, std::move(fail)});
+    return last_call_;
   }
-  barn::Replica& replica() { return replica_; }
+  bool is_open(uint64_t id) const { return open_.contains(id); }
+  bool close(uint64_t id) { return open_.erase(id) > 0; }
+
+  // `done` is called only while the call is open.
+  void read(uint64_t id, bool serializable, std::function<void(const Status&)> done) {
+    if (serializable) return done(Status());
+    replica_.read([this, alive = alive_, id, done = std::move(done)](const Status& status) {
+      if (*alive && is_open(id)) done(status);
+    });
+  }
+  void execute(uint64_t id, barn::Command command, std::function<void(Result<barn::Answer>)> done) {
+    replica_.execute(std::move(command),
+                     [this, alive = alive_, id, done = std::move(done)](Result<barn::Answer> answer) {
+                       if (*alive && is_open(id)) done(std::move(answer));
+                     });
+  }
+  const barn::Replica& replica() const { return replica_; }
+  barn::WatchHub& hub() { return replica_.hub(); }
   net::EventLoop& loop() { return loop_; }
   const std::string& trust_domain() const { return options_.trust_domain; }
   const std::shared_ptr<bool>& alive() const { return alive_; }
@@ -175,7 +229,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     watch_streams_[id] = stream;
   }
   void drop_watch(barn::WatchId id) {
-    if (watch_streams_.erase(id) > 0 && &replica_.hub() == hub_) replica_.hub().cancel(id);
+    if (watch_streams_.erase(id) > 0) replica_.hub().cancel(id);
   }
 
  private:
@@ -196,9 +250,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     const int64_t deadline = deadline_nanos(*context);
     loop_.post([this, alive = alive_, reactor, write, deadline, work = std::move(work)] {
       if (!*alive) return reactor->Finish(to_grpc(stopping(write)));
-      const uint64_t id = ++last_call_;
-      open_.emplace(id, Open{write, deadline, [reactor](const Status& status) { reactor->Finish(to_grpc(status)); }});
-      work(id);
+      work(begin(write, deadline, [reactor](const Status& status) { reactor->Finish(to_grpc(status)); }));
     });
     return reactor;
   }
@@ -207,8 +259,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     return call(context, true, [this, make, fill = std::move(fill)](uint64_t id) {
       Result<barn::Command> command = make();
       if (!command.ok()) return finish(id, command.status());
-      replica_.execute(std::move(*command), [this, alive = alive_, id, fill](Result<barn::Answer> answer) {
-        if (!*alive || !open_.contains(id)) return;  // the response is gone with the call
+      execute(id, std::move(*command), [this, id, fill](Result<barn::Answer> answer) {
         if (!answer.ok()) return finish(id, answer.status());
         const Status refused = barn::to_status(*answer);
         if (refused.ok()) fill(std::move(*answer));
@@ -253,7 +304,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   net::EventLoop::TimerId sweep_ = 0;
   std::map<PackStream*, bool> packs_;
   std::map<barn::WatchId, WatchStream*> watch_streams_;
-  const barn::WatchHub* hub_ = nullptr;  // that the watches belong to
+  uint64_t generation_;  // of the state that the watches belong to
   std::atomic<uint64_t> calls_{0}, refused_{0};
   uint64_t expired_ = 0, packed_ = 0, watches_ = 0;
 };
@@ -350,36 +401,57 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
       case v1::PackRequest::Operation::kGet: {
         const bool serializable = operation.get().serializable();
         auto request = std::make_shared<v1::GetRequest>(std::move(*operation.mutable_get()));
-        return server_.read(serializable, [this, here = here_, number, request](const Status& status) {
-          if (!*here) return;
+        return read(number, serializable, [this, number, request] {
           v1::GetResponse response;
-          const Status read = status.ok() ? server_.get(*request, &response) : status;
-          read.ok() ? result(number)->mutable_get()->Swap(&response) : fail(number, read);
-          answered();
+          const Status got = server_.get(*request, &response);
+          got.ok() ? result(number)->mutable_get()->Swap(&response) : fail(number, got);
         });
       }
       case v1::PackRequest::Operation::kRange: {
         const bool serializable = operation.range().serializable();
         auto request = std::make_shared<v1::RangeRequest>(std::move(*operation.mutable_range()));
-        return server_.read(serializable, [this, here = here_, number, request](const Status& status) {
-          if (!*here) return;
+        return read(number, serializable, [this, number, request] {
           v1::RangeResponse response;
-          const Status read = status.ok() ? server_.range(*request, &response) : status;
-          read.ok() ? result(number)->mutable_range()->Swap(&response) : fail(number, read);
-          answered();
+          const Status got = server_.range(*request, &response);
+          got.ok() ? result(number)->mutable_range()->Swap(&response) : fail(number, got);
         });
       }
-      case v1::PackRequest::Operation::kPut: return execute(number, to_command(operation.put()));
-      case v1::PackRequest::Operation::kDelete: return execute(number, to_command(operation.delete_()));
-      case v1::PackRequest::Operation::kDeleteRange: return execute(number, to_command(operation.delete_range()));
-      case v1::PackRequest::Operation::kTxn: return execute(number, to_command(operation.txn()));
-      case v1::PackRequest::Operation::REQUEST_NOT_SET: break;
+      case v1::PackRequest::Operation::kPut:
+        return execute(number, to_command(operation.put()));
+      case v1::PackRequest::Operation::kDelete:
+        return execute(number, to_command(operation.delete_()));
+      case v1::PackRequest::Operation::kDeleteRange:
+        return execute(number, to_command(operation.delete_range()));
+      case v1::PackRequest::Operation::kTxn:
+        return execute(number, to_command(operation.txn()));
+      case v1::PackRequest::Operation::REQUEST_NOT_SET:
+        break;
     }
     fail(number, invalid_argument("operation {} is empty, or of a kind that is not known", number));
   }
+  // An operation has the time that a call has. The stream may be gone before it.
+  uint64_t open(uint64_t number, bool write) {
+    const int64_t deadline = system_clock().steady_nanos() + int64_t{kCallSeconds} * 1'000'000'000;
+    return server_.begin(write, deadline, [this, here = here_, number](const Status& status) {
+      if (!*here) return;
+      fail(number, status);
+      answered();
+    });
+  }
+  void read(uint64_t number, bool serializable, std::function<void()> give) {
+    const uint64_t id = open(number, false);
+    server_.read(id, serializable, [this, here = here_, id, number, give = std::move(give)](const Status& status) {
+      server_.close(id);
+      if (!*here) return;
+      status.ok() ? give() : fail(number, status);
+      answered();
+    });
+  }
   void execute(uint64_t number, Result<barn::Command> command) {
     if (!command.ok()) return fail(number, command.status());
-    server_.replica().execute(std::move(*command), [this, here = here_, number](Result<barn::Answer> answer) {
+    const uint64_t id = open(number, true);
+    server_.execute(id, std::move(*command), [this, here = here_, id, number](Result<barn::Answer> answer) {
+      server_.close(id);
       if (!*here) return;
       const Status status = answer.ok() ? barn::to_status(*answer) : answer.status();
       status.ok() ? to_wire(std::move(*answer), result(number)->mutable_write()) : fail(number, status);
@@ -405,7 +477,8 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
 
 class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
  public:
-  WatchStream(Server& server, grpc::CallbackServerContext* context, const v1::WatchRequest* request) : server_(server), alive_(server.alive()) {
+  WatchStream(Server& server, grpc::CallbackServerContext* context, const v1::WatchRequest* request)
+      : server_(server), alive_(server.alive()) {
     if (const Status status = authorize(*context, server.trust_domain()); !status.ok()) {
       server.note_refused();
       finished_ = true;
@@ -414,7 +487,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
     }
     server_.loop().post([this, alive = alive_, wanted = watch_request(*request)] {
       if (!*alive) return finish(stopping(false));
-      auto id = server_.replica().hub().watch(wanted, server_.replica().position().index);
+      auto id = server_.hub().watch(wanted, server_.replica().position().index);
       if (!id.ok()) return finish(id.status());
       id_ = *id;
       server_.add_watch(id_, this);
@@ -449,12 +522,17 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
     finished_ = true;
     Finish(to_grpc(status));
   }
+  // The hub that knew this watch is no more.
+  void gone() {
+    id_ = 0;
+    finish(unavailable("this member took over a snapshot: watch again from the next index"));
+  }
   // There is something to fetch.
   void more() {
     ready_ = true;
     if (writing_ || finished_) return;
     ready_ = false;
-    auto answer = server_.replica().hub().poll(id_);
+    auto answer = server_.hub().poll(id_);
     if (!answer.ok()) return finish(answer.status());
     ready_ = answer->more;
     if (answer->changes.empty() && !answer->more) return;
@@ -475,18 +553,19 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
   bool writing_ = false, ready_ = false, finished_ = false;
 };
 
-grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse>* Server::Pack(grpc::CallbackServerContext* context) { return new PackStream(*this, context); }
-grpc::ServerWriteReactor<v1::WatchResponse>* Server::Watch(grpc::CallbackServerContext* context, const v1::WatchRequest* request) {
+grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse>* Server::Pack(grpc::CallbackServerContext* context) {
+  return new PackStream(*this, context);
+}
+grpc::ServerWriteReactor<v1::WatchResponse>* Server::Watch(grpc::CallbackServerContext* context,
+                                                           const v1::WatchRequest* request) {
   return new WatchStream(*this, context, request);
 }
 
 void Server::turn() {
-  if (&replica_.hub() != hub_) {
+  if (generation_ != replica_.state_generation()) {
     // A snapshot has taken the place of the state. Whoever watches comes back and goes on where it was.
-    hub_ = &replica_.hub();
-    auto streams = std::move(watch_streams_);
-    watch_streams_.clear();
-    for (const auto& [id, stream] : streams) stream->finish(unavailable("this member took over a snapshot: watch again from the next index"));
+    generation_ = replica_.state_generation();
+    for (const auto& [id, stream] : std::exchange(watch_streams_, {})) stream->gone();
   }
   for (const barn::WatchId id : replica_.hub().take_ready()) {
     const auto found = watch_streams_.find(id);
@@ -519,7 +598,8 @@ void Server::end() {
 
 }  // namespace
 
-Result<std::unique_ptr<KeyValueServer>> KeyValueServer::start(net::EventLoop& loop, barn::Replica& replica, const ApiOptions& options) {
+Result<std::unique_ptr<KeyValueServer>> KeyValueServer::start(net::EventLoop& loop, barn::Replica& replica,
+                                                              const ApiOptions& options) {
   auto server = std::make_unique<Server>(loop, replica, options);
   RUNINK_RETURN_IF_ERROR(server->listen());
   return std::unique_ptr<KeyValueServer>(std::move(server));

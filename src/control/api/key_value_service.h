@@ -1,9 +1,10 @@
-// The Barn's keys and values served over gRPC: every call is a message to the event loop of the member, and its answer a
-// message back. gRPC's threads never touch the replica.
+// The Barn's keys and values served over gRPC: every call is a message to the event loop of the member, and its answer
+// a message back. gRPC's threads never touch the replica.
 //
-// The port shows and wants certificates of the cluster: a connection without one ends in the TLS handshake, before any HTTP/2
-// is parsed, and TLS 1.2 is refused (rpc::prepare_grpc, which the process calls first): gRPC 1.51 gets no fixes any more. No call waits for ever: after its deadline, at
-// most kCallSeconds, a write is answered UNKNOWN, since it may be carried out yet, and a read DEADLINE_EXCEEDED.
+// The port shows and wants certificates of the cluster: a connection without one ends in the TLS handshake, before any
+// HTTP/2 is parsed, and TLS 1.2 is refused (rpc::prepare_grpc, which the process calls first): gRPC 1.51 gets no fixes
+// any more. No call waits for ever: after its deadline, at most kCallSeconds, a write is answered UNKNOWN, since it may
+// be carried out yet, and a read DEADLINE_EXCEEDED.
 #pragma once
 
 #include <functional>
@@ -30,9 +31,10 @@ struct ApiCounters {
 
 class KeyValueServer {
  public:
-  // Serves at once. `replica` and `loop` outlive it; all of this is called on the loop's thread, the destructor too (it ends
-  // the calls that are open, and waits for gRPC's threads).
-  static Result<std::unique_ptr<KeyValueServer>> start(net::EventLoop& loop, barn::Replica& replica, const ApiOptions& options);
+  // Serves at once. `replica` and `loop` outlive it; all of this is called on the loop's thread, the destructor too (it
+  // ends the calls that are open, and waits for gRPC's threads).
+  static Result<std::unique_ptr<KeyValueServer>> start(net::EventLoop& loop, barn::Replica& replica,
+                                                       const ApiOptions& options);
   virtual ~KeyValueServer() = default;
   virtual int port() const = 0;
   virtual ApiCounters counters() const = 0;

@@ -183,7 +183,8 @@ TEST_F(Served, AStreamAnswersManyOperationsEachUnderItsNumber) {
   const grpc::Status status = stream->Finish();
   EXPECT_TRUE(status.ok()) << status.error_message();
   ASSERT_EQ(results.size(), kOperations + 1);
-  for (uint64_t i = 0; i < kOperations; ++i) EXPECT_EQ(results[i].result_case(), i % 2 == 0 ? v1::PackResponse::Result::kWrite : v1::PackResponse::Result::kGet);
+  for (uint64_t i = 0; i < kOperations; ++i)
+    EXPECT_EQ(results[i].result_case(), i % 2 == 0 ? v1::PackResponse::Result::kWrite : v1::PackResponse::Result::kGet);
   EXPECT_EQ(results[99999].failure().code(), static_cast<int>(Code::kInvalidArgument));
   EXPECT_EQ(get("key-1998"), "1998");
 }

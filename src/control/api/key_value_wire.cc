@@ -37,20 +37,42 @@ barn::DeleteRange delete_range_of(const Message& m) {
 Result<barn::Compare> compare_of(const v1::Compare& m) {
   barn::Compare out;
   switch (m.target()) {
-    case v1::Compare::EXISTS: out.target = barn::CompareTarget::kExists; break;
-    case v1::Compare::CREATE_INDEX: out.target = barn::CompareTarget::kCreateIndex; break;
-    case v1::Compare::MODIFY_INDEX: out.target = barn::CompareTarget::kModifyIndex; break;
-    case v1::Compare::VERSION: out.target = barn::CompareTarget::kVersion; break;
-    case v1::Compare::VALUE: out.target = barn::CompareTarget::kValue; break;
-    case v1::Compare::LEASE: out.target = barn::CompareTarget::kLease; break;
-    default: return invalid_argument("a comparison of target {} is not known", static_cast<int>(m.target()));
+    case v1::Compare::EXISTS:
+      out.target = barn::CompareTarget::kExists;
+      break;
+    case v1::Compare::CREATE_INDEX:
+      out.target = barn::CompareTarget::kCreateIndex;
+      break;
+    case v1::Compare::MODIFY_INDEX:
+      out.target = barn::CompareTarget::kModifyIndex;
+      break;
+    case v1::Compare::VERSION:
+      out.target = barn::CompareTarget::kVersion;
+      break;
+    case v1::Compare::VALUE:
+      out.target = barn::CompareTarget::kValue;
+      break;
+    case v1::Compare::LEASE:
+      out.target = barn::CompareTarget::kLease;
+      break;
+    default:
+      return invalid_argument("a comparison of target {} is not known", static_cast<int>(m.target()));
   }
   switch (m.is()) {
-    case v1::Compare::EQUAL: out.is = barn::CompareIs::kEqual; break;
-    case v1::Compare::NOT_EQUAL: out.is = barn::CompareIs::kNotEqual; break;
-    case v1::Compare::LESS: out.is = barn::CompareIs::kLess; break;
-    case v1::Compare::GREATER: out.is = barn::CompareIs::kGreater; break;
-    default: return invalid_argument("a comparison {} is not known", static_cast<int>(m.is()));
+    case v1::Compare::EQUAL:
+      out.is = barn::CompareIs::kEqual;
+      break;
+    case v1::Compare::NOT_EQUAL:
+      out.is = barn::CompareIs::kNotEqual;
+      break;
+    case v1::Compare::LESS:
+      out.is = barn::CompareIs::kLess;
+      break;
+    case v1::Compare::GREATER:
+      out.is = barn::CompareIs::kGreater;
+      break;
+    default:
+      return invalid_argument("a comparison {} is not known", static_cast<int>(m.is()));
   }
   out.key = m.key();
   out.number = m.number();
@@ -61,12 +83,18 @@ Result<barn::Compare> compare_of(const v1::Compare& m) {
 
 Result<barn::TxnOp> op_of(const v1::TxnOp& m) {
   switch (m.op_case()) {
-    case v1::TxnOp::kGet: return barn::TxnOp(barn::TxnGet{m.get().key()});
-    case v1::TxnOp::kRange: return barn::TxnOp(barn::TxnRange{m.range().from(), m.range().to(), m.range().limit(), m.range().keys_only()});
-    case v1::TxnOp::kPut: return barn::TxnOp(put_of(m.put()));
-    case v1::TxnOp::kDelete: return barn::TxnOp(delete_of(m.delete_()));
-    case v1::TxnOp::kDeleteRange: return barn::TxnOp(delete_range_of(m.delete_range()));
-    case v1::TxnOp::OP_NOT_SET: break;
+    case v1::TxnOp::kGet:
+      return barn::TxnOp(barn::TxnGet{m.get().key()});
+    case v1::TxnOp::kRange:
+      return barn::TxnOp(barn::TxnRange{m.range().from(), m.range().to(), m.range().limit(), m.range().keys_only()});
+    case v1::TxnOp::kPut:
+      return barn::TxnOp(put_of(m.put()));
+    case v1::TxnOp::kDelete:
+      return barn::TxnOp(delete_of(m.delete_()));
+    case v1::TxnOp::kDeleteRange:
+      return barn::TxnOp(delete_range_of(m.delete_range()));
+    case v1::TxnOp::OP_NOT_SET:
+      break;
   }
   return invalid_argument("an operation of the transaction is empty, or of a kind that is not known");
 }

@@ -1,4 +1,5 @@
-// Between the messages of key_value.proto and the Barn's own values. Commands look into the messages they were made from.
+// Between the messages of key_value.proto and the Barn's own values. Commands look into the messages they were made
+// from.
 #pragma once
 
 #include "control/barn/answer.h"

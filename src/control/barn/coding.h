@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/little_endian.h"
 #include "control/barn/ids.h"
 #include "control/barn/limits.h"
 
@@ -13,17 +14,8 @@ namespace runink::barn {
 
 inline void append_u8(std::string& out, uint8_t value) { out.push_back(static_cast<char>(value)); }
 
-inline void append_u32(std::string& out, uint32_t value) {  // little endian
-  char bytes[4];
-  for (int i = 0; i < 4; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
-  out.append(bytes, 4);
-}
-
-inline void append_u64(std::string& out, uint64_t value) {  // little endian
-  char bytes[8];
-  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
-  out.append(bytes, 8);
-}
+inline void append_u32(std::string& out, uint32_t value) { append_little_endian(out, value); }
+inline void append_u64(std::string& out, uint64_t value) { append_little_endian(out, value); }
 
 // Big endian: sorts as the number does.
 inline void append_sortable(std::string& out, uint64_t value) {

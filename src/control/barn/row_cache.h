@@ -1,6 +1,6 @@
-// What the store holds for keys that were looked up or written lately, so that a write to a key that is in use need not ask
-// the store what was there: with RocksDB that look-up costs as much as the write. Bounded in bytes; whoever was not used
-// for longest goes first. One thread; whoever writes to the store says so here.
+// What the store holds for keys that were looked up or written lately, so that a write to a key that is in use need not
+// ask the store what was there: with RocksDB that look-up costs as much as the write. Bounded in bytes; whoever was not
+// used for longest goes first. One thread; whoever writes to the store says so here.
 #pragma once
 
 #include <cstddef>
@@ -28,11 +28,13 @@ class RowCache {
     std::optional<std::string> value;
   };
   static constexpr size_t kOverheadBytes = 160;  // of an entry: list, table, two strings
-  static size_t cost(const Entry& entry) { return kOverheadBytes + entry.key.size() + (entry.value ? entry.value->size() : 0); }
+  static size_t cost(const Entry& entry) {
+    return kOverheadBytes + entry.key.size() + (entry.value ? entry.value->size() : 0);
+  }
 
   const size_t bytes_max_;
   size_t bytes_ = 0;
-  std::list<Entry> entries_;  // the last used first
+  std::list<Entry> entries_;                                                 // the last used first
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;  // never iterated: its order is nobody's
 };
 

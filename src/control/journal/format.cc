@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/little_endian.h"
 #include "base/text.h"
 #include "platform/crypto/crc32c.h"
 
@@ -15,14 +16,8 @@ constexpr std::string_view kSegmentMagic = "RNKSEG1\n", kBatchMagic = "RNKB", kH
 constexpr uint32_t kAnew = 1, kSealed = 2, kRecycled = 4;
 
 template <typename T>
-void put_at(char* out, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) out[i] = static_cast<char>(value >> (8 * i));
-}
-template <typename T>
 void put(std::string& out, T value) {
-  char bytes[sizeof(T)];
-  put_at(bytes, value);
-  out.append(bytes, sizeof(T));
+  append_little_endian(out, value);
 }
 template <size_t N>
 void put(std::string& out, const std::array<uint8_t, N>& bytes) {
@@ -30,10 +25,7 @@ void put(std::string& out, const std::array<uint8_t, N>& bytes) {
 }
 template <typename T>
 T get(std::string_view in, size_t at) {
-  T value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i)
-    value |= static_cast<T>(static_cast<T>(static_cast<unsigned char>(in[at + i])) << (8 * i));
-  return value;
+  return load_little_endian<T>(in.data() + at);
 }
 template <size_t N>
 std::array<uint8_t, N> get_bytes(std::string_view in, size_t at) {
@@ -57,7 +49,7 @@ bool intact(std::string_view in, std::string_view magic, size_t covered) {
 uint32_t header_checksum(std::string_view header, const FileId& file, uint64_t offset) {
   char place[24];
   std::memcpy(place, file.data(), file.size());
-  put_at(place + file.size(), offset);
+  store_little_endian(place + file.size(), offset);
   return crc32c(header.substr(0, kBatchHeaderBytes - 4), crc32c({place, sizeof place}));
 }
 
@@ -152,8 +144,8 @@ void encode_batch(BatchHeader& h, std::span<const raft::Entry> entries, const Se
   char* at = file.key ? scratch.data() : payload;
   for (const raft::Entry& e : entries) {
     const size_t size = e.data ? e.data->size() : 0;
-    put_at(at, e.term);
-    put_at(at + 8, static_cast<uint32_t>(size));
+    store_little_endian(at, e.term);
+    store_little_endian(at + 8, static_cast<uint32_t>(size));
     at[12] = static_cast<char>(e.kind);
     at[13] = e.data != nullptr;
     at[14] = at[15] = 0;

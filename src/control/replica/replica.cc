@@ -18,6 +18,7 @@ Status Replica::open_machine() {
   RUNINK_RETURN_IF_ERROR(machine.ok() ? Status() : machine.status());
   machine_ = std::move(*machine);
   hub_ = std::make_unique<WatchHub>(machine_.get(), options_.hub);
+  ++state_generation_;
   return {};
 }
 
@@ -29,17 +30,24 @@ Result<raft::Membership> Replica::membership() const {
 
 Status Replica::outcome(const raft::Proposed& proposed) const {
   switch (proposed.outcome) {
-    case raft::Proposed::Outcome::kApplied: return {};
+    case raft::Proposed::Outcome::kApplied:
+      return {};
     case raft::Proposed::Outcome::kNotLeader: {
       Status status = unavailable("this member does not lead").with_kind("barn.not_leader");
       return proposed.leader == 0 ? std::move(status) : std::move(status).with_detail(std::to_string(proposed.leader));
     }
     case raft::Proposed::Outcome::kBusy:
-      return resource_exhausted("too many writes are under way").with_kind("barn.busy").with_hint("try again a little later");
+      return resource_exhausted("too many writes are under way")
+          .with_kind("barn.busy")
+          .with_hint("try again a little later");
     case raft::Proposed::Outcome::kNoSpace:
-      return resource_exhausted("the leader's disk is full").with_kind("barn.no_space").with_hint("make space on it; writes go on by themselves then");
-    case raft::Proposed::Outcome::kLost: return aborted("another leader has taken over before this was decided").with_kind("barn.lost");
-    case raft::Proposed::Outcome::kUnknown: break;
+      return resource_exhausted("the leader's disk is full")
+          .with_kind("barn.no_space")
+          .with_hint("make space on it; writes go on by themselves then");
+    case raft::Proposed::Outcome::kLost:
+      return aborted("another leader has taken over before this was decided").with_kind("barn.lost");
+    case raft::Proposed::Outcome::kUnknown:
+      break;
   }
   return Status(Code::kUnknown, "whether this was carried out is not known here").with_kind("barn.unknown");
 }
@@ -48,7 +56,8 @@ void Replica::execute(Command command, std::function<void(Result<Answer>)> done)
   command.unix_micros = clock_->unix_micros();
   auto bytes = prepare_command(command, machine_->limits());
   if (!bytes.ok()) return done(std::move(bytes).status());
-  member_->propose(std::make_shared<const std::string>(std::move(*bytes)), [this, done = std::move(done)](const raft::Proposed& proposed) {
+  member_->propose(std::make_shared<const std::string>(std::move(*bytes)), [this, done = std::move(done)](
+                                                                               const raft::Proposed& proposed) {
     if (Status status = outcome(proposed); !status.ok()) return done(std::move(status));
     const auto& entries = applied_.entries;
     RUNINK_CHECK(!entries.empty() && proposed.index >= entries.front().index && proposed.index <= entries.back().index);
@@ -66,7 +75,8 @@ void Replica::read(std::function<void(Status)> done) {
 Status Replica::keep_alive(const LeaseId& lease) {
   if (!leads_) return outcome(raft::Proposed{raft::Proposed::Outcome::kNotLeader, 0, member_->raft().leader()});
   if (timers_.renewed(lease, clock_->steady_nanos())) return {};
-  return not_found("there is no lease {}-{}: it was never granted, was revoked, or has expired", lease.incarnation, lease.index)
+  return not_found("there is no lease {}-{}: it was never granted, was revoked, or has expired", lease.incarnation,
+                   lease.index)
       .with_kind("barn.lease_unknown");
 }
 
@@ -91,8 +101,8 @@ void Replica::install_snapshot(raft::NodeId from, const raft::SnapshotMeta& meta
       status = replica->open_machine();
       replica->keeper_->release_old_store();
       if (status.ok() && replica->machine_->position().index != meta.index) {
-        status = data_loss("the snapshot of entry {} holds the state of entry {} (it replaced that of entry {})", meta.index,
-                           replica->machine_->position().index, before.index);
+        status = data_loss("the snapshot of entry {} holds the state of entry {} (it replaced that of entry {})",
+                           meta.index, replica->machine_->position().index, before.index);
       }
       // There is no way back to the old state.
       if (!status.ok()) return replica->member_->stop(std::move(status).with_context("take over a snapshot"));
@@ -152,7 +162,8 @@ void Replica::expire_sessions() {
     const bool same = before != session_seen_.end() && before->second.first == session.used;
     const int64_t since = same ? before->second.second : now;
     seen.emplace(id, std::pair(session.used, since));
-    if (now - since >= options_.session_idle_micros * 1000 && expire.sessions.size() < kAtOnce) expire.sessions.push_back({id, session.used});
+    if (now - since >= options_.session_idle_micros * 1000 && expire.sessions.size() < kAtOnce)
+      expire.sessions.push_back({id, session.used});
   }
   session_seen_ = std::move(seen);
   if (!expire.sessions.empty()) propose_own({0, {}, std::move(expire)});

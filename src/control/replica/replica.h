@@ -1,15 +1,16 @@
-// The Barn on one member: the state machine behind a Raft member, with what clients ask of it (commands, reads, watches) and
-// what the leader does by itself (leases and sessions that end, events that are forgotten).
+// The Barn on one member: the state machine behind a Raft member, with what clients ask of it (commands, reads,
+// watches) and what the leader does by itself (leases and sessions that end, events that are forgotten).
 //
-// One thread, that of the event loop. Callbacks come in a later turn, or never if the member has failed: whoever waits needs
-// a deadline, and must then take the outcome for unknown.
+// One thread, that of the event loop. Callbacks come in a later turn, or never if the member has failed: whoever waits
+// needs a deadline, and must then take the outcome for unknown.
 //
 // Kinds of errors of execute():
 //   barn.not_leader  nothing was proposed. details(): the leader's id, if it is known (kUnavailable)
 //   barn.busy        nothing was proposed: too much is under way (kResourceExhausted)
 //   barn.no_space    nothing was proposed: the leader's disk is full (kResourceExhausted)
 //   barn.lost        it was proposed, and will never be applied (kAborted)
-//   barn.unknown     it was proposed; whether it was applied is not known here (kUnknown). A retry with the same session mark
+//   barn.unknown     it was proposed; whether it was applied is not known here (kUnknown). A retry with the same
+//   session mark
 //                    is safe
 // and what prepare_command() says. A refusal by the state machine is an Answer.
 #pragma once
@@ -39,6 +40,7 @@ class Replica final : public raft::Application {
  public:
   // Takes up what the keeper's store holds. The keeper and the clock must outlive it.
   static Result<std::unique_ptr<Replica>> open(StateKeeper* keeper, const Clock* clock, ReplicaOptions options = {});
+  ~Replica() override { *self_ = nullptr; }
 
   // What the Raft member has to be started with.
   Position position() const { return machine_->position(); }
@@ -53,6 +55,9 @@ class Replica final : public raft::Application {
   void read(std::function<void(Status)> done);
   const StateMachine& machine() const { return *machine_; }
   WatchHub& hub() { return *hub_; }
+  // One more whenever a snapshot has taken the place of the state: the hub is then another one, and its watches are
+  // gone.
+  uint64_t state_generation() const { return state_generation_; }
   LeaseTimers& leases() { return timers_; }
   // A keep-alive that is not recorded in the log: of the leader's timers only. kNotFound, or barn.not_leader.
   Status keep_alive(const LeaseId& lease);
@@ -62,13 +67,16 @@ class Replica final : public raft::Application {
 
   // raft::Application
   Status apply(std::span<const raft::Entry> entries) override;
-  void make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) override { keeper_->make_snapshot(meta, std::move(done)); }
+  void make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) override {
+    keeper_->make_snapshot(meta, std::move(done));
+  }
   std::optional<raft::SnapshotMeta> newest_snapshot() const override { return keeper_->newest_snapshot(); }
   void install_snapshot(raft::NodeId from, const raft::SnapshotMeta& meta, std::function<void(Status)> done) override;
   void on_role(raft::Role role, raft::Term term, raft::NodeId leader) override;
 
  private:
-  Replica(StateKeeper* keeper, const Clock* clock, ReplicaOptions options) : keeper_(keeper), clock_(clock), options_(options) {}
+  Replica(StateKeeper* keeper, const Clock* clock, ReplicaOptions options)
+      : keeper_(keeper), clock_(clock), options_(options) {}
   Status open_machine();
   Status outcome(const raft::Proposed& proposed) const;
   void propose_own(Command command);
@@ -81,18 +89,17 @@ class Replica final : public raft::Application {
   raft::Member* member_ = nullptr;
   std::unique_ptr<StateMachine> machine_;
   std::unique_ptr<WatchHub> hub_;
+  uint64_t state_generation_ = 0;
   LeaseTimers timers_;
   bool leads_ = false;
-  // The answers of the entries that are being applied: the member says which proposals they were while apply() has just returned.
+  // The answers of the entries that are being applied: the member says which proposals they were while apply() has just
+  // returned.
   Applied applied_;
   int64_t housekept_nanos_ = 0;
   // Of sessions, as this leader sees them: by use in the log, and when it saw that first.
   std::map<SessionId, std::pair<Index, int64_t>> session_seen_;
   size_t own_under_way_ = 0;
   std::shared_ptr<Replica*> self_ = std::make_shared<Replica*>(this);
-
- public:
-  ~Replica() override { *self_ = nullptr; }
 };
 
 }  // namespace runink::barn

@@ -1,5 +1,5 @@
-// Where a replica's state lies, and how snapshots of it are made and fetched. One on RocksDB and one in memory (the simulator's).
-// Everything is called, and calls back, on the thread of the event loop; nothing blocks.
+// Where a replica's state lies, and how snapshots of it are made and fetched. One on RocksDB and one in memory (the
+// simulator's). Everything is called, and calls back, on the thread of the event loop; nothing blocks.
 #pragma once
 
 #include <functional>
@@ -22,7 +22,8 @@ class StateKeeper {
   // As Application (member.h).
   virtual void make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) = 0;
   virtual std::optional<raft::SnapshotMeta> newest_snapshot() const = 0;
-  virtual void install_snapshot(raft::NodeId from, const raft::SnapshotMeta& meta, std::function<void(Status)> done) = 0;
+  virtual void install_snapshot(raft::NodeId from, const raft::SnapshotMeta& meta,
+                                std::function<void(Status)> done) = 0;
 };
 
 }  // namespace runink::barn

@@ -1,5 +1,5 @@
-// How fast the Barn is without any network and RPC: three members in one process (core, driver, journal with syncs, RocksDB),
-// messages handed over in memory. So many callers keep one put of so many bytes outstanding each.
+// How fast the Barn is without any network and RPC: three members in one process (core, driver, journal with syncs,
+// RocksDB), messages handed over in memory. So many callers keep one put of so many bytes outstanding each.
 //
 //     barn_core_bench [--entries N] [--callers N] [--bytes N] [--folder PATH] [--json]
 #include <sys/resource.h>
@@ -70,7 +70,9 @@ T must(Result<T> result, const char* what) {
 double cpu_seconds() {
   rusage use{};
   ::getrusage(RUSAGE_SELF, &use);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(use.ru_utime) + seconds(use.ru_stime);
 }
 
@@ -117,7 +119,8 @@ int main(int argc, char** argv) {
     node.replica = must(barn::Replica::open(node.keeper.get(), &system_clock()), "open the replica");
     raft::Recovered recovered;
     journal::Recovered opened;
-    auto storage = must(raft::JournalStorage::open(*node.disk, identity, {}, {}, &recovered, &opened), "open the journal");
+    auto storage =
+        must(raft::JournalStorage::open(*node.disk, identity, {}, {}, &recovered, &opened), "open the journal");
     node.storage = std::make_unique<raft::StorageThread>(std::move(storage), post);
     node.transport = std::make_unique<LocalTransport>(*loop);
     raft::MemberOptions options;
@@ -125,7 +128,8 @@ int main(int argc, char** argv) {
     options.core.random = crypto::random_u64;
     options.core.incarnation = opened.incarnation;
     options.snapshot_entries = 10'000'000;
-    node.member = std::make_unique<raft::Member>(std::move(options), std::move(recovered), *node.storage, *node.transport, *node.replica);
+    node.member = std::make_unique<raft::Member>(std::move(options), std::move(recovered), *node.storage,
+                                                 *node.transport, *node.replica);
     node.replica->attach(node.member.get());
     nodes[id] = &node;
   }
@@ -172,12 +176,17 @@ int main(int argc, char** argv) {
   const double rate = static_cast<double>(entries) / seconds;
   const auto sync = leader->storage->counters();
   if (json) {
-    std::printf("{\"bench\":\"barn.core.n3\",\"value\":%.0f,\"unit\":\"entries/s\",\"goal\":100000,\"cpu_seconds\":%.2f,\"callers\":%llu,\"bytes\":%llu}\n",
-                rate, cpu_seconds() - cpu, (unsigned long long)callers, (unsigned long long)bytes);
+    std::printf(
+        "{\"bench\":\"barn.core.n3\",\"value\":%.0f,\"unit\":\"entries/"
+        "s\",\"goal\":100000,\"cpu_seconds\":%.2f,\"callers\":%llu,\"bytes\":%llu}\n",
+        rate, cpu_seconds() - cpu, (unsigned long long)callers, (unsigned long long)bytes);
   } else {
-    std::printf("barn.core.n3  %.0f entries/s, goal 100000; %llu entries of %llu bytes, %llu callers, %.2f s, %.2f CPU s, %llu failed; %llu syncs of the leader, %.0f us each\n",
-                rate, (unsigned long long)entries, (unsigned long long)bytes, (unsigned long long)callers, seconds, cpu_seconds() - cpu,
-                (unsigned long long)failed, (unsigned long long)sync.rounds, static_cast<double>(sync.nanos) / 1e3 / static_cast<double>(std::max<uint64_t>(sync.rounds, 1)));
+    std::printf(
+        "barn.core.n3  %.0f entries/s, goal 100000; %llu entries of %llu bytes, %llu callers, %.2f s, %.2f CPU s, %llu "
+        "failed; %llu syncs of the leader, %.0f us each\n",
+        rate, (unsigned long long)entries, (unsigned long long)bytes, (unsigned long long)callers, seconds,
+        cpu_seconds() - cpu, (unsigned long long)failed, (unsigned long long)sync.rounds,
+        static_cast<double>(sync.nanos) / 1e3 / static_cast<double>(std::max<uint64_t>(sync.rounds, 1)));
   }
   for (Node& node : three) node.member.reset();
   for (Node& node : three) node.storage.reset();

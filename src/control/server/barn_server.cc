@@ -22,7 +22,8 @@ Status BarnServer::create(const BarnOptions& options, const raft::Membership& fo
   return raft::create_member_storage(*disk, options.identity, journal_options(options), founders);
 }
 
-Result<std::unique_ptr<BarnServer>> BarnServer::start(net::EventLoop& loop, BarnOptions options, std::function<void(const Status&)> on_failure) {
+Result<std::unique_ptr<BarnServer>> BarnServer::start(net::EventLoop& loop, BarnOptions options,
+                                                      std::function<void(const Status&)> on_failure) {
   std::unique_ptr<BarnServer> server(new BarnServer(loop, std::move(options), std::move(on_failure)));
   RUNINK_RETURN_IF_ERROR(server->open());
   return server;
@@ -46,9 +47,9 @@ Status BarnServer::open() {
   RUNINK_RETURN_IF_ERROR(keeper_->sync());
   const barn::Position position = replica_->position();
   raft::Recovered recovered;
-  std::unique_ptr<raft::JournalStorage> storage =
-      RUNINK_TRY(raft::JournalStorage::open(*disk_, options_.identity, journal_options(options_),
-                                            {position.index, position.term, RUNINK_TRY(replica_->membership())}, &recovered, &opened_));
+  std::unique_ptr<raft::JournalStorage> storage = RUNINK_TRY(raft::JournalStorage::open(
+      *disk_, options_.identity, journal_options(options_),
+      {position.index, position.term, RUNINK_TRY(replica_->membership())}, &recovered, &opened_));
 
   raft::TlsTransport::Options transport;
   transport.self = options_.identity.node;
@@ -81,7 +82,7 @@ BarnServer::~BarnServer() {
   *alive_ = false;
   loop_.cancel(timer_);
   member_.reset();
-  storage_.reset();  // what is under way is written first
+  storage_.reset();    // what is under way is written first
   transport_.reset();  // what the keeper's worker still answers then goes nowhere
 }
 

@@ -3,8 +3,8 @@
 //   <folder>/journal/   log and hard state (control/journal)
 //   <folder>/state/     the applied state and its snapshots (control/barn/rocks)
 //
-// Everything is called on the loop's thread. After on_failure has been called it does nothing any more, and the process is to
-// end: the next start finds out what the disk holds.
+// Everything is called on the loop's thread. After on_failure has been called it does nothing any more, and the process
+// is to end: the next start finds out what the disk holds.
 #pragma once
 
 #include <functional>
@@ -27,8 +27,8 @@ struct BarnOptions {
   journal::Identity identity;
   std::string trust_domain;
   std::shared_ptr<const net::TlsContext> context;  // TlsContext::mutual of the member's credentials
-  std::optional<crypto::SealingKey> key;  // of this member's files; nothing: they are plain
-  net::SocketAddress listen;              // for members
+  std::optional<crypto::SealingKey> key;           // of this member's files; nothing: they are plain
+  net::SocketAddress listen;                       // for members
   std::map<raft::NodeId, std::string> peers;
   int64_t tick_nanos = 50'000'000;  // an election time-out is ten to twenty of them
   uint64_t cache_bytes = 128 << 20, write_buffer_bytes = 32 << 20;
@@ -40,8 +40,10 @@ class BarnServer {
  public:
   // A new member's folder. `founders` without voters: it waits to be added. kAlreadyExists: there is a member in it.
   static Status create(const BarnOptions& options, const raft::Membership& founders);
-  // Opens the folder and begins to take part. kNotFound: there is no member in it; others name what is wrong with which file.
-  static Result<std::unique_ptr<BarnServer>> start(net::EventLoop& loop, BarnOptions options, std::function<void(const Status&)> on_failure);
+  // Opens the folder and begins to take part. kNotFound: there is no member in it; others name what is wrong with which
+  // file.
+  static Result<std::unique_ptr<BarnServer>> start(net::EventLoop& loop, BarnOptions options,
+                                                   std::function<void(const Status&)> on_failure);
   ~BarnServer();
 
   barn::Replica& replica() { return *replica_; }

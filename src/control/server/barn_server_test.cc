@@ -39,7 +39,8 @@ class Cluster : public testing::Test {
     ASSERT_TRUE(status.ok()) << status.to_string();
   }
   void start(raft::NodeId id) {
-    auto server = BarnServer::start(*loop_, options(id), [this](const Status& status) { failure_ = status.to_string(); });
+    auto server =
+        BarnServer::start(*loop_, options(id), [this](const Status& status) { failure_ = status.to_string(); });
     ASSERT_TRUE(server.ok()) << server.status().to_string();
     servers_[id] = std::move(*server);
     introduce();
@@ -89,7 +90,9 @@ class Cluster : public testing::Test {
   }
   bool same_everywhere(barn::Index at_least) {
     for (auto& [id, server] : servers_) {
-      if (server->replica().position().index < at_least || !(server->replica().position() == servers_.begin()->second->replica().position())) return false;
+      if (server->replica().position().index < at_least ||
+          !(server->replica().position() == servers_.begin()->second->replica().position()))
+        return false;
     }
     return true;
   }

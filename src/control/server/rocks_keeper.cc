@@ -31,7 +31,8 @@ struct RocksKeeper::Transfer {
   bool over = false;
 };
 
-Result<std::unique_ptr<RocksKeeper>> RocksKeeper::open(KeeperOptions options, std::function<void(std::function<void()>)> post) {
+Result<std::unique_ptr<RocksKeeper>> RocksKeeper::open(KeeperOptions options,
+                                                       std::function<void(std::function<void()>)> post) {
   std::unique_ptr<RocksKeeper> keeper(new RocksKeeper(std::move(options), std::move(post)));
   keeper->folder_ = RUNINK_TRY(barn::StateFolder::open(keeper->options_.root, keeper->options_.key));
   keeper->store_ = RUNINK_TRY(keeper->open_store());
@@ -113,18 +114,23 @@ Result<std::string> RocksKeeper::read_for(const raft::BulkRequest& request) {
     found = readers_.emplace(folder, RUNINK_TRY(barn::SnapshotReader::open(folder, options_.key))).first;
     return barn::encode_manifest(found->second->manifest());
   }
-  if (found == readers_.end()) found = readers_.emplace(folder, RUNINK_TRY(barn::SnapshotReader::open(folder, options_.key))).first;
+  if (found == readers_.end())
+    found = readers_.emplace(folder, RUNINK_TRY(barn::SnapshotReader::open(folder, options_.key))).first;
   const auto& files = found->second->manifest().files;
-  const auto file = std::lower_bound(files.begin(), files.end(), request.name, [](const auto& f, const std::string& name) { return f.name < name; });
-  if (file == files.end() || file->name != request.name) return not_found("the snapshot has no file \"{}\"", request.name);
+  const auto file = std::lower_bound(files.begin(), files.end(), request.name,
+                                     [](const auto& f, const std::string& name) { return f.name < name; });
+  if (file == files.end() || file->name != request.name)
+    return not_found("the snapshot has no file \"{}\"", request.name);
   std::string bytes;
-  RUNINK_RETURN_IF_ERROR(found->second->read(static_cast<uint32_t>(file - files.begin()), request.offset, request.size, &bytes));
+  RUNINK_RETURN_IF_ERROR(
+      found->second->read(static_cast<uint32_t>(file - files.begin()), request.offset, request.size, &bytes));
   return bytes;
 }
 
 // ---- fetching one
 
-void RocksKeeper::install_snapshot(raft::NodeId from, const raft::SnapshotMeta& meta, std::function<void(Status)> done) {
+void RocksKeeper::install_snapshot(raft::NodeId from, const raft::SnapshotMeta& meta,
+                                   std::function<void(Status)> done) {
   auto transfer = std::make_shared<Transfer>();
   transfer->from = from;
   transfer->meta = meta;
@@ -142,16 +148,21 @@ void RocksKeeper::install_snapshot(raft::NodeId from, const raft::SnapshotMeta& 
 }
 
 void RocksKeeper::begin_transfer(const std::shared_ptr<Transfer>& transfer, std::string encoded) {
-  worker_->submit([this, alive = alive_, transfer, encoded = std::move(encoded)] {
+  auto own = folder_->snapshots();
+  if (!own.ok()) return finish(transfer, own.status());
+  worker_->submit([this, alive = alive_, transfer, encoded = std::move(encoded), own = std::move(*own)] {
     const auto begin = [&]() -> Status {
       barn::SnapshotManifest manifest = RUNINK_TRY(barn::decode_manifest(encoded));
       const raft::SnapshotMeta meta = RUNINK_TRY(meta_of(manifest));
-      if (!(meta == transfer->meta)) return data_loss("the manifest is of another snapshot than the one that was offered");
+      if (!(meta == transfer->meta))
+        return data_loss("the manifest is of another snapshot than the one that was offered");
       barn::ReceiverOptions options;
       options.root = options_.root;
       options.key = options_.key;
-      options.own_snapshots = RUNINK_TRY(folder_->snapshots());
-      options.position_of = [](barn::StateStore& store) -> Result<barn::Position> { return barn::applied_position(store); };
+      options.own_snapshots = own;
+      options.position_of = [](barn::StateStore& store) -> Result<barn::Position> {
+        return barn::applied_position(store);
+      };
       transfer->receiver = RUNINK_TRY(barn::SnapshotReceiver::begin(std::move(options), std::move(manifest)));
       return {};
     };
@@ -164,7 +175,8 @@ void RocksKeeper::begin_transfer(const std::shared_ptr<Transfer>& transfer, std:
   });
 }
 
-// One chunk after the other: while one is on its way the one before is written, since accept() is quick against the disk's cache.
+// One chunk after the other: while one is on its way the one before is written, since accept() is quick against the
+// disk's cache.
 void RocksKeeper::ask(const std::shared_ptr<Transfer>& transfer) {
   worker_->submit([this, alive = alive_, transfer] {
     const auto place = transfer->receiver->wanted();
@@ -193,7 +205,8 @@ void RocksKeeper::ask(const std::shared_ptr<Transfer>& transfer) {
   });
 }
 
-void RocksKeeper::received(const std::shared_ptr<Transfer>& transfer, const barn::SnapshotReceiver::Wanted& place, Result<std::string> bytes) {
+void RocksKeeper::received(const std::shared_ptr<Transfer>& transfer, const barn::SnapshotReceiver::Wanted& place,
+                           Result<std::string> bytes) {
   if (!bytes.ok()) return finish(transfer, bytes.status().with_context("fetch a piece of the snapshot"));
   counters_.bytes_received += bytes->size();
   worker_->submit([this, alive = alive_, transfer, place, bytes = std::make_shared<std::string>(std::move(*bytes))] {

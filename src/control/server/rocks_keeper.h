@@ -1,6 +1,6 @@
-// The state of a real member: RocksDB in a state folder, snapshots of it made and handed to peers, and a peer's snapshot fetched
-// chunk by chunk and put in its place. The long work (hashing, reading, writing) is done on a worker thread; transfers use
-// the bulk connection only, with a few chunks under way.
+// The state of a real member: RocksDB in a state folder, snapshots of it made and handed to peers, and a peer's
+// snapshot fetched chunk by chunk and put in its place. The long work (hashing, reading, writing) is done on a worker
+// thread; transfers use the bulk connection only, with a few chunks under way.
 //
 // Called on the event loop's thread, as StateKeeper and BulkSource say.
 #pragma once
@@ -19,15 +19,17 @@
 namespace runink::server {
 
 struct KeeperOptions {
-  std::string root;                        // of the state folder
-  std::optional<crypto::SealingKey> key;   // the sub-key "state"
+  std::string root;                       // of the state folder
+  std::optional<crypto::SealingKey> key;  // the sub-key "state"
   uint64_t cache_bytes = 128 << 20, write_buffer_bytes = 32 << 20;
 };
 
 class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
  public:
-  // `post` runs a function on the event loop, from any thread, and outlives this. Errors as StateFolder::open and RocksStore::open.
-  static Result<std::unique_ptr<RocksKeeper>> open(KeeperOptions options, std::function<void(std::function<void()>)> post);
+  // `post` runs a function on the event loop, from any thread, and outlives this. Errors as StateFolder::open and
+  // RocksStore::open.
+  static Result<std::unique_ptr<RocksKeeper>> open(KeeperOptions options,
+                                                   std::function<void(std::function<void()>)> post);
   ~RocksKeeper() override;
   // Where chunks are fetched from; must outlive every install_snapshot.
   void set_transport(raft::Transport* transport) { transport_ = transport; }
@@ -48,18 +50,21 @@ class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
   // OK as long as the store is good. What it says then ends the member.
   Status failure() const { return store_->failure(); }
   struct Counters {
-    uint64_t snapshots = 0, snapshots_failed = 0, transfers = 0, transfers_failed = 0, bytes_received = 0, bytes_found = 0;
+    uint64_t snapshots = 0, snapshots_failed = 0, transfers = 0, transfers_failed = 0, bytes_received = 0,
+             bytes_found = 0;
   };
   const Counters& counters() const { return counters_; }
 
  private:
   struct Transfer;
-  RocksKeeper(KeeperOptions options, std::function<void(std::function<void()>)> post) : options_(std::move(options)), post_(std::move(post)) {}
+  RocksKeeper(KeeperOptions options, std::function<void(std::function<void()>)> post)
+      : options_(std::move(options)), post_(std::move(post)) {}
   Result<std::unique_ptr<barn::RocksStore>> open_store() const;
   Status find_newest();
   void begin_transfer(const std::shared_ptr<Transfer>& transfer, std::string manifest);
   void ask(const std::shared_ptr<Transfer>& transfer);
-  void received(const std::shared_ptr<Transfer>& transfer, const barn::SnapshotReceiver::Wanted& place, Result<std::string> bytes);
+  void received(const std::shared_ptr<Transfer>& transfer, const barn::SnapshotReceiver::Wanted& place,
+                Result<std::string> bytes);
   void finish(const std::shared_ptr<Transfer>& transfer, Status status);
   void take_over(const std::shared_ptr<Transfer>& transfer, const std::string& folder);
   Result<std::string> read_for(const raft::BulkRequest& request);

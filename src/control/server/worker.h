@@ -1,5 +1,5 @@
-// A thread for work that reads and writes files at length, so that the event loop does not wait for it. Tasks run one after
-// the other, in order.
+// A thread for work that reads and writes files at length, so that the event loop does not wait for it. Tasks run one
+// after the other, in order.
 #pragma once
 
 #include <condition_variable>

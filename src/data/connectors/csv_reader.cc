@@ -96,7 +96,7 @@ Result<std::unique_ptr<CsvReader>> CsvReader::make(const ReaderOptions& options,
     return internal_error("a CSV reader needs the files of its source");
   ReaderColumns columns = RUNINK_TRY(reader_columns(options));
   return std::unique_ptr<CsvReader>(new CsvReader(options, std::move(columns.schema), std::move(columns.codecs),
-                                    loops == nullptr ? &hot::loops() : loops));
+                                                  loops == nullptr ? &hot::loops() : loops));
 }
 
 CsvReader::CsvReader(const ReaderOptions& options, columnar::SchemaPtr schema, std::vector<FieldCodec> codecs,

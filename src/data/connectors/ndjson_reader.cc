@@ -13,7 +13,7 @@ using columnar::kBatchRows;
 Result<std::unique_ptr<NdjsonReader>> NdjsonReader::make(const ReaderOptions& options, const hot::Loops* loops) {
   ReaderColumns columns = RUNINK_TRY(reader_columns(options));
   return std::unique_ptr<NdjsonReader>(new NdjsonReader(options, std::move(columns.schema), std::move(columns.codecs),
-                                    loops == nullptr ? &hot::loops() : loops));
+                                                        loops == nullptr ? &hot::loops() : loops));
 }
 
 NdjsonReader::NdjsonReader(const ReaderOptions& options, columnar::SchemaPtr schema, std::vector<FieldCodec> codecs,

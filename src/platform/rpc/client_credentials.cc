@@ -17,13 +17,16 @@ namespace experimental = grpc::experimental;
 class MemberVerifier final : public experimental::ExternalCertificateVerifier {
  public:
   explicit MemberVerifier(std::string trust_domain) : trust_domain_(std::move(trust_domain)) {}
-  bool Verify(experimental::TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>, grpc::Status* status) override {
+  bool Verify(experimental::TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
+              grpc::Status* status) override {
     const auto uris = request->uri_names();
     const auto identity = uris.size() == 1 ? crypto::parse_identity(std::string_view(uris[0].data(), uris[0].size()))
                                            : Result<crypto::Identity>(Status(Code::kUnauthenticated, "not one URI"));
-    const bool member = identity.ok() && identity->role == crypto::Role::kBarn && identity->trust_domain == trust_domain_;
+    const bool member =
+        identity.ok() && identity->role == crypto::Role::kBarn && identity->trust_domain == trust_domain_;
     *status = member ? grpc::Status::OK
-                     : grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "the server is no member of the Barn of " + trust_domain_);
+                     : grpc::Status(grpc::StatusCode::UNAUTHENTICATED,
+                                    "the server is no member of the Barn of " + trust_domain_);
     return true;  // at once
   }
   void Cancel(experimental::TlsCustomVerificationCheckRequest*) override {}
@@ -38,12 +41,14 @@ std::shared_ptr<grpc::ChannelCredentials> member_credentials(const ClientIdentit
   std::vector<experimental::IdentityKeyCertPair> own;
   if (!identity.certificate_pem.empty()) own.push_back({identity.key_pem, identity.certificate_pem});
   experimental::TlsChannelCredentialsOptions options;
-  options.set_certificate_provider(std::make_shared<experimental::StaticDataCertificateProvider>(identity.authorities_pem, own));
+  options.set_certificate_provider(
+      std::make_shared<experimental::StaticDataCertificateProvider>(identity.authorities_pem, own));
   options.watch_root_certs();
   if (!own.empty()) options.watch_identity_key_cert_pairs();
   options.set_verify_server_certs(true);
   options.set_check_call_host(false);
-  options.set_certificate_verifier(experimental::ExternalCertificateVerifier::Create<MemberVerifier>(identity.trust_domain));
+  options.set_certificate_verifier(
+      experimental::ExternalCertificateVerifier::Create<MemberVerifier>(identity.trust_domain));
   return experimental::TlsCredentials(options);
 }
 

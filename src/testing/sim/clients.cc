@@ -24,8 +24,12 @@ void Clients::next(size_t client) {
     o.client = c.id;
     o.key = "key-" + std::to_string(random.below(options_.keys));
     const uint64_t kind = random.below(10);
-    o.kind = kind < 4 ? OperationKind::kRead : kind < 7 ? OperationKind::kWrite : kind < 9 ? OperationKind::kCompareAndSet : OperationKind::kDelete;
-    if (o.kind == OperationKind::kWrite || o.kind == OperationKind::kCompareAndSet) o.argument = "v" + std::to_string(++values_);
+    o.kind = kind < 4   ? OperationKind::kRead
+             : kind < 7 ? OperationKind::kWrite
+             : kind < 9 ? OperationKind::kCompareAndSet
+                        : OperationKind::kDelete;
+    if (o.kind == OperationKind::kWrite || o.kind == OperationKind::kCompareAndSet)
+      o.argument = "v" + std::to_string(++values_);
     if (o.kind == OperationKind::kCompareAndSet) {
       const auto seen = c.seen.find(o.key);
       if (seen != c.seen.end()) o.expected = seen->second;
@@ -66,8 +70,12 @@ barn::Command Clients::command_of(const Task& task) const {
   const Operation& o = task.operation;
   command.mark = task.mark;
   switch (o.kind) {
-    case OperationKind::kWrite: command.body = barn::Put{.key = o.key, .value = *o.argument}; break;
-    case OperationKind::kDelete: command.body = barn::Delete{.key = o.key}; break;
+    case OperationKind::kWrite:
+      command.body = barn::Put{.key = o.key, .value = *o.argument};
+      break;
+    case OperationKind::kDelete:
+      command.body = barn::Delete{.key = o.key};
+      break;
     default: {
       barn::Txn txn;
       barn::Compare compare{.key = o.key};
@@ -112,7 +120,9 @@ void Clients::ask(size_t client, const TaskPtr& task, Node& node, uint64_t numbe
   const raft::NodeId id = node.id();
   const auto reply = [this, client, task, number](Result<barn::Answer> got, std::optional<std::string> value) {
     auto shared = std::make_shared<Result<barn::Answer>>(std::move(got));
-    context_.world.after(context_.network.delay(), [this, client, task, number, shared, value] { answer(client, task, number, std::move(*shared), value); });
+    context_.world.after(context_.network.delay(), [this, client, task, number, shared, value] {
+      answer(client, task, number, std::move(*shared), value);
+    });
   };
   if (!task->registers && task->operation.kind == OperationKind::kRead) {
     node.replica().read([this, reply, task, id](const Status& status) {
@@ -129,7 +139,8 @@ void Clients::ask(size_t client, const TaskPtr& task, Node& node, uint64_t numbe
   node.replica().execute(command_of(*task), [reply](Result<barn::Answer> got) { reply(std::move(got), {}); });
 }
 
-void Clients::answer(size_t client, const TaskPtr& task, uint64_t number, Result<barn::Answer> got, std::optional<std::string> value) {
+void Clients::answer(size_t client, const TaskPtr& task, uint64_t number, Result<barn::Answer> got,
+                     std::optional<std::string> value) {
   if (task->over || task->attempt != number) return;
   Client& c = clients_[client];
   if (!got.ok()) {
@@ -163,7 +174,8 @@ void Clients::answer(size_t client, const TaskPtr& task, uint64_t number, Result
   }
   if (!got->ok()) return finish(client, task, true, false);
   if (task->operation.kind == OperationKind::kCompareAndSet) task->operation.took_place = got->succeeded;
-  if (task->operation.kind == OperationKind::kDelete) task->operation.took_place = !got->ops.empty() && got->ops[0].deleted > 0;
+  if (task->operation.kind == OperationKind::kDelete)
+    task->operation.took_place = !got->ops.empty() && got->ops[0].deleted > 0;
   finish(client, task, true, true);
 }
 

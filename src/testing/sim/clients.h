@@ -1,5 +1,5 @@
-// Simulated clients of the Barn: each does one operation after the other on a few keys, follows the leader, retries under its
-// session's mark, and writes down what it saw.
+// Simulated clients of the Barn: each does one operation after the other on a few keys, follows the leader, retries
+// under its session's mark, and writes down what it saw.
 #pragma once
 
 #include <map>
@@ -48,7 +48,7 @@ class Clients {
     barn::SessionMark mark;
     bool registers = false;  // wants a session first
     Micros give_up = 0;
-    bool forever = false;  // tried until it is answered
+    bool forever = false;     // tried until it is answered
     bool maybe_done = false;  // a try of it may have been carried out
     uint64_t attempt = 0;
     bool over = false;
@@ -59,7 +59,8 @@ class Clients {
   void begin(size_t client, TaskPtr task);
   void attempt(size_t client, const TaskPtr& task);
   void ask(size_t client, const TaskPtr& task, Node& node, uint64_t number);
-  void answer(size_t client, const TaskPtr& task, uint64_t number, Result<barn::Answer> got, std::optional<std::string> value);
+  void answer(size_t client, const TaskPtr& task, uint64_t number, Result<barn::Answer> got,
+              std::optional<std::string> value);
   void again(size_t client, const TaskPtr& task, bool elsewhere);
   void finish(size_t client, const TaskPtr& task, bool known, bool effect);
   barn::Command command_of(const Task& task) const;

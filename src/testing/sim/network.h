@@ -56,7 +56,9 @@ class SimTransport final : public raft::Transport {
     watch_(message);
     network_.send(std::move(message));
   }
-  void fetch(raft::NodeId, raft::BulkRequest, raft::BulkAnswer answer) override { answer(unavailable("not simulated")); }
+  void fetch(raft::NodeId, raft::BulkRequest, raft::BulkAnswer answer) override {
+    answer(unavailable("not simulated"));
+  }
   std::vector<raft::PeerStatus> peers() const override { return {}; }
   raft::TransportReceiver* receiver() const { return receiver_; }
 

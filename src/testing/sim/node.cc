@@ -68,7 +68,8 @@ void SimStorage::cut_short(SimDisk& disk, uint64_t operations) {
 
 // ---- state
 
-SimKeeper::SimKeeper(Node& node, NodeContext& context) : node_(node), context_(context), store_(std::make_unique<barn::MemoryStore>()) {}
+SimKeeper::SimKeeper(Node& node, NodeContext& context)
+    : node_(node), context_(context), store_(std::make_unique<barn::MemoryStore>()) {}
 
 void SimKeeper::make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) {
   std::shared_ptr<const barn::MemoryStore> state = store_->copy();
@@ -94,8 +95,9 @@ void SimKeeper::install_snapshot(raft::NodeId from, const raft::SnapshotMeta& me
   context_.world.after(context_.world.random.between(5'000, 500'000), [this, from, meta, done, life = node_.life()] {
     if (node_.life() != life) return;
     Node* const peer = context_.find(from);
-    const bool there = peer != nullptr && peer->serves() && context_.network.connected(from, node_.id()) && peer->keeper().snapshot() &&
-                       peer->keeper().snapshot()->meta == meta && !context_.world.random.chance(0.1);
+    const bool there = peer != nullptr && peer->serves() && context_.network.connected(from, node_.id()) &&
+                       peer->keeper().snapshot() && peer->keeper().snapshot()->meta == meta &&
+                       !context_.world.random.chance(0.1);
     if (there) {
       old_ = std::move(store_);
       store_ = peer->keeper().snapshot()->state->copy();
@@ -139,7 +141,8 @@ Node::Node(NodeContext& context, raft::NodeId id, raft::Membership founders, uin
       clock_(&context.world),
       keeper_(*this, context),
       transport_(context.network, [this](const raft::Message& m) { context_.oracle.says(m, durable_term_); }) {
-  const Status status = raft::create_member_storage(disk_, {context_.cluster, id_}, journal_options(context_.world.random), founders);
+  const Status status =
+      raft::create_member_storage(disk_, {context_.cluster, id_}, journal_options(context_.world.random), founders);
   RUNINK_CHECK(status.ok());
 }
 
@@ -178,11 +181,12 @@ void Node::start() {
   totals_.torn += !opened.torn.empty();
   totals_.damaged += !opened.damage.empty();
   durable_term_ = recovered.hard_state.term;
-  storage_ = std::make_unique<SimStorage>(context_.world, std::move(*storage), [this] { turn(); },
-                                          [this](const raft::HardState& state) {
-                                            durable_term_ = std::max(durable_term_, state.term);
-                                            context_.oracle.voted(id_, state.term, state.vote);
-                                          });
+  storage_ = std::make_unique<SimStorage>(
+      context_.world, std::move(*storage), [this] { turn(); },
+      [this](const raft::HardState& state) {
+        durable_term_ = std::max(durable_term_, state.term);
+        context_.oracle.voted(id_, state.term, state.vote);
+      });
   raft::MemberOptions options = context_.member;
   options.core.id = id_;
   options.core.random = [this] { return context_.world.random.next(); };
@@ -231,7 +235,7 @@ void Node::resume() {
 void Node::turn() {
   if (!up() || paused_) return;
   member_->pump();
-  if (!member_->failed().ok() || !storage_->broken().ok()) {
+  if (!member_->failed().ok()) {
     ++totals_.faults_stopped;
     kill();
     return;
@@ -246,7 +250,8 @@ void Node::observe() {
     context_.oracle.leads(id_, raft.term(), raft.log());
   }
   if (raft.commit() < seen_commit_) context_.oracle.fail("commit went back on node " + std::to_string(id_));
-  for (raft::Index i = std::max(seen_commit_ + 1, raft.log().first()); i <= raft.commit(); ++i) context_.oracle.committed(id_, raft.log().at(i));
+  for (raft::Index i = std::max(seen_commit_ + 1, raft.log().first()); i <= raft.commit(); ++i)
+    context_.oracle.committed(id_, raft.log().at(i));
   seen_commit_ = raft.commit();
   context_.oracle.applied(id_, replica_->position());
   if (!whole_ && raft.may_vote()) {

@@ -1,5 +1,5 @@
-// A whole member in the simulated world: the real core, driver, journal and state machine, on a simulated disk, clock and
-// network. It can be killed, lose its power, stand still, have its disk damaged, and be started again.
+// A whole member in the simulated world: the real core, driver, journal and state machine, on a simulated disk, clock
+// and network. It can be killed, lose its power, stand still, have its disk damaged, and be started again.
 #pragma once
 
 #include <deque>
@@ -34,7 +34,8 @@ struct NodeContext {
 // The journal behind a queue, with a latency.
 class SimStorage final : public raft::Storage {
  public:
-  SimStorage(World& world, std::unique_ptr<raft::JournalStorage> storage, std::function<void()> turn, std::function<void(const raft::HardState&)> durable)
+  SimStorage(World& world, std::unique_ptr<raft::JournalStorage> storage, std::function<void()> turn,
+             std::function<void(const raft::HardState&)> durable)
       : world_(world), storage_(std::move(storage)), turn_(std::move(turn)), durable_(std::move(durable)) {}
   ~SimStorage() override { *alive_ = false; }
   void submit(raft::StorageWork work) override;
@@ -49,7 +50,7 @@ class SimStorage final : public raft::Storage {
   void look_for_space() {
     if (!has_space_ && !busy_) reserve();
   }
-  const Status& broken() const { return broken_; }
+  Status failure() const override { return broken_; }
 
  private:
   void begin();
@@ -132,7 +133,8 @@ class Node {
   SimStorage* storage() { return storage_.get(); }
 
   struct Totals {
-    uint64_t starts = 0, faults_stopped = 0, repaired = 0, torn = 0, damaged = 0, truncations = 0, elections = 0, snapshots_made = 0, snapshots_installed = 0;
+    uint64_t starts = 0, faults_stopped = 0, repaired = 0, torn = 0, damaged = 0, truncations = 0, elections = 0,
+             snapshots_made = 0, snapshots_installed = 0;
   };
   Totals totals() const;
 

@@ -13,8 +13,9 @@ void Oracle::leads(raft::NodeId node, raft::Term term, const raft::Log& log) {
     if (at->second.term > term) break;
     const auto there = log.term(at->first);
     if (there != at->second.term) {
-      return fail(fmt::format("node {} leads term {}, but lacks entry {} of term {}, which is committed (it ends at {})", node, term,
-                              at->first, at->second.term, log.last()));
+      return fail(
+          fmt::format("node {} leads term {}, but lacks entry {} of term {}, which is committed (it ends at {})", node,
+                      term, at->first, at->second.term, log.last()));
     }
   }
 }
@@ -26,8 +27,8 @@ void Oracle::committed(raft::NodeId node, const raft::Entry& entry) {
   const bool same_data = k.data == entry.data || (k.data && entry.data && *k.data == *entry.data) ||
                          ((!k.data || k.data->empty()) && (!entry.data || entry.data->empty()));
   if (k.term != entry.term || k.kind != entry.kind || !same_data) {
-    fail(fmt::format("entry {} is of term {} on node {}, but was committed with term {}{}", entry.index, entry.term, node, k.term,
-                     k.term == entry.term ? " and other content" : ""));
+    fail(fmt::format("entry {} is of term {} on node {}, but was committed with term {}{}", entry.index, entry.term,
+                     node, k.term, k.term == entry.term ? " and other content" : ""));
   }
 }
 
@@ -35,22 +36,26 @@ void Oracle::applied(raft::NodeId node, const barn::Position& position) {
   if (position.index == 0) return;
   const auto [known, first] = positions_.emplace(position.index, position);
   if (!first && !(known->second == position)) {
-    fail(fmt::format("node {} has another state at entry {}: digest {} of term {}, not {} of term {}", node, position.index,
-                     barn::to_string(position.digest), position.term, barn::to_string(known->second.digest), known->second.term));
+    fail(fmt::format("node {} has another state at entry {}: digest {} of term {}, not {} of term {}", node,
+                     position.index, barn::to_string(position.digest), position.term,
+                     barn::to_string(known->second.digest), known->second.term));
   }
 }
 
 void Oracle::voted(raft::NodeId node, raft::Term term, raft::NodeId vote) {
   if (vote == 0) return;
   const auto [known, first] = votes_.emplace(std::pair(node, term), vote);
-  if (!first && known->second != vote) fail(fmt::format("node {} votes for {} and for {} in term {}", node, known->second, vote, term));
+  if (!first && known->second != vote)
+    fail(fmt::format("node {} votes for {} and for {} in term {}", node, known->second, vote, term));
 }
 
 void Oracle::says(const raft::Message& m, raft::Term durable) {
   // A pre-vote speaks of a term that nobody is in yet.
-  const bool prospective = m.kind == raft::MessageKind::kPreVote || (m.kind == raft::MessageKind::kPreVoteReply && !m.reject);
+  const bool prospective =
+      m.kind == raft::MessageKind::kPreVote || (m.kind == raft::MessageKind::kPreVoteReply && !m.reject);
   if (!prospective && m.term > durable) {
-    fail(fmt::format("node {} sends a message of kind {} of term {}, but only term {} is durable", m.from, static_cast<int>(m.kind), m.term, durable));
+    fail(fmt::format("node {} sends a message of kind {} of term {}, but only term {} is durable", m.from,
+                     static_cast<int>(m.kind), m.term, durable));
   }
 }
 

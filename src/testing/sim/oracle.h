@@ -1,5 +1,5 @@
-// What must never happen, watched from outside of all members. It remembers what was true once (who led a term, what was
-// committed at an index, which state came of it) and compares everything that comes after.
+// What must never happen, watched from outside of all members. It remembers what was true once (who led a term, what
+// was committed at an index, which state came of it) and compares everything that comes after.
 #pragma once
 
 #include <map>

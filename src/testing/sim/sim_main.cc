@@ -19,7 +19,8 @@ namespace {
 using runink::testing::FaultKind;
 using runink::testing::SimulationReport;
 
-constexpr const char* kUsage = R"(usage: runink-sim [--seeds N] [--from SEED] [--seconds S] [--jobs N] [--voters N] [--verbose]
+constexpr const char* kUsage =
+    R"(usage: runink-sim [--seeds N] [--from SEED] [--seconds S] [--jobs N] [--voters N] [--verbose]
 Runs simulations of a whole cluster with the seeds SEED … SEED+N-1 (default 1 and 500), for at most S seconds of this machine's
 time, in N processes. Prints the seed of a failure: --from SEED --seeds 1 --verbose repeats it. Exit code 1 if one failed.
 )";
@@ -29,8 +30,8 @@ struct Sums {
   uint64_t seeds = 0, counted = 0, failed = 0, events = 0, simulated_seconds = 0;
   uint64_t faults[static_cast<size_t>(FaultKind::kCount)] = {};
   uint64_t operations = 0, answered = 0, open = 0, tries = 0;
-  uint64_t leaders = 0, truncations = 0, snapshots_made = 0, snapshots_installed = 0, membership_changes = 0, repaired = 0, torn = 0, damaged = 0,
-           starts = 0, stopped = 0;
+  uint64_t leaders = 0, truncations = 0, snapshots_made = 0, snapshots_installed = 0, membership_changes = 0,
+           repaired = 0, torn = 0, damaged = 0, starts = 0, stopped = 0;
   uint64_t leaders_of_seed[8] = {};  // 0, 1, 2, 3-4, 5-8, 9-16, 17-32, more
 
   void add(const SimulationReport& r) {
@@ -67,8 +68,10 @@ struct Sums {
 static_assert(sizeof(Sums) % sizeof(uint64_t) == 0 && std::is_trivially_copyable_v<Sums>);
 
 void print(const Sums& s, double seconds) {
-  std::printf("%llu seeds in %.1f s: %llu failed, %llu count (a minute, 1,000 operations, three kinds of faults, a change of leader)\n",
-              (unsigned long long)s.seeds, seconds, (unsigned long long)s.failed, (unsigned long long)s.counted);
+  std::printf(
+      "%llu seeds in %.1f s: %llu failed, %llu count (a minute, 1,000 operations, three kinds of faults, a change of "
+      "leader)\n",
+      (unsigned long long)s.seeds, seconds, (unsigned long long)s.failed, (unsigned long long)s.counted);
   const auto row = [](const char* what, uint64_t n) { std::printf("  %-22s %12llu\n", what, (unsigned long long)n); };
   row("events", s.events);
   row("simulated seconds", s.simulated_seconds);
@@ -87,7 +90,8 @@ void print(const Sums& s, double seconds) {
   row("damage found", s.damaged);
   row("votes regained", s.repaired);
   std::printf("faults\n");
-  for (size_t i = 0; i < static_cast<size_t>(FaultKind::kCount); ++i) row(runink::testing::name(static_cast<FaultKind>(i)), s.faults[i]);
+  for (size_t i = 0; i < static_cast<size_t>(FaultKind::kCount); ++i)
+    row(runink::testing::name(static_cast<FaultKind>(i)), s.faults[i]);
   std::printf("seeds by terms with a leader\n");
   const char* const buckets[] = {"0", "1", "2", "3-4", "5-8", "9-16", "17-32", "more"};
   for (size_t i = 0; i < 8; ++i) row(buckets[i], s.leaders_of_seed[i]);
@@ -102,7 +106,8 @@ int missing(const Sums& s) {
     std::printf("not seen in %llu seeds: %s\n", (unsigned long long)s.seeds, what);
     ++zero;
   };
-  for (size_t i = 0; i < static_cast<size_t>(FaultKind::kCount); ++i) need(runink::testing::name(static_cast<FaultKind>(i)), s.faults[i]);
+  for (size_t i = 0; i < static_cast<size_t>(FaultKind::kCount); ++i)
+    need(runink::testing::name(static_cast<FaultKind>(i)), s.faults[i]);
   need("elections", s.leaders);
   need("truncations", s.truncations);
   need("snapshots", s.snapshots_installed);
@@ -125,13 +130,15 @@ Sums run(const Arguments& a, uint64_t job) {
     const uint64_t seed = a.from + i;
     // Two of three seeds have three voters, the third one five.
     const size_t voters = a.voters == 0 ? (seed % 3 == 0 ? 5 : 3) : a.voters;
-    const SimulationReport report = runink::testing::simulate({.seed = seed, .voters = voters, .duration = 60'000'000, .clients = {}});
+    const SimulationReport report =
+        runink::testing::simulate({.seed = seed, .voters = voters, .duration = 60'000'000, .clients = {}});
     sums.add(report);
     if (!report.failure.empty()) {
       std::printf("seed %llu: %s\n", (unsigned long long)seed, report.failure.c_str());
     } else if (a.verbose) {
-      std::printf("seed %llu: %llu events, %llu operations, %llu leaders\n", (unsigned long long)seed, (unsigned long long)report.events,
-                  (unsigned long long)report.clients.operations, (unsigned long long)report.leaders);
+      std::printf("seed %llu: %llu events, %llu operations, %llu leaders\n", (unsigned long long)seed,
+                  (unsigned long long)report.events, (unsigned long long)report.clients.operations,
+                  (unsigned long long)report.leaders);
     }
     std::fflush(stdout);
   }

@@ -10,9 +10,10 @@
 namespace runink::testing {
 
 namespace {
-constexpr const char* kNames[] = {"kill",       "power cut",    "power cut of all", "pause",       "partition", "one-way cut",
-                                  "swizzle",    "bad weather",  "slow disk",        "failing disk", "full disk", "damage",
-                                  "clock jump", "clock drift",  "transfer",         "membership",  "replacement"};
+constexpr const char* kNames[] = {"kill",        "power cut",  "power cut of all", "pause",       "partition",
+                                  "one-way cut", "swizzle",    "bad weather",      "slow disk",   "failing disk",
+                                  "full disk",   "damage",     "clock jump",       "clock drift", "transfer",
+                                  "membership",  "replacement"};
 static_assert(std::size(kNames) == static_cast<size_t>(FaultKind::kCount));
 }  // namespace
 
@@ -77,12 +78,16 @@ class Simulation {
     out.start();
     return out;
   }
-  void forget_member(raft::NodeId id) { members_.erase(std::remove(members_.begin(), members_.end(), id), members_.end()); }
+  void forget_member(raft::NodeId id) {
+    members_.erase(std::remove(members_.begin(), members_.end(), id), members_.end());
+  }
   Node& any() { return *find(members_[world_.random.below(members_.size())]); }
   Node* leader() {
     Node* best = nullptr;
     for (auto& [id, node] : nodes_) {
-      if (node->serves() && node->member().leads() && (best == nullptr || node->member().raft().term() > best->member().raft().term())) best = node.get();
+      if (node->serves() && node->member().leads() &&
+          (best == nullptr || node->member().raft().term() > best->member().raft().term()))
+        best = node.get();
     }
     return best;
   }
@@ -119,7 +124,9 @@ class Simulation {
   // ---- faults
 
   void count(FaultKind kind) { ++faults_[static_cast<size_t>(kind)]; }
-  void after(Micros least, Micros most, std::function<void()> what) { world_.after(world_.random.between(least, most), std::move(what)); }
+  void after(Micros least, Micros most, std::function<void()> what) {
+    world_.after(world_.random.between(least, most), std::move(what));
+  }
 
   void fault() {
     if (over_) return;
@@ -134,7 +141,9 @@ class Simulation {
       case FaultKind::kKill:
       case FaultKind::kPowerCut:
         if (!node.up()) return;
-        kind == FaultKind::kKill ? node.kill() : world_.random.chance(0.7) ? node.cut_power_in_write() : node.cut_power();
+        kind == FaultKind::kKill    ? node.kill()
+        : world_.random.chance(0.7) ? node.cut_power_in_write()
+                                    : node.cut_power();
         break;  // watch_over() starts it again
       case FaultKind::kPowerCutAll:
         for (auto& [id, n] : nodes_) {
@@ -168,7 +177,11 @@ class Simulation {
         }
         break;
       case FaultKind::kBadWeather:
-        network_.set_weather({.loss = 0.3, .duplicate = 0.1, .delay_min = 1'000, .delay_max = world_.random.between(10'000, 200'000), .slow = 0.01});
+        network_.set_weather({.loss = 0.3,
+                              .duplicate = 0.1,
+                              .delay_min = 1'000,
+                              .delay_max = world_.random.between(10'000, 200'000),
+                              .slow = 0.01});
         after(500'000, 6'000'000, [this] { network_.set_weather({}); });
         break;
       case FaultKind::kSlowDisk:
@@ -178,7 +191,9 @@ class Simulation {
           if (node.up()) node.storage()->set_latency(50, 400);
         });
         break;
-      case FaultKind::kFailingDisk: node.disk().fail_after(world_.random.below(50), SimDisk::Fault::kIo); break;
+      case FaultKind::kFailingDisk:
+        node.disk().fail_after(world_.random.below(50), SimDisk::Fault::kIo);
+        break;
       case FaultKind::kFullDisk:
         node.disk().set_space(node.disk().used_bytes() + world_.random.below(300 << 10));
         after(1'000'000, 8'000'000, [&node] { node.disk().set_space(UINT64_MAX); });
@@ -195,8 +210,12 @@ class Simulation {
         (void)gone(node);
         break;
       }
-      case FaultKind::kClockJump: node.clock().jump(world_.random.between(-3'600'000'000LL, 3'600'000'000LL)); break;
-      case FaultKind::kClockDrift: node.clock().set_rate(static_cast<double>(world_.random.between(90, 110)) / 100); break;
+      case FaultKind::kClockJump:
+        node.clock().jump(world_.random.between(-3'600'000'000LL, 3'600'000'000LL));
+        break;
+      case FaultKind::kClockDrift:
+        node.clock().set_rate(static_cast<double>(world_.random.between(90, 110)) / 100);
+        break;
       case FaultKind::kTransfer: {
         Node* const l = leader();
         if (l == nullptr) return;
@@ -204,7 +223,9 @@ class Simulation {
         l->turn();
         break;
       }
-      case FaultKind::kMembership: change_membership(); break;
+      case FaultKind::kMembership:
+        change_membership();
+        break;
       case FaultKind::kReplace: {
         if (node.id() == 0 || !members_have_quorum_without(node) || members_.size() < 3) return;
         for (auto& [id, n] : nodes_) {
@@ -216,7 +237,8 @@ class Simulation {
         replace(node.id());
         break;
       }
-      case FaultKind::kCount: return;
+      case FaultKind::kCount:
+        return;
     }
     count(kind);
   }
@@ -247,12 +269,16 @@ class Simulation {
   // Asks the leader until the change is made, or somebody else has made it, or time is up.
   void change(raft::ChangeKind kind, raft::NodeId id, int tries, std::function<void(bool)> then) {
     if (tries == 0) return then(false);
-    const auto later = [this, kind, id, tries, then] { world_.after(500'000, [this, kind, id, tries, then] { change(kind, id, tries - 1, then); }); };
+    const auto later = [this, kind, id, tries, then] {
+      world_.after(500'000, [this, kind, id, tries, then] { change(kind, id, tries - 1, then); });
+    };
     Node* const l = leader();
     if (l == nullptr) return later();
     // As committed: another leader might take back what is only appended.
     const raft::Membership& now = l->member().raft().membership_at(l->member().raft().commit());
-    const bool done = kind == raft::ChangeKind::kAddLearner ? now.has(id) : kind == raft::ChangeKind::kPromote ? now.votes(id) : !now.has(id);
+    const bool done = kind == raft::ChangeKind::kAddLearner ? now.has(id)
+                      : kind == raft::ChangeKind::kPromote  ? now.votes(id)
+                                                            : !now.has(id);
     if (done) return then(true);
     const auto asked = l->member().change_membership({kind, id});
     l->turn();
@@ -342,7 +368,9 @@ class Simulation {
     const Micros limit = begin + 10 * 10 * context_.tick * 2 + 30'000'000;
     run_until([this, limit] { return (clients_.idle() && agree()) || world_.now() > limit; });
     if (!oracle_.failure().empty()) return;
-    if (!clients_.idle()) oracle_.fail("without faults, operations are still open after " + std::to_string((world_.now() - begin) / 1'000'000) + " s; " + state());
+    if (!clients_.idle())
+      oracle_.fail("without faults, operations are still open after " +
+                   std::to_string((world_.now() - begin) / 1'000'000) + " s; " + state());
     if (!agree()) oracle_.fail("without faults, the members do not come to one state; " + state());
   }
   bool agree() {
@@ -367,13 +395,15 @@ class Simulation {
         continue;
       }
       const raft::Raft& r = n->member().raft();
-      out += fmt::format("\n  node {}: role {}, term {}, leader {}, log {}..{}, commit {}, applied {}, {} voters, {}{}", id, static_cast<int>(r.role()),
-                         r.term(), r.leader(), r.log().first(), r.log().last(), r.commit(), r.applied(), r.membership().voters.size(),
-                         r.may_vote() ? "votes" : "has no vote", n->paused() ? ", paused" : "");
+      out += fmt::format("\n  node {}: role {}, term {}, leader {}, log {}..{}, commit {}, applied {}, {} voters, {}{}",
+                         id, static_cast<int>(r.role()), r.term(), r.leader(), r.log().first(), r.log().last(),
+                         r.commit(), r.applied(), r.membership().voters.size(), r.may_vote() ? "votes" : "has no vote",
+                         n->paused() ? ", paused" : "");
       for (const auto& [peer, p] : r.peers()) {
-        out += fmt::format("\n    of {}: state {}, match {}, next {}, incarnation {}, in flight {}{}{}", peer, static_cast<int>(p.state), p.match, p.next,
-                           p.incarnation, p.in_flight.size(), p.rejoining ? ", rejoining" : "",
-                           p.offer ? fmt::format(", offered {}", p.offer->index) : "");
+        out +=
+            fmt::format("\n    of {}: state {}, match {}, next {}, incarnation {}, in flight {}{}{}", peer,
+                        static_cast<int>(p.state), p.match, p.next, p.incarnation, p.in_flight.size(),
+                        p.rejoining ? ", rejoining" : "", p.offer ? fmt::format(", offered {}", p.offer->index) : "");
       }
     }
     return out;
@@ -384,8 +414,10 @@ class Simulation {
     if (!report.failure.empty()) return;
     const Verdict verdict = check_registers(clients_.history());
     report.configurations = verdict.configurations;
-    if (verdict.outcome == Verdict::Outcome::kBad) report.failure = "not linearizable: key " + verdict.key + "\n" + verdict.explanation;
-    if (verdict.outcome == Verdict::Outcome::kGaveUp) report.failure = "the search for linearizability gave up at key " + verdict.key;
+    if (verdict.outcome == Verdict::Outcome::kBad)
+      report.failure = "not linearizable: key " + verdict.key + "\n" + verdict.explanation;
+    if (verdict.outcome == Verdict::Outcome::kGaveUp)
+      report.failure = "the search for linearizability gave up at key " + verdict.key;
   }
 
   void fill(SimulationReport& report) {

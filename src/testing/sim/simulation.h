@@ -1,6 +1,6 @@
-// Runs a whole cluster with clients through sixty or more simulated seconds of faults, then stops the faults and asks that it
-// works again, all as one seed says; and checks what must hold (oracle.h), that replicas agree, and that what clients saw is
-// linearizable.
+// Runs a whole cluster with clients through sixty or more simulated seconds of faults, then stops the faults and asks
+// that it works again, all as one seed says; and checks what must hold (oracle.h), that replicas agree, and that what
+// clients saw is linearizable.
 #pragma once
 
 #include <array>
@@ -15,23 +15,23 @@
 namespace runink::testing {
 
 enum class FaultKind : uint8_t {
-  kKill,           // a process ends, and starts again
-  kPowerCut,       // of one machine: what was not synced is decided by the seed
+  kKill,      // a process ends, and starts again
+  kPowerCut,  // of one machine: what was not synced is decided by the seed
   kPowerCutAll,
-  kPause,          // a process stands still, and goes on
-  kPartition,      // two halves
-  kOneWayCut,      // one direction of one link
-  kSwizzle,        // links go one after the other, and come back in another order
-  kBadWeather,     // loss, doubles, delays
+  kPause,       // a process stands still, and goes on
+  kPartition,   // two halves
+  kOneWayCut,   // one direction of one link
+  kSwizzle,     // links go one after the other, and come back in another order
+  kBadWeather,  // loss, doubles, delays
   kSlowDisk,
-  kFailingDisk,    // one write or sync fails
+  kFailingDisk,  // one write or sync fails
   kFullDisk,
-  kDamage,         // bits of one member's journal change
+  kDamage,  // bits of one member's journal change
   kClockJump,
   kClockDrift,
   kTransfer,
-  kMembership,     // a voter is added or removed
-  kReplace,        // a member is gone for good: another takes its place
+  kMembership,  // a voter is added or removed
+  kReplace,     // a member is gone for good: another takes its place
   kCount,
 };
 const char* name(FaultKind kind);

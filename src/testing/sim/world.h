@@ -1,5 +1,5 @@
-// A simulated world: one thread, one clock, one source of randomness. Whatever happens is an event at a time; the same seed
-// gives the same events in the same order.
+// A simulated world: one thread, one clock, one source of randomness. Whatever happens is an event at a time; the same
+// seed gives the same events in the same order.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,9 @@ class Random {
     return z ^ (z >> 31);
   }
   uint64_t below(uint64_t bound) { return next() % bound; }
-  int64_t between(int64_t low, int64_t high) { return low + static_cast<int64_t>(below(static_cast<uint64_t>(high - low + 1))); }
+  int64_t between(int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(below(static_cast<uint64_t>(high - low + 1)));
+  }
   bool chance(double probability) { return static_cast<double>(next() >> 11) * 0x1p-53 < probability; }
 
  private:
@@ -37,7 +39,9 @@ class World {
   explicit World(uint64_t seed) : random(seed) {}
 
   Micros now() const { return now_; }
-  void after(Micros delay, std::function<void()> what) { queue_.push({now_ + (delay < 0 ? 0 : delay), ++sequence_, std::move(what)}); }
+  void after(Micros delay, std::function<void()> what) {
+    queue_.push({now_ + (delay < 0 ? 0 : delay), ++sequence_, std::move(what)});
+  }
   // False: nothing will ever happen again.
   bool step() {
     if (queue_.empty()) return false;
@@ -69,7 +73,9 @@ class SimClock final : public Clock {
  public:
   explicit SimClock(const World* world) : world_(world) {}
   int64_t unix_micros() const override { return kBegin + world_->now() + offset_; }
-  int64_t steady_nanos() const override { return static_cast<int64_t>(static_cast<double>(world_->now()) * rate_ * 1000.0); }
+  int64_t steady_nanos() const override {
+    return static_cast<int64_t>(static_cast<double>(world_->now()) * rate_ * 1000.0);
+  }
   void jump(Micros by) { offset_ += by; }
   void set_rate(double rate) { rate_ = rate; }
   double rate() const { return rate_; }

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/little_endian.h"
 #include "base/text.h"
 #include "platform/crypto/random.h"
 #include "platform/os/file.h"
@@ -21,7 +22,7 @@ std::string_view view(const ChunkHash& hash) { return {reinterpret_cast<const ch
 std::string head_of(const crypto::KeyId& id, size_t size) {
   std::string head(kMagic);
   head.append(reinterpret_cast<const char*>(id.data()), id.size());
-  for (int i = 0; i < 4; ++i) head.push_back(static_cast<char>(size >> (8 * i)));
+  append_little_endian(head, static_cast<uint32_t>(size));  // kChunkBytes at most
   return head;
 }
 
@@ -184,8 +185,7 @@ Result<std::string> ChunkStore::get(const ChunkHash& hash) const {
   std::memcpy(id.data(), file.data() + kKeyIdAt, id.size());
   const crypto::KeyId ours = key_ ? key_->id() : crypto::KeyId{};
   const std::string_view head = std::string_view(file).substr(0, kHeadBytes);
-  size_t size = 0;
-  for (size_t i = 0; i < 4; ++i) size |= size_t{static_cast<uint8_t>(file[kSizeAt + i])} << (8 * i);
+  const size_t size = load_little_endian<uint32_t>(file.data() + kSizeAt);
   if (file.size() != kHeadBytes + size + (id == crypto::KeyId{} ? 0 : crypto::kSealOverhead)) {
     return damaged(path, "it was cut, or its size is damaged");
   }

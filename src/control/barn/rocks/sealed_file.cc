@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/little_endian.h"
 #include "base/check.h"
 #include "platform/crypto/digest.h"
 #include "platform/crypto/random.h"
@@ -21,26 +22,14 @@ constexpr size_t kWriteBytes = 256 << 10;  // gathered before they are written
 // Header: magic 8 | format 2 | layout 2 | block size 4 | file id 16 | key id 8 | zeros 16 | SHA-256 of it, the first 8.
 constexpr size_t kFormatAt = 8, kLayoutAt = 10, kBlockSizeAt = 12, kIdAt = 16, kKeyIdAt = 32, kSumAt = 56;
 
-template <typename Int>
-void put(char* to, Int value) {
-  for (size_t i = 0; i < sizeof value; ++i) to[i] = static_cast<char>(value >> (8 * i));
-}
-template <typename Int>
-Int get(const char* from) {
-  Int value = 0;
-  for (size_t i = 0; i < sizeof value; ++i)
-    value |= static_cast<Int>(static_cast<Int>(static_cast<uint8_t>(from[i])) << (8 * i));
-  return value;
-}
-
 std::string_view view(const FileId& id) { return {reinterpret_cast<const char*>(id.data()), id.size()}; }
 
 std::array<char, kHeaderBytes> encode_header(Layout layout, const FileId& id, const crypto::KeyId& key_id) {
   std::array<char, kHeaderBytes> header{};
   std::memcpy(header.data(), kMagic.data(), kMagic.size());
-  put<uint16_t>(header.data() + kFormatAt, kFormat);
-  put<uint16_t>(header.data() + kLayoutAt, static_cast<uint16_t>(layout));
-  put<uint32_t>(header.data() + kBlockSizeAt, layout == Layout::kBlocks ? kBlockBytes : kFrameBytes);
+  store_little_endian<uint16_t>(header.data() + kFormatAt, kFormat);
+  store_little_endian<uint16_t>(header.data() + kLayoutAt, static_cast<uint16_t>(layout));
+  store_little_endian<uint32_t>(header.data() + kBlockSizeAt, layout == Layout::kBlocks ? kBlockBytes : kFrameBytes);
   std::memcpy(header.data() + kIdAt, id.data(), id.size());
   std::memcpy(header.data() + kKeyIdAt, key_id.data(), key_id.size());
   const crypto::Digest256 sum = crypto::sha256({header.data(), kSumAt});
@@ -52,11 +41,11 @@ std::array<char, kHeaderBytes> encode_header(Layout layout, const FileId& id, co
 struct Associated {
   std::array<char, 32> bytes{};
   Associated(Layout layout, const FileId& id, uint64_t offset, bool last) {
-    put<uint16_t>(bytes.data(), kFormat);
+    store_little_endian<uint16_t>(bytes.data(), kFormat);
     bytes[2] = static_cast<char>(layout);
     bytes[3] = last ? 1 : 0;
     std::memcpy(bytes.data() + 8, id.data(), id.size());
-    put<uint64_t>(bytes.data() + 24, offset);
+    store_little_endian<uint64_t>(bytes.data() + 24, offset);
   }
   operator std::string_view() const { return {bytes.data(), bytes.size()}; }
 };
@@ -92,9 +81,9 @@ Result<std::optional<SealedHeader>> read_sealed_header(const os::Fd& fd) {
   if (std::memcmp(sum.data(), bytes.data() + kSumAt, kHeaderBytes - kSumAt) != 0) {
     return data_loss("{}: its header is damaged", fd.path());
   }
-  const auto format = get<uint16_t>(bytes.data() + kFormatAt);
-  const auto layout = get<uint16_t>(bytes.data() + kLayoutAt);
-  const auto block = get<uint32_t>(bytes.data() + kBlockSizeAt);
+  const auto format = load_little_endian<uint16_t>(bytes.data() + kFormatAt);
+  const auto layout = load_little_endian<uint16_t>(bytes.data() + kLayoutAt);
+  const auto block = load_little_endian<uint32_t>(bytes.data() + kBlockSizeAt);
   if (format != kFormat || layout < 1 || layout > 2 || block != (layout == 1 ? kBlockBytes : kFrameBytes)) {
     return unimplemented(
         "{} is sealed in format {}, layout {}, with blocks of {} bytes, which this program does not know", fd.path(),
@@ -216,8 +205,8 @@ Status FileWriter::append_frames(std::string_view bytes) {
     buffer_.resize(begin + kFrameHeaderBytes + plain.size() + crypto::kSealOverhead);
     char* to = buffer_.data() + begin;
     const auto length = static_cast<uint32_t>(plain.size());
-    put<uint32_t>(to, length);
-    put<uint32_t>(to + 4, length_check(id_, size_, length));
+    store_little_endian<uint32_t>(to, length);
+    store_little_endian<uint32_t>(to + 4, length_check(id_, size_, length));
     key_->seal(plain, Associated(layout_, id_, size_, false), to + kFrameHeaderBytes);
     bytes.remove_prefix(plain.size());
     size_ += plain.size();
@@ -380,7 +369,7 @@ Result<std::optional<FileReader::Frame>> FileReader::frame_at(uint64_t physical,
   if (RUNINK_TRY(os::pread_full(fd_, header.data(), header.size(), physical)) != header.size()) {
     return std::optional<Frame>();
   }
-  const auto length = get<uint32_t>(header.data()), check = get<uint32_t>(header.data() + 4);
+  const auto length = load_little_endian<uint32_t>(header.data()), check = load_little_endian<uint32_t>(header.data() + 4);
   if (length == 0 && check == 0) {
     std::array<char, 4096> rest;
     for (uint64_t at = physical; at < end;) {

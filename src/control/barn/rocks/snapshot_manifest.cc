@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/little_endian.h"
 #include "base/check.h"
 #include "base/text.h"
 #include "control/barn/rocks/sealed_file.h"
@@ -22,11 +23,6 @@ std::string_view view(const crypto::Digest256& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-template <typename Int>
-void put(std::string& out, Int value) {
-  for (size_t i = 0; i < sizeof value; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
-}
-
 // Reads from the front; after the first thing that is not there everything is zero and ok() is false.
 class Input {
  public:
@@ -34,9 +30,7 @@ class Input {
   template <typename Int>
   Int number() {
     const std::string_view from = bytes(sizeof(Int));
-    Int value = 0;
-    for (size_t i = 0; i < from.size(); ++i) value |= static_cast<Int>(static_cast<uint8_t>(from[i])) << (8 * i);
-    return value;
+    return from.empty() ? Int{0} : load_little_endian<Int>(from.data());
   }
   std::string_view bytes(size_t size) {
     if (size > left_.size()) ok_ = false;
@@ -76,19 +70,19 @@ std::string SnapshotManifest::id() const { return crypto::sha256_hex(encode_mani
 std::string encode_manifest(const SnapshotManifest& manifest) {
   RUNINK_CHECK(manifest.membership.size() <= kMembershipBytes && manifest.files.size() <= kSnapshotFiles);
   std::string out(kMagic);
-  put<uint8_t>(out, kVersion);
-  put<uint64_t>(out, manifest.position.index);
-  put<uint64_t>(out, manifest.position.term);
-  put<uint64_t>(out, manifest.position.digest.high);
-  put<uint64_t>(out, manifest.position.digest.low);
-  put<uint32_t>(out, static_cast<uint32_t>(manifest.membership.size()));
+  append_little_endian<uint8_t>(out, kVersion);
+  append_little_endian<uint64_t>(out, manifest.position.index);
+  append_little_endian<uint64_t>(out, manifest.position.term);
+  append_little_endian<uint64_t>(out, manifest.position.digest.high);
+  append_little_endian<uint64_t>(out, manifest.position.digest.low);
+  append_little_endian<uint32_t>(out, static_cast<uint32_t>(manifest.membership.size()));
   out += manifest.membership;
-  put<uint32_t>(out, static_cast<uint32_t>(manifest.files.size()));
+  append_little_endian<uint32_t>(out, static_cast<uint32_t>(manifest.files.size()));
   for (const SnapshotFile& file : manifest.files) {
     RUNINK_CHECK(good_name(file.name));
-    put<uint8_t>(out, static_cast<uint8_t>(file.name.size()));
+    append_little_endian<uint8_t>(out, static_cast<uint8_t>(file.name.size()));
     out += file.name;
-    put<uint64_t>(out, file.size);
+    append_little_endian<uint64_t>(out, file.size);
     out += view(file.hash);
   }
   out += view(crypto::sha256(out));

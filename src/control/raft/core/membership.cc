@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/little_endian.h"
+
 namespace runink::raft {
 namespace {
 
@@ -12,14 +14,9 @@ bool contains(const std::vector<NodeId>& sorted, NodeId id) { return std::binary
 
 void insert(std::vector<NodeId>& sorted, NodeId id) { sorted.insert(std::lower_bound(sorted.begin(), sorted.end(), id), id); }
 
-void put(std::string& out, uint64_t value) {
-  for (int i = 0; i < 8; ++i) out += static_cast<char>(value >> (8 * i));
-}
-
 bool take(std::string_view& in, uint64_t* value) {
   if (in.size() < 8) return false;
-  *value = 0;
-  for (int i = 0; i < 8; ++i) *value |= static_cast<uint64_t>(static_cast<unsigned char>(in[static_cast<size_t>(i)])) << (8 * i);
+  *value = load_little_endian<uint64_t>(in.data());
   in.remove_prefix(8);
   return true;
 }
@@ -73,8 +70,8 @@ Result<Membership> changed(const Membership& before, const Change& change) {
 std::string encode(const Membership& membership) {
   std::string out(1, kFormat);
   for (const auto* nodes : {&membership.voters, &membership.learners}) {
-    put(out, nodes->size());
-    for (NodeId id : *nodes) put(out, id);
+    append_little_endian<uint64_t>(out, nodes->size());
+    for (NodeId id : *nodes) append_little_endian<uint64_t>(out, id);
   }
   return out;
 }

@@ -26,8 +26,9 @@ std::vector<Entry> entries_behind(std::vector<Entry> entries, Index base) {
 }  // namespace
 
 Result<std::unique_ptr<JournalStorage>> JournalStorage::open(journal::Disk& disk, const journal::Identity& identity,
-                                                             const journal::Options& options, const AppliedState& applied,
-                                                             Recovered* recovered, journal::Recovered* opened) {
+                                                             const journal::Options& options,
+                                                             const AppliedState& applied, Recovered* recovered,
+                                                             journal::Recovered* opened) {
   LogBase base = RUNINK_TRY(read_log_base(disk));
   std::unique_ptr<journal::Journal> journal = RUNINK_TRY(journal::Journal::open(disk, identity, options, opened));
   const bool continues = opened->first_index <= base.index + 1;
@@ -37,12 +38,17 @@ Result<std::unique_ptr<JournalStorage>> JournalStorage::open(journal::Disk& disk
 
   if (applied.index < base.index) {
     return data_loss("the state ends at entry {}, but the log begins behind entry {}", applied.index, base.index)
-        .with_hint("the state was lost or replaced: remove this member from the cluster and add it again with an empty folder");
+        .with_hint(
+            "the state was lost or replaced: remove this member from the cluster and add it again with an empty "
+            "folder");
   }
-  const auto term_at = [&](Index index) { return index == base.index ? base.term : entries[index - base.index - 1].term; };
+  const auto term_at = [&](Index index) {
+    return index == base.index ? base.term : entries[index - base.index - 1].term;
+  };
   if (applied.index > last || (!opened->whole && term_at(applied.index) != applied.term)) {
     // A crash between taking over a snapshot and cutting the log, or a log that lost its end: the state counts.
-    base = LogBase{applied.index, applied.term, applied.membership.voters.empty() ? base.membership : applied.membership};
+    base =
+        LogBase{applied.index, applied.term, applied.membership.voters.empty() ? base.membership : applied.membership};
     entries.clear();
     RUNINK_RETURN_IF_ERROR(write_log_base(disk, base));
     RUNINK_RETURN_IF_ERROR(journal->reset(base.index + 1));
@@ -51,8 +57,10 @@ Result<std::unique_ptr<JournalStorage>> JournalStorage::open(journal::Disk& disk
   }
   const Term term = term_at(applied.index);
   if (term != applied.term) {
-    return data_loss("entry {} is of term {} in the log, but of term {} in the state", applied.index, term, applied.term)
-        .with_hint("log and state are not of one member: remove it from the cluster and add it again with an empty folder");
+    return data_loss("entry {} is of term {} in the log, but of term {} in the state", applied.index, term,
+                     applied.term)
+        .with_hint(
+            "log and state are not of one member: remove it from the cluster and add it again with an empty folder");
   }
   recovered->hard_state = opened->hard_state;
   recovered->snapshot_index = base.index;
@@ -87,7 +95,8 @@ Status JournalStorage::perform(std::span<StorageWork> works) {
       if (append_.empty()) {
         append_ = std::move(work.append);
       } else {
-        append_.insert(append_.end(), std::make_move_iterator(work.append.begin()), std::make_move_iterator(work.append.end()));
+        append_.insert(append_.end(), std::make_move_iterator(work.append.begin()),
+                       std::make_move_iterator(work.append.end()));
       }
     }
     if (work.compact || work.reset || work.whole) RUNINK_RETURN_IF_ERROR(flush());

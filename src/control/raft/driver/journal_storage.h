@@ -16,8 +16,8 @@ namespace runink::raft {
 Status create_member_storage(journal::Disk& disk, const journal::Identity& identity, const journal::Options& options,
                              const Membership& founders);
 
-// The last entry that the state machine's own storage holds, durably: where the log ends before it, the log is begun anew
-// behind it, and an older state would then be of no use.
+// The last entry that the state machine's own storage holds, durably: where the log ends before it, the log is begun
+// anew behind it, and an older state would then be of no use.
 struct AppliedState {
   Index index = 0;
   Term term = 0;
@@ -26,9 +26,9 @@ struct AppliedState {
 
 class JournalStorage {
  public:
-  // Errors as Journal::open; and kDataLoss where log and state do not fit: the state has an entry of another term than the log,
-  // or the log begins behind the end of the state. `recovered` is what the core starts with; `opened` what the journal says.
-  // The disk must outlive this.
+  // Errors as Journal::open; and kDataLoss where log and state do not fit: the state has an entry of another term than
+  // the log, or the log begins behind the end of the state. `recovered` is what the core starts with; `opened` what the
+  // journal says. The disk must outlive this.
   static Result<std::unique_ptr<JournalStorage>> open(journal::Disk& disk, const journal::Identity& identity,
                                                       const journal::Options& options, const AppliedState& applied,
                                                       Recovered* recovered, journal::Recovered* opened);
@@ -44,7 +44,8 @@ class JournalStorage {
   const journal::Journal& journal() const { return *journal_; }
 
  private:
-  JournalStorage(journal::Disk& disk, std::unique_ptr<journal::Journal> journal) : disk_(disk), journal_(std::move(journal)) {}
+  JournalStorage(journal::Disk& disk, std::unique_ptr<journal::Journal> journal)
+      : disk_(disk), journal_(std::move(journal)) {}
   Status flush();
 
   journal::Disk& disk_;

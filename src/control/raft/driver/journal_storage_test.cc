@@ -57,7 +57,8 @@ StorageWork append(std::vector<Entry> what) {
 
 class Storing : public ::testing::Test {
  protected:
-  void SetUp() override { const Status status = create_member_storage(disk_, kIdentity, options(), kThree);
+  void SetUp() override {
+    const Status status = create_member_storage(disk_, kIdentity, options(), kThree);
     ASSERT_TRUE(status.ok()) << status.to_string();
   }
   SimDisk disk_{1};

@@ -1,5 +1,6 @@
 #include "control/raft/driver/log_base.h"
 
+#include "base/little_endian.h"
 #include "platform/crypto/crc32c.h"
 
 namespace runink::raft {
@@ -12,41 +13,31 @@ constexpr size_t kHeadBytes = 8 + 3 * 8;
 constexpr size_t kBlock = 4096;
 constexpr size_t kBytesMax = 64 << 10;  // far more than the members that membership.h admits need
 
-template <typename T>
-void put(std::string& out, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) out += static_cast<char>(value >> (8 * i));
-}
-template <typename T>
-T get(std::string_view in, size_t at) {
-  T value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) value |= static_cast<T>(static_cast<unsigned char>(in[at + i])) << (8 * i);
-  return value;
-}
-
 }  // namespace
 
 std::string encode(const LogBase& base) {
   const std::string membership = base.membership.voters.empty() ? std::string() : encode(base.membership);
   std::string out(kMagic);
-  put<uint64_t>(out, base.index);
-  put<uint64_t>(out, base.term);
-  put<uint64_t>(out, membership.size());
+  append_little_endian<uint64_t>(out, base.index);
+  append_little_endian<uint64_t>(out, base.term);
+  append_little_endian<uint64_t>(out, membership.size());
   out += membership;
-  put<uint32_t>(out, crypto::crc32c(out));
+  append_little_endian<uint32_t>(out, crypto::crc32c(out));
   return out;
 }
 
 Result<LogBase> decode_log_base(std::string_view bytes) {
   if (bytes.size() < kHeadBytes + 4 || !bytes.starts_with(kMagic)) return data_loss("not a log base");
-  const uint64_t size = get<uint64_t>(bytes, 24);
+  const uint64_t size = load_little_endian<uint64_t>(bytes.data() + 24);
   if (size > bytes.size() - kHeadBytes - 4) return data_loss("the log base is cut off");
   bytes = bytes.substr(0, kHeadBytes + size + 4);
-  if (get<uint32_t>(bytes, bytes.size() - 4) != crypto::crc32c(bytes.substr(0, bytes.size() - 4))) {
+  if (load_little_endian<uint32_t>(bytes.data() + bytes.size() - 4) !=
+      crypto::crc32c(bytes.substr(0, bytes.size() - 4))) {
     return data_loss("the checksum of the log base does not hold");
   }
   LogBase base;
-  base.index = get<uint64_t>(bytes, 8);
-  base.term = get<uint64_t>(bytes, 16);
+  base.index = load_little_endian<uint64_t>(bytes.data() + 8);
+  base.term = load_little_endian<uint64_t>(bytes.data() + 16);
   if (size > 0) base.membership = RUNINK_TRY(decode_membership(bytes.substr(kHeadBytes, size)));
   return base;
 }

@@ -1,10 +1,10 @@
-// Where a member's log begins: the entry before its first one, and who was in the cluster as of that entry. The journal keeps
-// whole segments, so it may hold older entries; they count for nothing. A file of its own beside the journal's,
+// Where a member's log begins: the entry before its first one, and who was in the cluster as of that entry. The journal
+// keeps whole segments, so it may hold older entries; they count for nothing. A file of its own beside the journal's,
 // replaced whole before the entries it covers may go.
 //
-// Format 1: magic "RNKBASE1", index, term, number of bytes of the membership (each 8 bytes, little endian), the membership
-// (membership.h; none where it has no voters: a member that waits to be added), CRC32C of all before it. It stands in the file
-// twice, each time at a multiple of 4,096 bytes, so that one damaged block loses nothing.
+// Format 1: magic "RNKBASE1", index, term, number of bytes of the membership (each 8 bytes, little endian), the
+// membership (membership.h; none where it has no voters: a member that waits to be added), CRC32C of all before it. It
+// stands in the file twice, each time at a multiple of 4,096 bytes, so that one damaged block loses nothing.
 #pragma once
 
 #include <optional>

@@ -7,7 +7,8 @@
 
 namespace runink::raft {
 
-Member::Member(MemberOptions options, Recovered recovered, Storage& storage, Transport& transport, Application& application)
+Member::Member(MemberOptions options, Recovered recovered, Storage& storage, Transport& transport,
+               Application& application)
     : options_(options),
       raft_(std::move(options.core), std::move(recovered)),
       storage_(storage),
@@ -30,6 +31,7 @@ void Member::fail(Status status) {
 
 void Member::tick() {
   ++now_;
+  if (Status status = storage_.failure(); !status.ok()) fail(std::move(status));
   if (!failed_.ok()) return;
   raft_.tick();
   leave_if_hindered();
@@ -48,8 +50,8 @@ void Member::on_message(Message message) {
 
 void Member::on_peer(NodeId, PeerState) {}
 
-// A leader that cannot write, or not in time, hands over to one that can. (It would stay leader: its heartbeats go on, and
-// the followers may commit without it.)
+// A leader that cannot write, or not in time, hands over to one that can. (It would stay leader: its heartbeats go on,
+// and the followers may commit without it.)
 void Member::leave_if_hindered() {
   if (!leads() || raft_.transferee() != 0) return;
   const bool slow = !writes_.empty() && now_ - writes_.front() > options_.core.election_ticks;
@@ -67,7 +69,9 @@ void Member::propose(std::shared_ptr<const std::string> data, std::function<void
   }
   const Proposal proposal = raft_.propose(std::move(data));
   switch (proposal.outcome) {
-    case Proposal::Outcome::kAccepted: pending_.emplace(proposal.index, Pending{proposal.term, std::move(done)}); return;
+    case Proposal::Outcome::kAccepted:
+      pending_.emplace(proposal.index, Pending{proposal.term, std::move(done)});
+      return;
     case Proposal::Outcome::kNotLeader:
       refused_.emplace_back(std::move(done), Proposed{Proposed::Outcome::kNotLeader, 0, raft_.leader()});
       return;
@@ -97,7 +101,8 @@ Status Member::transfer(NodeId to) {
   uint64_t heard = 0;
   for (const auto& [id, peer] : raft_.peers()) heard = std::max(heard, peer.heard_tick);
   for (const auto& [id, peer] : raft_.peers()) {
-    if (!raft_.membership().votes(id) || peer.rejoining || peer.heard_tick + options_.core.election_ticks < heard) continue;
+    if (!raft_.membership().votes(id) || peer.rejoining || peer.heard_tick + options_.core.election_ticks < heard)
+      continue;
     if (to == 0 || peer.match > best) {
       to = id;
       best = peer.match;
@@ -190,8 +195,8 @@ void Member::written(uint64_t version, Index index, Term term) {
   if (index != 0) raft_.log_persisted(index, term);
 }
 
-// Proposals of ours at places that other entries take now. (Our own new ones are not there yet: they are noted when they are
-// proposed, so a pending one of the term that the log has there is alive.)
+// Proposals of ours at places that other entries take now. (Our own new ones are not there yet: they are noted when
+// they are proposed, so a pending one of the term that the log has there is alive.)
 void Member::settle_lost(Index from) {
   for (auto at = pending_.lower_bound(from); at != pending_.end();) {
     const auto term = raft_.log().term(at->first);
@@ -217,14 +222,17 @@ void Member::apply(const std::vector<Entry>& entries) {
     const Index index = at->first;
     const bool here = index >= entries.front().index;
     const bool ours = here && entries[index - entries.front().index].term == at->second.term;
-    const auto outcome = ours ? Proposed::Outcome::kApplied : here ? Proposed::Outcome::kLost : Proposed::Outcome::kUnknown;
+    const auto outcome = ours   ? Proposed::Outcome::kApplied
+                         : here ? Proposed::Outcome::kLost
+                                : Proposed::Outcome::kUnknown;
     auto done = std::move(at->second.done);
     at = pending_.erase(at);
     done(Proposed{outcome, index, raft_.leader()});
   }
-  const Index base = raft_.log().base();
-  const Index newest = std::max(base, application_.newest_snapshot() ? application_.newest_snapshot()->index : 0);
-  if (last - std::min(last, newest) >= options_.snapshot_entries || bytes_since_snapshot_ >= options_.snapshot_bytes) make_snapshot();
+  const auto snapshot = application_.newest_snapshot();
+  const Index newest = std::max(raft_.log().base(), snapshot ? snapshot->index : 0);
+  if (last - std::min(last, newest) >= options_.snapshot_entries || bytes_since_snapshot_ >= options_.snapshot_bytes)
+    make_snapshot();
 }
 
 void Member::answer_reads() {
@@ -280,8 +288,8 @@ void Member::compact(Index snapshot) {
   storage_.submit(std::move(work));
 }
 
-// To whoever needs entries that are gone: always the newest, since an older one will not be kept for long. The core repeats the
-// offer until it is taken up; a peer that fetches one already goes on with that.
+// To whoever needs entries that are gone: always the newest, since an older one will not be kept for long. The core
+// repeats the offer until it is taken up; a peer that fetches one already goes on with that.
 void Member::offer_snapshots() {
   const auto newest = application_.newest_snapshot();
   for (const auto& [id, peer] : raft_.peers()) {
@@ -315,7 +323,8 @@ void Member::install(const SnapshotMeta& meta, NodeId from) {
       then->settle_lost(meta.index + 1);
       // Of those that the snapshot covers nobody can say.
       for (auto at = then->pending_.begin(); at != then->pending_.end() && at->first <= meta.index;) {
-        then->refused_.emplace_back(std::move(at->second.done), Proposed{Proposed::Outcome::kUnknown, at->first, then->raft_.leader()});
+        then->refused_.emplace_back(std::move(at->second.done),
+                                    Proposed{Proposed::Outcome::kUnknown, at->first, then->raft_.leader()});
         at = then->pending_.erase(at);
       }
     };

@@ -1,13 +1,13 @@
-// A member of a Raft group: the core, driven. It feeds the core what happens (messages, time, what the storage has done), and
-// does what the core asks for: writes to the storage, sends, applies, makes and fetches snapshots, answers.
+// A member of a Raft group: the core, driven. It feeds the core what happens (messages, time, what the storage has
+// done), and does what the core asks for: writes to the storage, sends, applies, makes and fetches snapshots, answers.
 //
-// Everything is called, and calls back, on one thread: that of the event loop. Nothing blocks. The same code runs in a server
-// and in the simulator, which supply Storage, Transport, Application and the calls of tick(). Calls only note what is to be
-// done; pump() does it, and is to be called once at the end of every turn of the loop, so that what came in one turn goes out
-// together.
+// Everything is called, and calls back, on one thread: that of the event loop. Nothing blocks. The same code runs in a
+// server and in the simulator, which supply Storage, Transport, Application and the calls of tick(). Calls only note
+// what is to be done; pump() does it, and is to be called once at the end of every turn of the loop, so that what came
+// in one turn goes out together.
 //
-// After a doubt about durability or a replica that must not go on, failed() says why and the member does nothing any more:
-// the process has to stop. No callback is then called, and whoever waits knows nothing of the outcome.
+// After a doubt about durability or a replica that must not go on, failed() says why and the member does nothing any
+// more: the process has to stop. No callback is then called, and whoever waits knows nothing of the outcome.
 #pragma once
 
 #include <deque>
@@ -33,12 +33,13 @@ class Application {
   // The entries behind those applied so far, of all kinds. An error: this replica must not go on.
   virtual Status apply(std::span<const Entry> entries) = 0;
 
-  // Makes a durable snapshot of what is applied now (`meta` names it). At most one at a time. `done` may come much later; an
-  // error is no end: it is tried again.
+  // Makes a durable snapshot of what is applied now (`meta` names it). At most one at a time. `done` may come much
+  // later; an error is no end: it is tried again.
   virtual void make_snapshot(const SnapshotMeta& meta, std::function<void(Status)> done) = 0;
   // The newest that is whole and durable; none if there is none.
   virtual std::optional<SnapshotMeta> newest_snapshot() const = 0;
-  // Fetches this snapshot from that peer and puts it, durably, in the place of the state. On an error the state is unchanged.
+  // Fetches this snapshot from that peer and puts it, durably, in the place of the state. On an error the state is
+  // unchanged.
   virtual void install_snapshot(NodeId from, const SnapshotMeta& meta, std::function<void(Status)> done) = 0;
   // The part that this member plays has changed.
   virtual void on_role(Role role, Term term, NodeId leader) = 0;
@@ -46,8 +47,8 @@ class Application {
 
 struct MemberOptions {
   Options core;
-  // Both bounds; a snapshot is made when one is reached, and about so much of the log stays behind it, so that a member that
-  // was away for a short time needs none.
+  // Both bounds; a snapshot is made when one is reached, and about so much of the log stays behind it, so that a member
+  // that was away for a short time needs none.
   Index snapshot_entries = 100'000;
   uint64_t snapshot_bytes = 256 << 20;
   Index keep_entries = 10'000;
@@ -81,12 +82,14 @@ class Member final : public TransportReceiver {
   void on_peer(NodeId peer, PeerState state) override;
 
   // ---- what is wanted
-  // `done` comes in any later pump(); a proposal of a leader that is no longer one may stay open for as long as no other is
-  // elected, so whoever waits needs a deadline of his own, and must then take the outcome for unknown.
+  // `done` comes in any later pump(); a proposal of a leader that is no longer one may stay open for as long as no
+  // other is elected, so whoever waits needs a deadline of his own, and must then take the outcome for unknown.
   void propose(std::shared_ptr<const std::string> data, std::function<void(const Proposed&)> done);
-  // The state may be read, as of now or later, when `done` is called with OK: in any later pump(). kUnavailable: not the leader.
+  // The state may be read, as of now or later, when `done` is called with OK: in any later pump(). kUnavailable: not
+  // the leader.
   void read(std::function<void(Status)> done);
-  // kUnavailable: not the leader; others as Raft::propose_change. The change is made once the entry at this index is applied.
+  // kUnavailable: not the leader; others as Raft::propose_change. The change is made once the entry at this index is
+  // applied.
   Result<Index> change_membership(const Change& change);
   Status transfer(NodeId to);  // 0: to whoever is best fit
   // Makes a snapshot although none is due.
@@ -102,7 +105,8 @@ class Member final : public TransportReceiver {
   // Entries were handed to the storage, but it is not done with them.
   size_t writes_under_way() const { return writes_.size(); }
   struct Counters {
-    uint64_t proposals = 0, applied = 0, reads = 0, snapshots_made = 0, snapshots_installed = 0, elections = 0, appends_without_space = 0;
+    uint64_t proposals = 0, applied = 0, reads = 0, snapshots_made = 0, snapshots_installed = 0, elections = 0,
+             appends_without_space = 0;
   };
   const Counters& counters() const { return counters_; }
 
@@ -141,7 +145,7 @@ class Member final : public TransportReceiver {
   std::multimap<Index, std::function<void(Status)>> readable_;  // confirmed, by the index that must be applied
   ReadId last_read_ = 0;
 
-  uint64_t now_ = 0;  // ticks
+  uint64_t now_ = 0;             // ticks
   std::deque<uint64_t> writes_;  // when each write was begun, in ticks
   bool snapshot_under_way_ = false, installing_ = false;
   uint64_t snapshot_not_before_ = 0;   // ticks; after one that failed

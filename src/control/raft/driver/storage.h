@@ -1,5 +1,5 @@
-// What a member asks of its storage, in pieces that are carried out in the order in which they were asked for. Nothing here
-// blocks: `done` is called later, on the thread of the member's event loop. A real one has a thread for the disk
+// What a member asks of its storage, in pieces that are carried out in the order in which they were asked for. Nothing
+// here blocks: `done` is called later, on the thread of the member's event loop. A real one has a thread for the disk
 // (storage_thread.h); a simulator answers when its clock says so.
 #pragma once
 
@@ -27,6 +27,8 @@ class Storage {
  public:
   virtual ~Storage() = default;
   virtual void submit(StorageWork work) = 0;
+  // Not OK: the disk failed while nothing was asked of it (reserving, resting). The end, as a failed work is.
+  virtual Status failure() const = 0;
   // False: the disk has no room for a further segment. Nothing more may be proposed until it has.
   virtual bool has_space() const = 0;
 };

@@ -33,6 +33,11 @@ StorageThread::Counters StorageThread::counters() const {
   return counters_;
 }
 
+Status StorageThread::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
 void StorageThread::finish(std::vector<StorageWork> works, const Status& status) {
   post_([works = std::make_shared<std::vector<StorageWork>>(std::move(works)), status] {
     for (StorageWork& work : *works) {
@@ -79,6 +84,10 @@ void StorageThread::run() {
       }
     } else {
       failed = std::move(space).status();
+    }
+    if (!failed.ok()) {
+      const std::lock_guard lock(mutex_);
+      failure_ = failed;
     }
   }
 }

@@ -1,5 +1,5 @@
-// The storage of a real member: a thread that carries out what is asked of it on the journal. While one sync is under way,
-// requests gather; the next one takes all of them (group commit without a timer).
+// The storage of a real member: a thread that carries out what is asked of it on the journal. While one sync is under
+// way, requests gather; the next one takes all of them (group commit without a timer).
 #pragma once
 
 #include <atomic>
@@ -17,13 +17,15 @@ namespace runink::raft {
 
 class StorageThread final : public Storage {
  public:
-  // `post` runs a function on the thread of the member's event loop, later; it must not block and may be called from any
-  // thread. It is not called any more once the destructor has returned.
+  // `post` runs a function on the thread of the member's event loop, later; it must not block and may be called from
+  // any thread. It is not called any more once the destructor has returned.
   StorageThread(std::unique_ptr<JournalStorage> storage, std::function<void(std::function<void()>)> post);
   ~StorageThread() override;  // what was submitted is carried out first
 
   void submit(StorageWork work) override;
   bool has_space() const override { return has_space_.load(std::memory_order_relaxed); }
+
+  Status failure() const override;
 
   struct Counters {
     uint64_t rounds = 0, works = 0, nanos = 0, nanos_max = 0;  // of perform(), the syncs in it included
@@ -43,6 +45,7 @@ class StorageThread final : public Storage {
   std::vector<StorageWork> queue_;
   bool stop_ = false;
   Counters counters_;
+  Status failure_;
   std::thread thread_;
 };
 

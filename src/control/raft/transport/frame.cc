@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/little_endian.h"
 #include "base/check.h"
 
 namespace runink::raft {
@@ -26,7 +27,7 @@ size_t begin_frame(std::string& out, FrameType type) {
 void end_frame(std::string& out, size_t begin) {
   const size_t length = out.size() - begin - kFrameHeaderBytes;
   RUNINK_CHECK(length <= kMaxFrameBytes);
-  for (size_t i = 0; i < 4; ++i) out[begin + i] = static_cast<char>(length >> (8 * i));
+  store_little_endian(out.data() + begin, static_cast<uint32_t>(length));
 }
 
 std::span<char> FrameReader::room() {
