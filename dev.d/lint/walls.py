@@ -50,11 +50,13 @@ def allowed_for(module):
     if module == "control/barn":
         return ["base", "platform/os", "platform/crypto", "control/raft/core"]
     if module == "control/raft/driver":
-        return ["base", "platform/crypto", "control/raft/core", "control/raft/transport", "control/journal"]
+        return ["base", "platform/crypto", "platform/telemetry", "control/raft/core", "control/raft/transport", "control/journal"]
     if module == "control/replica":
         return ["base", "platform", "control/raft/core", "control/raft/transport", "control/raft/driver", "control/barn"]
-    if module == "control/api":
+    if module == "control/cluster":
         return ["base", "platform", "control/barn", "control/replica", "control/raft/core", "control/raft/driver", "control/raft/transport"]
+    if module == "control/api":
+        return ["base", "platform", "control/barn", "control/cluster", "control/replica", "control/raft/core", "control/raft/driver", "control/raft/transport"]
     if module == "control/server":
         return ["base", "platform", "control"]
     if top == "testing":
