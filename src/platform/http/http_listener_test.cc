@@ -209,14 +209,15 @@ TEST_F(HttpTest, ManyRequestsAtOnceAreAnsweredInOrderAFewATurn) {
 }
 
 TEST_F(HttpTest, AnAnswerThatIsNotTakenEndsTheConnection) {
-  HttpListener::Options options;
-  options.answer_nanos = 30'000'000;
-  start(options);
+  start();
   {
     Client client(http_->address());
     client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_TRUE(until(client, [&] { return client.in.size() > (32u << 20); }));
   }
+  HttpListener::Options options;
+  options.answer_nanos = 30'000'000;
+  start(options);
   Client lazy(http_->address());
   ASSERT_TRUE(net::turn_until(*loop_, [&] {
     const ssize_t n = ::send(lazy.socket.get(), "GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 32, MSG_NOSIGNAL);
