@@ -1,18 +1,17 @@
 #include "control/api/key_value_service.h"
 
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/security/auth_context.h>
 #include <grpcpp/server_builder.h>
 
 #include <atomic>
 #include <chrono>
-#include <deque>
 #include <map>
 #include <thread>
 #include <utility>
 
+#include "control/api/calls.h"
 #include "control/api/key_value_wire.h"
-#include "platform/crypto/identity.h"
+#include "control/api/user_keys.h"
 #include "runink/barn/v1/key_value.grpc.pb.h"
 
 namespace runink::api {
@@ -21,54 +20,8 @@ namespace {
 
 constexpr size_t kPackedOpen = 4096;  // operations of one stream under way; then it is not read on
 constexpr int kMessageBytesMax = 4 << 20;
-constexpr int64_t kSweepNanos = 100'000'000;
-
-grpc::Status to_grpc(const Status& status) {
-  if (status.ok()) return grpc::Status::OK;
-  v1::Failure failure;
-  to_wire(status, &failure);
-  return {static_cast<grpc::StatusCode>(status.code()), status.to_string(), failure.SerializeAsString()};
-}
-
-// Whoever shows one identity of this cluster; of any role, for reading and writing keys.
-Status authorize(const grpc::CallbackServerContext& context, const std::string& trust_domain) {
-  const auto uris = context.auth_context()->FindPropertyValues(GRPC_PEER_SPIFFE_ID_PROPERTY_NAME);
-  if (uris.size() != 1) return Status(Code::kUnauthenticated, "the client's certificate names no one identity");
-  auto identity = crypto::parse_identity(std::string_view(uris[0].data(), uris[0].size()));
-  if (!identity.ok() || identity->trust_domain != trust_domain)
-    return permission_denied("the client's certificate is not of this cluster");
-  return {};
-}
-
-int64_t deadline_nanos(const grpc::CallbackServerContext& context) {
-  const int64_t now = system_clock().steady_nanos(), most = int64_t{kCallSeconds} * 1'000'000'000;
-  const auto left =
-      std::chrono::duration_cast<std::chrono::nanoseconds>(context.deadline() - std::chrono::system_clock::now())
-          .count();
-  return now + std::min<int64_t>(most, std::max<int64_t>(left, 0));
-}
-
-Status expired(bool write) {
-  if (write)
-    return Status(Code::kUnknown, "no answer in time; whether it was carried out is not known")
-        .with_kind("barn.unknown");
-  return deadline_exceeded("no answer in time");
-}
-Status stopping(bool write) {
-  if (write)
-    return Status(Code::kUnknown, "this member stops; whether it was carried out is not known")
-        .with_kind("barn.unknown");
-  return unavailable("this member stops");
-}
 
 class Server;
-
-// A call whose answer somebody waits for. Lives on the loop; answered once.
-struct Open {
-  bool write = false;
-  int64_t deadline = 0;
-  std::function<void(const Status&)> fail;
-};
 
 class PackStream;
 class WatchStream;
@@ -76,7 +29,11 @@ class WatchStream;
 class Server final : public KeyValueServer, public v1::KeyValue::CallbackService {
  public:
   Server(net::EventLoop& loop, barn::Replica& replica, ApiOptions options)
-      : loop_(loop), replica_(replica), options_(std::move(options)), generation_(replica.state_generation()) {}
+      : loop_(loop),
+        replica_(replica),
+        options_(std::move(options)),
+        calls_(loop, [this](Status status) { return with_leader(std::move(status)); }),
+        generation_(replica.state_generation()) {}
   ~Server() override { end(); }
 
   Status listen() {
@@ -86,6 +43,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     grpc::ServerBuilder builder;
     builder.AddListeningPort(options_.listen, grpc::SslServerCredentials(ssl), &port_);
     builder.RegisterService(this);
+    for (grpc::Service* service : options_.services) builder.RegisterService(service);
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1024);
@@ -93,15 +51,16 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     server_ = builder.BuildAndStart();
     if (!server_ || port_ == 0)
       return unavailable("listen on {} failed", options_.listen).with_hint("is the port in use?");
-    loop_.add_hook([this, alive = alive_] {
+    loop_.add_hook([this, alive = calls_.alive()] {
       if (*alive) turn();
     });
-    sweep_later();
     return {};
   }
 
   int port() const override { return port_; }
-  ApiCounters counters() const override { return {calls_.load(), refused_.load(), expired_, packed_, watches_}; }
+  ApiCounters counters() const override {
+    return {calls_.calls(), calls_.refused(), calls_.expired_calls(), packed_, watches_};
+  }
 
   // ---- unary calls, on gRPC's threads
 
@@ -181,6 +140,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   // ---- on the loop
 
   Status get(const v1::GetRequest& request, v1::GetResponse* response) {
+    RUNINK_RETURN_IF_ERROR(check_user_key(request.key()));
     auto found = replica_.machine().get(request.key());
     if (!found.ok()) return std::move(found).status();
     response->set_index(replica_.position().index);
@@ -188,40 +148,33 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     return {};
   }
   Status range(const v1::RangeRequest& request, v1::RangeResponse* response) {
-    auto found = replica_.machine().range({request.from(), request.to()}, range_options(request));
+    auto found = replica_.machine().range(keep_to_user_keys({request.from(), request.to()}), range_options(request));
     if (!found.ok()) return std::move(found).status();
     to_wire(std::move(*found), replica_.position().index, response);
     return {};
   }
-  // Calls that wait for an answer. begin() gives a number; whoever has the answer asks with it whether the call is
-  // still open, since after its deadline the messages that it was made of are gone.
-  uint64_t begin(bool write, int64_t deadline, std::function<void(const Status&)> fail) {
-    open_.emplace(++last_call_, Open{write, deadline, std::move(fail)});
-    return last_call_;
-  }
-  bool is_open(uint64_t id) const { return open_.contains(id); }
-  bool close(uint64_t id) { return open_.erase(id) > 0; }
+  OpenCalls& calls() { return calls_; }
 
   // `done` is called only while the call is open.
   void read(uint64_t id, bool serializable, std::function<void(const Status&)> done) {
     if (serializable) return done(Status());
-    replica_.read([this, alive = alive_, id, done = std::move(done)](const Status& status) {
-      if (*alive && is_open(id)) done(status);
+    replica_.read([this, alive = calls_.alive(), id, done = std::move(done)](const Status& status) {
+      if (*alive && calls_.is_open(id)) done(status);
     });
   }
   void execute(uint64_t id, barn::Command command, std::function<void(Result<barn::Answer>)> done) {
+    if (Status refused = keep_to_user_keys(command); !refused.ok()) return done(std::move(refused));
     replica_.execute(std::move(command),
-                     [this, alive = alive_, id, done = std::move(done)](Result<barn::Answer> answer) {
-                       if (*alive && is_open(id)) done(std::move(answer));
+                     [this, alive = calls_.alive(), id, done = std::move(done)](Result<barn::Answer> answer) {
+                       if (*alive && calls_.is_open(id)) done(std::move(answer));
                      });
   }
   const barn::Replica& replica() const { return replica_; }
   barn::WatchHub& hub() { return replica_.hub(); }
   net::EventLoop& loop() { return loop_; }
   const std::string& trust_domain() const { return options_.trust_domain; }
-  const std::shared_ptr<bool>& alive() const { return alive_; }
+  const std::shared_ptr<bool>& alive() const { return calls_.alive(); }
   void note_packed(size_t n) { packed_ += n; }
-  void note_refused() { ++refused_; }
   void adopt(PackStream* stream) { packs_[stream] = true; }
   void drop(PackStream* stream) { packs_.erase(stream); }
   void add_watch(barn::WatchId id, WatchStream* stream) {
@@ -238,21 +191,16 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     return [response](barn::Answer&& answer) { to_wire(std::move(answer), response); };
   }
 
-  // Hands the call to the loop, where `work` gets its number; finish() with that number answers it, once.
+  // Whoever shows one identity of this cluster may read and write keys.
   grpc::ServerUnaryReactor* call(grpc::CallbackServerContext* context, bool write, std::function<void(uint64_t)> work) {
-    ++calls_;
-    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-    if (const Status status = authorize(*context, options_.trust_domain); !status.ok()) {
-      ++refused_;
-      reactor->Finish(to_grpc(status));
-      return reactor;
-    }
-    const int64_t deadline = deadline_nanos(*context);
-    loop_.post([this, alive = alive_, reactor, write, deadline, work = std::move(work)] {
-      if (!*alive) return reactor->Finish(to_grpc(stopping(write)));
-      work(begin(write, deadline, [reactor](const Status& status) { reactor->Finish(to_grpc(status)); }));
-    });
-    return reactor;
+    const Status refused = status_of(caller(*context, options_.trust_domain));
+    return refused.ok() ? calls_.start(context, write, std::move(work)) : calls_.refuse(context, refused);
+  }
+  // Where the leader serves, for whoever asked another member.
+  Status with_leader(Status status) const {
+    if (status.kind() != "barn.not_leader" || status.details().size() != 1 || !options_.api_address) return status;
+    const std::string address = options_.api_address(std::strtoull(status.details()[0].c_str(), nullptr, 10));
+    return address.empty() ? std::move(status) : std::move(status).with_detail(address);
   }
   template <typename MakeCommand>
   grpc::ServerUnaryReactor* write(grpc::CallbackServerContext* context, MakeCommand make, Fill fill) {
@@ -267,29 +215,8 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
       });
     });
   }
-  void finish(uint64_t id, const Status& status) {
-    const auto found = open_.find(id);
-    if (found == open_.end()) return;
-    const auto fail = std::move(found->second.fail);
-    open_.erase(found);
-    fail(status);
-  }
+  void finish(uint64_t id, Status status) { calls_.finish(id, std::move(status)); }
 
-  void sweep_later() {
-    sweep_ = loop_.call_after(kSweepNanos, [this] {
-      const int64_t now = system_clock().steady_nanos();
-      for (auto at = open_.begin(); at != open_.end();) {
-        if (at->second.deadline > now) {
-          ++at;
-          continue;
-        }
-        ++expired_;
-        at->second.fail(expired(at->second.write));
-        at = open_.erase(at);
-      }
-      sweep_later();
-    });
-  }
   void turn();
   void end();
 
@@ -298,23 +225,19 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   const ApiOptions options_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // of the loop's thread
-  std::map<uint64_t, Open> open_;
-  uint64_t last_call_ = 0;
-  net::EventLoop::TimerId sweep_ = 0;
+  OpenCalls calls_;
   std::map<PackStream*, bool> packs_;
   std::map<barn::WatchId, WatchStream*> watch_streams_;
   uint64_t generation_;  // of the state that the watches belong to
-  std::atomic<uint64_t> calls_{0}, refused_{0};
-  uint64_t expired_ = 0, packed_ = 0, watches_ = 0;
+  uint64_t packed_ = 0, watches_ = 0;
 };
 
 // One stream of packed operations. Its state is the loop's, but for what a gRPC thread needs between two callbacks.
 class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse> {
  public:
   PackStream(Server& server, grpc::CallbackServerContext* context) : server_(server), alive_(server.alive()) {
-    if (const Status status = authorize(*context, server.trust_domain()); !status.ok()) {
-      server.note_refused();
+    if (const Status status = status_of(caller(*context, server.trust_domain())); !status.ok()) {
+      server.calls().note_refused();
       finished_ = true;
       Finish(to_grpc(status));
       return;
@@ -380,7 +303,9 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
     out->set_number(number);
     return out;
   }
-  void fail(uint64_t number, const Status& status) { to_wire(status, result(number)->mutable_failure()); }
+  void fail(uint64_t number, const Status& status) {
+    to_wire(server_.calls().dressed(status), result(number)->mutable_failure());
+  }
 
   void take() {
     // The operations look into the request while they are handed over, which is now.
@@ -432,7 +357,7 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
   // An operation has the time that a call has. The stream may be gone before it.
   uint64_t open(uint64_t number, bool write) {
     const int64_t deadline = system_clock().steady_nanos() + int64_t{kCallSeconds} * 1'000'000'000;
-    return server_.begin(write, deadline, [this, here = here_, number](const Status& status) {
+    return server_.calls().begin(write, deadline, [this, here = here_, number](const Status& status) {
       if (!*here) return;
       fail(number, status);
       answered();
@@ -441,7 +366,7 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
   void read(uint64_t number, bool serializable, std::function<void()> give) {
     const uint64_t id = open(number, false);
     server_.read(id, serializable, [this, here = here_, id, number, give = std::move(give)](const Status& status) {
-      server_.close(id);
+      server_.calls().close(id);
       if (!*here) return;
       status.ok() ? give() : fail(number, status);
       answered();
@@ -451,7 +376,7 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
     if (!command.ok()) return fail(number, command.status());
     const uint64_t id = open(number, true);
     server_.execute(id, std::move(*command), [this, here = here_, id, number](Result<barn::Answer> answer) {
-      server_.close(id);
+      server_.calls().close(id);
       if (!*here) return;
       const Status status = answer.ok() ? barn::to_status(*answer) : answer.status();
       status.ok() ? to_wire(std::move(*answer), result(number)->mutable_write()) : fail(number, status);
@@ -479,8 +404,8 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
  public:
   WatchStream(Server& server, grpc::CallbackServerContext* context, const v1::WatchRequest* request)
       : server_(server), alive_(server.alive()) {
-    if (const Status status = authorize(*context, server.trust_domain()); !status.ok()) {
-      server.note_refused();
+    if (const Status status = status_of(caller(*context, server.trust_domain())); !status.ok()) {
+      server.calls().note_refused();
       finished_ = true;
       Finish(to_grpc(status));
       return;
@@ -575,11 +500,9 @@ void Server::turn() {
 }
 
 void Server::end() {
-  if (!*alive_) return;
-  *alive_ = false;
-  loop_.cancel(sweep_);
-  for (auto& [id, call] : open_) call.fail(stopping(call.write));
-  open_.clear();
+  if (!*calls_.alive()) return;
+  calls_.end();
+  if (options_.on_stop) options_.on_stop();
   for (const auto& [stream, there] : packs_) stream->finish(stopping(true));
   for (const auto& [id, stream] : watch_streams_) stream->finish(stopping(false));
   if (server_) {

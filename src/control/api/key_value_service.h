@@ -10,10 +10,15 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "control/replica/replica.h"
 #include "platform/net/event_loop.h"
+
+namespace grpc {
+class Service;
+}
 
 namespace runink::api {
 
@@ -23,6 +28,10 @@ struct ApiOptions {
   std::string listen = "127.0.0.1:0";  // host:port; port 0: any
   std::string trust_domain;            // of whose identities calls are taken
   std::string certificate_pem, key_pem, authorities_pem;
+  // Where another member serves, as told to whoever asks the wrong one; empty: unknown.
+  std::function<std::string(raft::NodeId)> api_address;
+  std::vector<grpc::Service*> services;  // served on the same port
+  std::function<void()> on_stop;         // ends what those services have open; called once, before gRPC is stopped
 };
 
 struct ApiCounters {

@@ -1,5 +1,7 @@
 #include "control/api/key_value_wire.h"
 
+#include "control/api/user_keys.h"
+
 namespace runink::api {
 namespace {
 
@@ -219,7 +221,7 @@ barn::RangeOptions range_options(const v1::RangeRequest& request) {
 
 barn::WatchRequest watch_request(const v1::WatchRequest& request) {
   barn::WatchRequest out;
-  out.range = {request.from(), request.to()};
+  out.range = keep_to_user_keys({request.from(), request.to()});
   out.from = request.from_index();
   out.incarnation = request.incarnation();
   out.puts = !request.without_puts();

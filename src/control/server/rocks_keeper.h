@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/stop.h"
 #include "control/barn/rocks/state_folder.h"
@@ -34,8 +35,13 @@ class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
   // Where chunks are fetched from; must outlive every install_snapshot.
   void set_transport(raft::Transport* transport) { transport_ = transport; }
 
+  // Called whenever a store is about to be closed that another has replaced: views and iterators of it must be gone
+  // when this returns.
+  void before_release(std::function<void()> callback) { before_release_.push_back(std::move(callback)); }
+
   barn::StateStore* store() override { return store_.get(); }
   void release_old_store() override {
+    for (const auto& before : before_release_) before();
     old_store_.reset();
     (void)folder_->remove_old_states();  // otherwise the next start does
   }
@@ -47,6 +53,8 @@ class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
   void answer(raft::NodeId asker, raft::BulkRequest request, raft::BulkAnswer answer) override;
 
   const barn::RocksStore& rocks() const { return *store_; }
+  // For a reader that may still be at it when a snapshot takes the place of the state; it then meets files that are gone.
+  std::shared_ptr<const barn::StateStore> share_store() const { return store_; }
   // OK as long as the store is good. What it says then ends the member.
   Status failure() const { return store_->failure(); }
   struct Counters {
@@ -73,8 +81,9 @@ class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
   std::function<void(std::function<void()>)> post_;
   raft::Transport* transport_ = nullptr;
   std::unique_ptr<barn::StateFolder> folder_;
-  std::unique_ptr<barn::RocksStore> store_, old_store_;
+  std::shared_ptr<barn::RocksStore> store_, old_store_;
   std::optional<raft::SnapshotMeta> newest_;
+  std::vector<std::function<void()>> before_release_;
   Counters counters_;
   StopFlag stop_;
   // Callbacks that come after this is gone do nothing.

@@ -114,6 +114,15 @@ Result<CertificateAuthority> CertificateAuthority::load(const std::string& folde
   return CertificateAuthority(std::move(file.key), std::move(file.certificate), std::move(trust_domain));
 }
 
+Result<CertificateAuthority> CertificateAuthority::from_pem(std::string_view certificate_pem,
+                                                            std::string_view key_pem) {
+  PrivateKey key = RUNINK_TRY(PrivateKey::from_pem(key_pem));
+  Certificate certificate = RUNINK_TRY(Certificate::from_pem(certificate_pem));
+  if (!certificate.belongs_to(key)) return failed_precondition("the authority's certificate is another key's");
+  std::string trust_domain = RUNINK_TRY(certificate.authority_trust_domain());
+  return CertificateAuthority(std::move(key), std::move(certificate), std::move(trust_domain));
+}
+
 Status CertificateAuthority::save(const std::string& folder) const {
   RUNINK_RETURN_IF_ERROR(os::make_directories(folder, 0700));
   const std::string path = authority_key_path(folder);

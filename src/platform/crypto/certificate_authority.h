@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -23,8 +24,10 @@ class CertificateAuthority {
   static Result<CertificateAuthority> create(const std::string& trust_domain, int64_t now_micros,
                                              int64_t lifetime_micros = 3650 * kDayMicros);
   static Result<CertificateAuthority> load(const std::string& folder);
+  static Result<CertificateAuthority> from_pem(std::string_view certificate_pem, std::string_view key_pem);
   // Never over another authority: kAlreadyExists.
   Status save(const std::string& folder) const;
+  Result<std::string> key_pem() const { return key_.to_pem(); }  // in the clear: for where keys may be kept
 
   // The request must ask for exactly `expected`: who may become whom is the caller's decision, not the asker's. The
   // certificate begins five minutes early, for clocks that are behind, and never outlives the authority.

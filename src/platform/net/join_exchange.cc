@@ -58,11 +58,13 @@ class OneMessage {
   size_t size_ = 0;
 };
 
-std::string encode_request(std::string_view token_id, std::string_view proof, std::string_view request_pem) {
+std::string encode_request(std::string_view token_id, std::string_view proof, std::string_view request_pem,
+                           std::string_view information) {
   std::string out;
   put_bytes(out, token_id);
   put_bytes(out, proof);
   put_bytes(out, request_pem);
+  put_bytes(out, information);
   return out;
 }
 
@@ -71,6 +73,7 @@ bool decode_request(std::string_view content, JoinRequest* out) {
   out->token_id = reader.bytes(kMaxTokenIdBytes);
   out->proof = reader.bytes(kMaxProofBytes);
   out->request_pem = reader.bytes(kMaxJoinBytes);
+  out->information = reader.bytes(kMaxJoinInformationBytes);
   return reader.at_end();
 }
 
@@ -84,8 +87,12 @@ std::string encode_answer(const Result<JoinGrant>& answer) {
     if (out.size() <= kMaxJoinBytes && answer->information.size() <= kMaxJoinInformationBytes) return out;
     return encode_answer(internal_error("the answer to a join request does not fit into {} bytes", kMaxJoinBytes));
   }
-  put_byte(out, static_cast<uint8_t>(answer.status().code()));
-  put_bytes(out, std::string_view(answer.status().message()).substr(0, kMaxRefusalBytes));
+  const Status& refusal = answer.status();
+  put_byte(out, static_cast<uint8_t>(refusal.code()));
+  put_bytes(out, std::string_view(refusal.message()).substr(0, kMaxRefusalBytes));
+  put_bytes(out, std::string_view(refusal.kind()).substr(0, kMaxRefusalBytes));
+  put_bytes(out, refusal.details().empty() ? std::string_view()
+                                           : std::string_view(refusal.details()[0]).substr(0, kMaxRefusalBytes));
   return out;
 }
 
@@ -99,10 +106,14 @@ Result<JoinGrant> decode_answer(std::string_view content) {
     grant.information = reader.bytes(kMaxJoinInformationBytes);
     if (reader.at_end()) return grant;
   } else if (code <= static_cast<uint8_t>(Code::kUnauthenticated)) {
-    const std::string message(reader.bytes(kMaxRefusalBytes));
-    if (reader.at_end())
-      return Status(static_cast<Code>(code), escape_control(message))
-          .with_context("the member refused to let this node in");
+    const std::string message(reader.bytes(kMaxRefusalBytes)), kind(reader.bytes(kMaxRefusalBytes)),
+        detail(reader.bytes(kMaxRefusalBytes));
+    if (reader.at_end()) {
+      Status refusal = Status(static_cast<Code>(code), escape_control(message))
+                           .with_kind(escape_control(kind))
+                           .with_context("the member refused to let this node in");
+      return detail.empty() ? std::move(refusal) : std::move(refusal).with_detail(escape_control(detail));
+    }
   }
   return data_loss("the member's answer cannot be read");
 }
@@ -255,7 +266,8 @@ namespace {
 
 class Asker final : public TlsConnection::Handler {
  public:
-  Asker(const JoinToken& token, std::string request_pem) : token_(token), request_pem_(std::move(request_pem)) {}
+  Asker(const JoinToken& token, std::string request_pem, std::string_view information)
+      : token_(token), request_pem_(std::move(request_pem)), information_(information) {}
 
   Result<JoinGrant> ask(const SocketAddress& where, std::shared_ptr<const TlsContext> context,
                         const JoinOptions& limits) {
@@ -279,7 +291,7 @@ class Asker final : public TlsConnection::Handler {
   void on_open() override {
     const std::string proof =
         join_proof(join_key(token_.secret), token_.id, request_pem_, connection_->channel_binding());
-    connection_->write(message_of(encode_request(token_.id, proof, request_pem_)));
+    connection_->write(message_of(encode_request(token_.id, proof, request_pem_, information_)));
     connection_->flush();
   }
   std::span<char> input_room() override { return message_.room(); }
@@ -300,6 +312,7 @@ class Asker final : public TlsConnection::Handler {
 
   const JoinToken& token_;
   const std::string request_pem_;
+  const std::string_view information_;
   std::unique_ptr<TlsConnection> connection_;
   OneMessage message_;
   std::optional<Result<JoinGrant>> outcome_;
@@ -308,11 +321,14 @@ class Asker final : public TlsConnection::Handler {
 }  // namespace
 
 Result<Joined> join_cluster(const JoinToken& token, const crypto::PrivateKey& key, const crypto::Identity& identity,
-                            int64_t now_micros, const JoinOptions& options) {
+                            std::string_view information, int64_t now_micros, const JoinOptions& options) {
+  if (information.size() > kMaxJoinInformationBytes)
+    return invalid_argument("{} bytes of information in a join request: {} are the most", information.size(),
+                            kMaxJoinInformationBytes);
   const auto context = RUNINK_TRY(TlsContext::join_client(token.fingerprint));
   const SocketAddress where = RUNINK_TRY(resolve_now(RUNINK_TRY(parse_host_port(token.address))));
   const crypto::CertificateRequest request = RUNINK_TRY(crypto::CertificateRequest::create(key, identity));
-  Asker asker(token, request.to_pem());
+  Asker asker(token, request.to_pem(), information);
   const JoinGrant grant = RUNINK_TRY_CONTEXT(asker.ask(where, context, options), "join at " + token.address);
 
   Joined out{{key, RUNINK_TRY(crypto::Certificate::from_pem(grant.certificate_pem)),

@@ -3,9 +3,9 @@
 //
 //     new node                                              member
 //     TLS 1.3; the member shows its certificate and its authority's; the new node compares the authority's fingerprint
-//     with the token's before it says anything request: token id, proof, certificate request  ───►   decides (once, in
-//     the Barn), issues
-//                                                     ◄───   certificate, authorities, information; or a refusal
+//     with the token's before it says anything
+//     request: token id, proof, certificate request, information  ───►   decides (once, in the Barn), issues
+//                                  ◄───   certificate, authorities, information; or a refusal
 //
 // Each message is a length in four bytes (little endian), a version in one, and its content; kMaxJoinBytes at most. The
 // token's secret is not sent: the proof is bound to this connection and this request (join_token.h). Each step has a
@@ -36,6 +36,7 @@ struct JoinRequest {
   std::string token_id;     // 16 hexadecimal digits; nothing else is known to be true of it
   std::string request_pem;  // not looked at yet
   std::string proof, channel_binding;
+  std::string information;  // of the node, not looked at here (where it listens); kMaxJoinInformationBytes at most
 
   // Whether it comes from somebody who has the token with this key. In constant time.
   bool proves(std::string_view key) const;
@@ -54,8 +55,8 @@ struct JoinCounters {
 // The member's side. Threads: the loop's.
 class JoinListener {
  public:
-  // Called exactly once, from any thread. A refusal's code and message go to the other side: they should not tell an
-  // unknown token from one with a wrong proof.
+  // Called exactly once, from any thread. A refusal's code, kind, message and first detail go to the other side: they
+  // should not tell an unknown token from one with a wrong proof.
   using Answer = std::function<void(Result<JoinGrant>)>;
   using Decide = std::function<void(JoinRequest, Answer)>;
 
@@ -98,6 +99,6 @@ struct Joined {
 // is for `identity` and `key`, and its authorities hold the one of the token's fingerprint. kUnauthenticated: whoever
 // answered there is not of that cluster; otherwise why there was no connection, or what the member said.
 Result<Joined> join_cluster(const JoinToken& token, const crypto::PrivateKey& key, const crypto::Identity& identity,
-                            int64_t now_micros, const JoinOptions& options);
+                            std::string_view information, int64_t now_micros, const JoinOptions& options);
 
 }  // namespace runink::net

@@ -17,21 +17,25 @@ constexpr int64_t kMinute = 60'000'000;
 const std::string kFingerprint(64, 'a');
 
 TEST(JoinTokenTest, TextComesBack) {
-  const JoinToken token = *make_join_token("[fe80::1]:7071", kFingerprint, 1'800'000'000'000'000);
+  const JoinToken token = *make_join_token("shop", 7, "[fe80::1]:7071", kFingerprint, 1'800'000'000'000'000);
   const Result<JoinToken> back = parse_join_token(" " + token.text() + "\n", 1'790'000'000'000'000);
   ASSERT_TRUE(back.ok()) << back.status().to_string();
+  EXPECT_EQ(back->cluster_id, "shop");
+  EXPECT_EQ(back->node, 7u);
   EXPECT_EQ(back->id, token.id);
   EXPECT_EQ(back->secret, token.secret);
   EXPECT_EQ(back->fingerprint, token.fingerprint);
   EXPECT_EQ(back->address, token.address);
   EXPECT_EQ(back->expires_micros, token.expires_micros);
-  EXPECT_NE(make_join_token("a:1", kFingerprint, 1)->secret, token.secret);
-  EXPECT_FALSE(make_join_token("a", kFingerprint, 1).ok());
-  EXPECT_FALSE(make_join_token("a:1", "abc", 1).ok());
+  EXPECT_NE(make_join_token("shop", 7, "a:1", kFingerprint, 1)->secret, token.secret);
+  EXPECT_FALSE(make_join_token("shop", 7, "a", kFingerprint, 1).ok());
+  EXPECT_FALSE(make_join_token("shop", 7, "a:1", "abc", 1).ok());
+  EXPECT_FALSE(make_join_token("shop", 0, "a:1", kFingerprint, 1).ok());
+  EXPECT_FALSE(make_join_token("a.b", 7, "a:1", kFingerprint, 1).ok());
 }
 
 TEST(JoinTokenTest, DamageIsNamedAndTheSecretNeverIs) {
-  const JoinToken token = *make_join_token("a:1", kFingerprint, 1'800'000'000'000'000);
+  const JoinToken token = *make_join_token("shop", 7, "a:1", kFingerprint, 1'800'000'000'000'000);
   const std::string text = token.text(), secret = text.substr(text.size() - 11 - 64, 64);
   for (size_t cut = 0; cut < text.size() - 10; ++cut) {
     const Result<JoinToken> part = parse_join_token(text.substr(0, cut), 0);
@@ -70,7 +74,8 @@ struct Member {
         *loop, loopback(), context,
         [this](JoinRequest request, JoinListener::Answer answer) { decide(std::move(request), std::move(answer)); },
         options));
-    token = *make_join_token(listener->address().text(), ca.certificate().fingerprint(), unix_now() + 10 * kMinute);
+    token = *make_join_token("test-cluster", 2, listener->address().text(), ca.certificate().fingerprint(),
+                             unix_now() + 10 * kMinute);
     thread = std::thread([this] { loop->run(); });
   }
   ~Member() { stop(); }
@@ -91,6 +96,7 @@ struct Member {
     if (!asked.ok()) return answer(asked.status());
     const auto issued = ca.issue(*asked, member(grants), unix_now());
     if (!issued.ok()) return answer(issued.status());
+    if (request.information != "where I listen") return answer(invalid_argument("no information came"));
     answer(JoinGrant{issued->to_pem(), ca.certificate().to_pem(), "members: 1"});
   }
 
@@ -106,7 +112,7 @@ struct Member {
 };
 
 Result<Joined> join(const JoinToken& token, uint64_t node = 2, JoinOptions options = {}) {
-  return join_cluster(token, *crypto::PrivateKey::generate(), member(node), unix_now(), options);
+  return join_cluster(token, *crypto::PrivateKey::generate(), member(node), "where I listen", unix_now(), options);
 }
 
 TEST(JoinTest, ATokenLetsOneNodeInOnce) {
@@ -160,8 +166,8 @@ TEST(JoinTest, AnAuthorityThatIsOnlyShownProvesNothing) {
     int decided = 0;
     auto listener = std::move(*JoinListener::create(*loop, loopback(), *TlsContext::join_server(each),
                                                     [&](JoinRequest, JoinListener::Answer) { ++decided; }, {}));
-    const JoinToken token =
-        *make_join_token(listener->address().text(), ca.certificate().fingerprint(), unix_now() + kMinute);
+    const JoinToken token = *make_join_token("test-cluster", 2, listener->address().text(),
+                                             ca.certificate().fingerprint(), unix_now() + kMinute);
     std::atomic<bool> done{false};
     Result<Joined> joined = internal_error("not asked");
     std::thread asker([&] {
@@ -188,8 +194,8 @@ TEST(JoinTest, AGrantThatIsNotTheOneAskedForIsNotBelieved) {
         answer(JoinGrant{others.certificate.to_pem(), ca.certificate().to_pem(), ""});
       },
       {}));
-  const JoinToken token =
-      *make_join_token(listener->address().text(), ca.certificate().fingerprint(), unix_now() + kMinute);
+  const JoinToken token = *make_join_token("test-cluster", 2, listener->address().text(),
+                                           ca.certificate().fingerprint(), unix_now() + kMinute);
   std::atomic<bool> done{false};
   Result<Joined> joined = internal_error("not asked");
   std::thread asker([&] {
@@ -283,7 +289,7 @@ TEST_F(JoinListenerTest, ASlowOneIsCutOffAtEachStep) {
   ASSERT_TRUE(turn_until(*loop, [&] { return nothing->closed && half->closed; }));
   EXPECT_EQ(listener->counters().timed_out, 3u);
   // Whole, but nobody decides.
-  const auto whole = talk(std::string("\x03\x00\x00\x00\x01\x00\x00\x00", 8));
+  const auto whole = talk(std::string("\x04\x00\x00\x00\x01\x00\x00\x00\x00", 9));
   ASSERT_TRUE(turn_until(*loop, [&] { return whole->closed; }));
   EXPECT_EQ(decided, 1);
   EXPECT_EQ(listener->counters().timed_out, 4u);
@@ -307,7 +313,7 @@ TEST_F(JoinListenerTest, SoManyAndNoMore) {
 
 TEST_F(JoinListenerTest, AnAnswerThatDoesNotFitIsARefusal) {
   listen({});
-  const auto talker = talk(std::string("\x03\x00\x00\x00\x01\x00\x00\x00", 8));
+  const auto talker = talk(std::string("\x04\x00\x00\x00\x01\x00\x00\x00\x00", 9));
   ASSERT_TRUE(turn_until(*loop, [&] { return decided == 1; }));
   answers[0](JoinGrant{std::string(20'000, 'x'), "", ""});
   ASSERT_TRUE(turn_until(*loop, [&] { return talker->closed; }));

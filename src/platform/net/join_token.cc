@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "platform/crypto/base64.h"
 #include "platform/crypto/digest.h"
+#include "platform/crypto/identity.h"
 #include "platform/crypto/random.h"
 #include "platform/net/bytes.h"
 #include "platform/net/socket.h"
@@ -25,6 +26,11 @@ std::string view_of(const crypto::Digest256& digest) {
 bool is_hex(std::string_view text, size_t digits) {
   return text.size() == digits &&
          std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+bool is_number(std::string_view digits, uint64_t* out) {
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), *out);
+  return !digits.empty() && error == std::errc() && end == digits.data() + digits.size();
 }
 
 std::string from_hex(std::string_view digits) {
@@ -61,14 +67,19 @@ Status damaged(std::string_view what) {
 }  // namespace
 
 std::string JoinToken::text() const {
-  return fmt::format("{}.{}.{}.{}.{}.{}", kPrefix, to_base64url(address), fingerprint, id, to_hex(secret),
-                     expires_micros / 1'000'000);
+  return fmt::format("{}.{}.{}.{}.{}.{}.{}.{}", kPrefix, cluster_id, node, to_base64url(address), fingerprint, id,
+                     to_hex(secret), expires_micros / 1'000'000);
 }
 
-Result<JoinToken> make_join_token(std::string address, std::string fingerprint, int64_t expires_micros) {
+Result<JoinToken> make_join_token(std::string cluster_id, uint64_t node, std::string address, std::string fingerprint,
+                                  int64_t expires_micros) {
+  RUNINK_RETURN_IF_ERROR(status_of(crypto::trust_domain_of(cluster_id)));
+  if (node == 0) return invalid_argument("a node's id is not 0");
   RUNINK_RETURN_IF_ERROR(status_of(parse_host_port(address)));
   if (!is_hex(fingerprint, kFingerprintDigits)) return invalid_argument("a fingerprint has 64 hexadecimal digits");
   JoinToken token;
+  token.cluster_id = std::move(cluster_id);
+  token.node = node;
   token.id = crypto::random_hex(kIdDigits / 2);
   token.secret.resize(kSecretBytes);
   crypto::random_bytes(token.secret.data(), kSecretBytes);
@@ -83,23 +94,22 @@ Result<JoinToken> parse_join_token(std::string_view text, int64_t now_micros) {
   if (text.size() > kMaxText) return damaged("it is too long");
   const std::vector<std::string_view> parts = split(text, '.');
   if (parts.empty() || parts[0] != kPrefix) return damaged("it does not begin with " + std::string(kPrefix));
-  if (parts.size() != 6) return damaged(fmt::format("it has {} parts, not 6", parts.size()));
+  if (parts.size() != 8) return damaged(fmt::format("it has {} parts, not 8", parts.size()));
   JoinToken token;
-  if (!from_base64url(parts[1], &token.address) || !parse_host_port(token.address).ok())
+  if (!crypto::trust_domain_of(parts[1]).ok()) return damaged("its cluster cannot be read");
+  if (!is_number(parts[2], &token.node) || token.node == 0) return damaged("its node cannot be read");
+  if (!from_base64url(parts[3], &token.address) || !parse_host_port(token.address).ok())
     return damaged("its address cannot be read");
-  if (!is_hex(parts[2], kFingerprintDigits)) return damaged("its fingerprint cannot be read");
-  if (!is_hex(parts[3], kIdDigits)) return damaged("its id cannot be read");
-  if (!is_hex(parts[4], kSecretBytes * 2)) return damaged("its secret cannot be read");
-  int64_t seconds = 0;
-  const std::string_view digits = parts[5];
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
-  if (error != std::errc() || end != digits.data() + digits.size() || seconds < 0 || seconds > INT64_MAX / 1'000'000) {
-    return damaged("its expiry cannot be read");
-  }
-  token.fingerprint = parts[2];
-  token.id = parts[3];
-  token.secret = from_hex(parts[4]);
-  token.expires_micros = seconds * 1'000'000;
+  if (!is_hex(parts[4], kFingerprintDigits)) return damaged("its fingerprint cannot be read");
+  if (!is_hex(parts[5], kIdDigits)) return damaged("its id cannot be read");
+  if (!is_hex(parts[6], kSecretBytes * 2)) return damaged("its secret cannot be read");
+  uint64_t seconds = 0;
+  if (!is_number(parts[7], &seconds) || seconds > INT64_MAX / 1'000'000) return damaged("its expiry cannot be read");
+  token.cluster_id = parts[1];
+  token.fingerprint = parts[4];
+  token.id = parts[5];
+  token.secret = from_hex(parts[6]);
+  token.expires_micros = static_cast<int64_t>(seconds) * 1'000'000;
   if (token.expires_micros <= now_micros) {
     return deadline_exceeded("the join token expired at {}", format_utc(token.expires_micros))
         .with_hint("make a new one on a member: runi barn add");

@@ -1,0 +1,105 @@
+#include "control/cluster/cluster_reconciler.h"
+
+#include <algorithm>
+
+namespace runink::cluster {
+
+namespace {
+
+constexpr int64_t kLeadNanos = 200'000'000;
+
+}  // namespace
+
+Status ClusterReconciler::tick() {
+  Status status = follow();
+  if (status.ok() && founded_ && member_.leads()) status = lead();
+  return status.ok() ? std::move(status) : std::move(status).with_context("read the cluster's records");
+}
+
+Status ClusterReconciler::follow() {
+  const barn::StateMachine& machine = replica_.machine();
+  if (machine.position().index == seen_ && replica_.state_generation() == generation_) return {};
+  seen_ = machine.position().index;
+  generation_ = replica_.state_generation();
+  // Before the first records are there, what the configuration says holds.
+  const auto cluster = RUNINK_TRY(find_cluster(machine));
+  founded_ = cluster && cluster->record.id() == cluster_id_;
+  if (!founded_) return {};
+  members_ = RUNINK_TRY(all_members(machine));
+  connect();
+  const raft::Membership membership = RUNINK_TRY(replica_.membership());
+  if (membership.has(self_)) was_in_ = true;
+  removed_ = was_in_ && !membership.has(self_) && !membership.voters.empty();
+  return {};
+}
+
+void ClusterReconciler::connect() {
+  for (const auto& [node, stored] : members_) {
+    const std::string& address = stored.record.addresses().members();
+    if (node == self_ || connected_[node] == address) continue;
+    if (transport_.add_peer(node, address).ok()) connected_[node] = address;
+  }
+  for (const raft::PeerStatus& peer : transport_.peers()) {
+    if (members_.contains(peer.id)) continue;
+    transport_.remove_peer(peer.id);
+    connected_.erase(peer.id);
+  }
+}
+
+Status ClusterReconciler::lead() {
+  const int64_t now = clock_.steady_nanos();
+  if (proposing_ || now - led_nanos_ < kLeadNanos) return {};
+  led_nanos_ = now;
+  // As of what is applied: a change that is only appended may yet come to nothing.
+  const raft::Membership membership = RUNINK_TRY(replica_.membership());
+  if (membership.voters.empty()) return {};
+  auto kept = std::make_shared<std::vector<std::string>>();
+  kept->reserve(3 * members_.size() + 64);
+  const auto keep = [&](std::string text) -> std::string_view { return kept->emplace_back(std::move(text)); };
+  const auto compare = [](std::string_view key, barn::Index modified) {
+    return barn::Compare{.target = barn::CompareTarget::kModifyIndex, .key = key, .number = modified};
+  };
+  barn::Txn txn;
+  for (const auto& [node, stored] : members_) {
+    const bool joining = stored.record.stage() == v1::MemberRecord::JOINING;
+    if (joining && !membership.has(node)) {
+      (void)member_.change_membership({raft::ChangeKind::kAddLearner, node});  // refused: tried again
+    } else if (joining) {
+      v1::MemberRecord after = stored.record;
+      after.set_stage(v1::MemberRecord::MEMBER);
+      const std::string_view key = keep(member_key(node));
+      txn.compares.push_back(compare(key, stored.modified));
+      txn.then_ops.push_back(barn::Put{.key = key, .value = keep(after.SerializeAsString())});
+    } else if (!membership.has(node)) {
+      const std::string_view key = keep(member_key(node));
+      txn.compares.push_back(compare(key, stored.modified));
+      txn.then_ops.push_back(barn::Delete{.key = key});
+    } else if (stored.record.votes_when_ready() && membership.learns(node)) {
+      (void)member_.change_membership({raft::ChangeKind::kPromote, node});  // refused until it has caught up
+    }
+  }
+  for (const auto& [id, stored] : RUNINK_TRY(all_tokens(replica_.machine()))) {
+    if (stored.record.expires_micros() > clock_.unix_micros() || kept->size() + 1 >= kept->capacity()) continue;
+    const std::string_view key = keep(token_key(id));
+    txn.compares.push_back(compare(key, stored.modified));
+    txn.then_ops.push_back(barn::Delete{.key = key});
+  }
+  if (!txn.then_ops.empty()) propose(std::move(txn), std::move(kept));
+  return {};
+}
+
+void ClusterReconciler::propose(barn::Txn txn, std::shared_ptr<std::vector<std::string>> kept) {
+  proposing_ = true;
+  barn::Command command;
+  command.body = std::move(txn);
+  replica_.execute(std::move(command), [this, alive = alive_, kept](const Result<barn::Answer>&) {
+    if (*alive) proposing_ = false;
+  });
+}
+
+std::string ClusterReconciler::api_address(raft::NodeId node) const {
+  const auto found = members_.find(node);
+  return found == members_.end() ? std::string() : found->second.record.addresses().api();
+}
+
+}  // namespace runink::cluster
