@@ -88,6 +88,11 @@ void Member::read(std::function<void(Status)> done) {
   raft_.read_index(last_read_);
 }
 
+void Member::settle(const std::function<void(const Proposed&)>& done, const Proposed& proposed) {
+  ++counters_.outcomes[static_cast<size_t>(proposed.outcome)];
+  done(proposed);
+}
+
 Result<Index> Member::change_membership(const Change& change) {
   RUNINK_RETURN_IF_ERROR(failed_);
   return RUNINK_TRY(raft_.propose_change(change)).index;
@@ -128,7 +133,7 @@ void Member::pump() {
   // Callbacks may propose and read again: that belongs to the next turn.
   std::vector<std::pair<std::function<void(const Proposed&)>, Proposed>> refused;
   refused.swap(refused_);
-  for (auto& [done, outcome] : refused) done(outcome);
+  for (auto& [done, outcome] : refused) settle(done, outcome);
   answer_reads();
 }
 
@@ -227,7 +232,7 @@ void Member::apply(const std::vector<Entry>& entries) {
                                 : Proposed::Outcome::kUnknown;
     auto done = std::move(at->second.done);
     at = pending_.erase(at);
-    done(Proposed{outcome, index, raft_.leader()});
+    settle(done, Proposed{outcome, index, raft_.leader()});
   }
   const auto snapshot = application_.newest_snapshot();
   const Index newest = std::max(raft_.log().base(), snapshot ? snapshot->index : 0);

@@ -10,6 +10,7 @@
 // more: the process has to stop. No callback is then called, and whoever waits knows nothing of the outcome.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -101,16 +102,22 @@ class Member final : public TransportReceiver {
 
   const Status& failed() const { return failed_; }
   const Raft& raft() const { return raft_; }
+  const MemberOptions& options() const { return options_; }
+  uint64_t bytes_since_snapshot() const { return bytes_since_snapshot_; }  // of applied entries, since the last began
+  size_t proposals_open() const { return pending_.size(); }
   bool leads() const { return raft_.role() == Role::kLeader; }
   // Entries were handed to the storage, but it is not done with them.
   size_t writes_under_way() const { return writes_.size(); }
   struct Counters {
     uint64_t proposals = 0, applied = 0, reads = 0, snapshots_made = 0, snapshots_installed = 0, elections = 0,
              appends_without_space = 0;
+    // Proposals that were answered, by Proposed::Outcome.
+    std::array<uint64_t, 6> outcomes{};
   };
   const Counters& counters() const { return counters_; }
 
  private:
+  void settle(const std::function<void(const Proposed&)>& done, const Proposed& proposed);
   struct Pending {
     Term term;
     std::function<void(const Proposed&)> done;

@@ -8,6 +8,7 @@ namespace runink::raft {
 
 StorageThread::StorageThread(std::unique_ptr<JournalStorage> storage, std::function<void(std::function<void()>)> post)
     : storage_(std::move(storage)), post_(std::move(post)) {
+  note_journal();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -38,6 +39,11 @@ Status StorageThread::failure() const {
   return failure_;
 }
 
+void StorageThread::note_journal() {
+  counters_.segments = storage_->journal().segments();
+  counters_.room_bytes = storage_->journal().room();
+}
+
 void StorageThread::finish(std::vector<StorageWork> works, const Status& status) {
   post_([works = std::make_shared<std::vector<StorageWork>>(std::move(works)), status] {
     for (StorageWork& work : *works) {
@@ -60,6 +66,11 @@ void StorageThread::run() {
       if (queue_.empty() && stop_) break;
       works.swap(queue_);
     }
+    uint64_t entries = 0, bytes = 0;  // counted now: the journal takes them
+    for (const StorageWork& work : works) {
+      entries += work.append.size();
+      for (const Entry& entry : work.append) bytes += entry.data ? entry.data->size() : 0;
+    }
     const int64_t begin = system_clock().steady_nanos();
     if (failed.ok() && !works.empty()) failed = storage_->perform(works);
     if (!works.empty()) {
@@ -69,6 +80,10 @@ void StorageThread::run() {
       counters_.works += works.size();
       counters_.nanos += took;
       counters_.nanos_max = std::max(counters_.nanos_max, took);
+      counters_.entries += entries;
+      counters_.bytes += bytes;
+      counters_.round_nanos.record(took);
+      note_journal();
     }
     const bool worked = !works.empty();
     if (worked) finish(std::move(works), failed);

@@ -12,6 +12,7 @@
 
 #include "control/raft/driver/journal_storage.h"
 #include "control/raft/driver/storage.h"
+#include "platform/telemetry/metrics.h"
 
 namespace runink::raft {
 
@@ -29,12 +30,17 @@ class StorageThread final : public Storage {
 
   struct Counters {
     uint64_t rounds = 0, works = 0, nanos = 0, nanos_max = 0;  // of perform(), the syncs in it included
+    uint64_t entries = 0, bytes = 0;                           // appended; bytes of their data
+    telemetry::LatencyHistogram round_nanos;                   // of perform()
+    // Of the journal, as it is now: files, and reserved bytes that are not used yet.
+    uint64_t segments = 0, room_bytes = 0;
     bool operator==(const Counters&) const = default;
   };
   Counters counters() const;
 
  private:
   void run();
+  void note_journal();  // under mutex_
   void finish(std::vector<StorageWork> works, const Status& status);
 
   std::unique_ptr<JournalStorage> storage_;

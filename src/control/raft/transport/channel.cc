@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/little_endian.h"
 #include "base/text.h"
 
 namespace runink::raft {
@@ -12,7 +13,9 @@ namespace {
 constexpr size_t kRecordBytes = 16 << 10;
 constexpr size_t kPingBytes = 8;
 constexpr size_t kKeepStagingBytes = 256 << 10;
-constexpr uint8_t kProtocol = 1;
+// 2: a pong tells when its ping came and when it left, by the answering side's wall clock.
+constexpr uint8_t kOldestProtocol = 1;
+constexpr size_t kPongTimesBytes = 16;
 
 Status refuse(std::string what) { return Status(Code::kUnauthenticated, std::move(what)); }
 
@@ -75,7 +78,7 @@ void Channel::on_open() {
 }
 
 void Channel::say_hello() {
-  encode(Hello{kProtocol, kProtocol, kind_, self_, peer_}, begin(FrameType::kHello));
+  encode(Hello{kOldestProtocol, options_.newest_protocol, kind_, self_, peer_}, begin(FrameType::kHello));
   end();
   flush();
 }
@@ -106,24 +109,36 @@ Status Channel::take(const Frame& frame) {
       if (frame.payload.size() != kPingBytes) return invalid_argument("a ping of {} bytes", frame.payload.size());
       pong_ =
           frame.payload;  // only the newest is answered, so that pings cannot fill the queue of one who does not read
+      pong_wall_ = wall_micros();
       return {};
-    case FrameType::kPong: {
-      if (ping_sent_ == 0) return invalid_argument("a pong that nothing was asked for");
-      const int64_t micros = (loop_.now() - std::exchange(ping_sent_, 0)) / 1000;
-      rtt_micros_ = rtt_micros_ == 0 ? std::max<int64_t>(micros, 1) : rtt_micros_ + (micros - rtt_micros_) / 8;
-      return {};
-    }
+    case FrameType::kPong:
+      return take_pong(frame.payload);
     default:
       return owner_->on_frame(*this, frame);
   }
 }
 
+Status Channel::take_pong(std::string_view payload) {
+  if (ping_sent_ == 0) return invalid_argument("a pong that nothing was asked for");
+  if (payload.size() != kPingBytes + (protocol_ >= 2 ? kPongTimesBytes : 0))
+    return invalid_argument("a pong of {} bytes", payload.size());
+  const int64_t micros = (loop_.now() - std::exchange(ping_sent_, 0)) / 1000;
+  rtt_micros_ = rtt_micros_ == 0 ? std::max<int64_t>(micros, 1) : rtt_micros_ + (micros - rtt_micros_) / 8;
+  if (protocol_ >= 2) {
+    const auto came = static_cast<int64_t>(load_little_endian<uint64_t>(payload.data() + kPingBytes));
+    const auto left = static_cast<int64_t>(load_little_endian<uint64_t>(payload.data() + kPingBytes + 8));
+    clock_.add({ping_wall_, came, left, wall_micros()});
+  }
+  return {};
+}
+
 Status Channel::take_hello(const Frame& frame) {
   if (frame.type != FrameType::kHello) return invalid_argument("something else where a hello should be");
   const Hello hello = RUNINK_TRY(decode_hello(frame.payload));
-  if (hello.oldest > kProtocol)
-    return failed_precondition("the peer speaks versions {} to {} of the protocol, not {}", hello.oldest, hello.newest,
-                               kProtocol);
+  if (hello.oldest > options_.newest_protocol)
+    return failed_precondition("the peer speaks versions {} to {} of the protocol, this program {} to {}", hello.oldest,
+                               hello.newest, kOldestProtocol, options_.newest_protocol);
+  protocol_ = std::min(hello.newest, options_.newest_protocol);
   if (hello.from != peer_ || hello.to != self_) {
     return invalid_argument("a hello from node {} to node {} on a connection of nodes {} and {}", hello.from, hello.to,
                             peer_, self_);
@@ -146,6 +161,7 @@ void Channel::ping() {
   }
   if (ready_ && ping_sent_ == 0 && has_room()) {
     ping_sent_ = loop_.now();
+    ping_wall_ = wall_micros();
     begin(FrameType::kPing).append(kPingBytes, '\0');
     end();
     flush();
@@ -155,7 +171,14 @@ void Channel::ping() {
 
 void Channel::send_pong() {
   if (!has_room()) return;
-  begin(FrameType::kPong).append(pong_);
+  std::string& out = begin(FrameType::kPong);
+  out.append(pong_);
+  if (protocol_ >= 2) {
+    char times[kPongTimesBytes];
+    store_little_endian(times, static_cast<uint64_t>(pong_wall_));
+    store_little_endian(times + 8, static_cast<uint64_t>(wall_micros()));
+    out.append(times, sizeof times);
+  }
   end();
   pong_.clear();
   flush();

@@ -6,8 +6,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "base/clock.h"
+#include "control/raft/transport/clock_filter.h"
 #include "control/raft/transport/codec.h"
 #include "platform/net/tls_connection.h"
 
@@ -31,6 +34,8 @@ class Channel final : private net::TlsConnection::Handler {
     net::TlsConnection::Options tls;
     int64_t ping_nanos = 500'000'000;
     int64_t silence_nanos = 3'000'000'000;  // nothing heard for so long: the peer is gone
+    const Clock* wall = nullptr;            // whose wall time is told to the peer; null: the machine's
+    uint8_t newest_protocol = 2;            // that is spoken; less for tests of what an older program does
   };
 
   struct Environment {
@@ -54,6 +59,7 @@ class Channel final : private net::TlsConnection::Handler {
   NodeId peer() const { return peer_; }  // 0 until proven, of an accepted one
   ChannelKind kind() const { return kind_; }
   int64_t rtt_micros() const { return rtt_micros_; }
+  std::optional<PeerStatus::ClockOffset> clock() const { return clock_.offset(); }
   int64_t peer_not_after_micros() const { return connection_->peer_not_after_micros(); }
   int64_t ready_since() const { return ready_since_; }  // steady nanoseconds
   bool protocol_error() const { return protocol_error_; }
@@ -84,6 +90,8 @@ class Channel final : private net::TlsConnection::Handler {
 
   Status take(const Frame& frame);
   Status take_hello(const Frame& frame);
+  Status take_pong(std::string_view payload);
+  int64_t wall_micros() const { return (options_.wall == nullptr ? system_clock() : *options_.wall).unix_micros(); }
   void say_hello();
   void send_pong();
   void ping();
@@ -102,8 +110,12 @@ class Channel final : private net::TlsConnection::Handler {
   bool ready_ = false, closed_ = false, protocol_error_ = false;
   int64_t ready_since_ = 0, heard_ = 0, rtt_micros_ = 0;
   net::EventLoop::TimerId ping_timer_ = 0;
-  int64_t ping_sent_ = 0;  // 0: none is on its way
-  std::string pong_;       // owed
+  int64_t ping_sent_ = 0;       // 0: none is on its way
+  int64_t ping_wall_ = 0;       // when it was sent, by the wall clock
+  std::string pong_;            // owed
+  int64_t pong_wall_ = 0;       // when its ping came
+  uint8_t protocol_ = 1;        // spoken by both
+  ClockFilter clock_;
   std::string staging_;    // frames not yet encrypted
   size_t frame_begin_ = 0;
   uint64_t bytes_sent_ = 0, bytes_received_ = 0, frames_received_ = 0;

@@ -360,6 +360,7 @@ std::vector<PeerStatus> TlsTransport::peers() const {
     status.address = peer->address.text();
     status.state = peer->up() ? PeerState::kUp : PeerState::kDown;
     status.rtt_micros = peer->up() ? peer->control->rtt_micros() : 0;
+    if (peer->up()) status.clock = peer->control->clock();
     status.queued_messages = peer->queue.messages();
     status.queued_bytes = peer->queue.bytes() + (peer->up() ? peer->control->unsent_bytes() : 0);
     status.certificate_not_after_micros = peer->not_after_micros;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -89,6 +90,12 @@ struct PeerStatus {
   int64_t rtt_micros = 0;  // smoothed; 0 until measured
   size_t queued_messages = 0, queued_bytes = 0;
   int64_t certificate_not_after_micros = 0;  // of the peer, since the epoch; 0 while never connected
+  // How far its wall clock is ahead of the own one; the truth lies within `uncertainty` of it. For alarms only: nothing
+  // that has to be right may rest on clocks.
+  struct ClockOffset {
+    int64_t micros = 0, uncertainty_micros = 0;
+  };
+  std::optional<ClockOffset> clock;  // none: not measured yet, or by a peer that does not tell the time
   std::string last_error;                    // why it is not connected, or was not before
   PeerCounters counters;
 };
