@@ -70,7 +70,7 @@ Result<Applied> StateMachine::Impl::apply(std::span<const raft::Entry> entries) 
     if (!status.ok()) return std::move(status).with_context(fmt::format("apply entry {}", entry.index));
     if (scrub_wanted || pending_bytes() >= options.batch_bytes) RUNINK_RETURN_IF_ERROR(write_batch());
     if (scrub_wanted) {
-      scrub = std::make_unique<Scrub>(*scrub_wanted, head.position, store->view(), options.scrub_range_bytes);
+      scrub = std::make_unique<Scrub>(*scrub_wanted, head.position, store->scan_view(), options.scrub_range_bytes);
       scrub_wanted.reset();
     }
   }
@@ -249,6 +249,7 @@ const std::map<SessionId, Session>& StateMachine::sessions() const { return impl
 const std::string& StateMachine::membership() const { return impl_->cluster.membership; }
 const StateStore& StateMachine::store() const { return *impl_->store; }
 Scrub* StateMachine::scrub() { return impl_->scrub.get(); }
+std::unique_ptr<Scrub> StateMachine::take_scrub() { return std::move(impl_->scrub); }
 
 Result<std::optional<KeyValue>> StateMachine::get(std::string_view key) const { return get_key(*impl_->store, key); }
 Result<RangeAnswer> StateMachine::range(const KeyRange& range, const RangeOptions& options) const {

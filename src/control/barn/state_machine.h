@@ -125,6 +125,9 @@ class StateMachine {
   // The scrub that the newest mark in the log began; null where there was none since the start. To be stepped by the
   // driver until it is done.
   Scrub* scrub();
+  // Hands it over, to be stepped on another thread; it must be gone before the store is. Null from then on, until the
+  // next mark.
+  std::unique_ptr<Scrub> take_scrub();
 
   struct Impl;
 

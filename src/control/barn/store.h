@@ -94,6 +94,8 @@ class StateView : public StateReader {};
 class StateStore : public StateReader {
  public:
   virtual std::unique_ptr<StateView> view() const = 0;
+  // A view for reading everything once: what it reads does not push out of caches what is read often.
+  virtual std::unique_ptr<StateView> scan_view() const { return view(); }
   // All of it or, after an error, nothing that the caller may go on with: the replica stops. When this returns, readers
   // see the batch; it survives a crash of the machine only as far as the implementation says. What survives is always
   // everything up to some batch.

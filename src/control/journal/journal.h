@@ -58,6 +58,9 @@ class Journal {
  public:
   // Is there a journal on this disk? What a create() that did not finish has left is none.
   static Result<bool> exists(Disk& disk);
+  // From its next opening on the journal of this disk is not `whole`: for a member whose log is not to be trusted for
+  // a reason that the journal cannot see. `why` becomes what Recovered::damage says. Durable when it returns.
+  static Status mark_lost(Disk& disk, std::string_view why);
   // For a member that is new to its cluster. kAlreadyExists: there is one. Open it afterwards.
   static Status create(Disk& disk, const Identity& identity, const Options& options = {});
   // Errors, none of which has changed anything: kNotFound: no journal (a member whose disk was wiped must not return

@@ -240,6 +240,12 @@ Result<bool> Journal::exists(Disk& disk) {
   return std::find(names.begin(), names.end(), kHardStateFile) != names.end();
 }
 
+Status Journal::mark_lost(Disk& disk, std::string_view why) {
+  std::string text(why.substr(0, kMaxVoteLostBytes - 1));
+  text += '\n';
+  return replace_file(disk, kVoteLostFile, text);
+}
+
 // The file with the hard state comes last: until it has its name there is no journal, and this may be done again.
 Status Journal::create(Disk& disk, const Identity& identity, const Options& options) {
   RUNINK_RETURN_IF_ERROR(check_options(options));

@@ -53,6 +53,7 @@ Status Replica::outcome(const raft::Proposed& proposed) const {
 }
 
 void Replica::execute(Command command, std::function<void(Result<Answer>)> done) {
+  if (!doubt_.ok()) return done(doubt_);
   command.unix_micros = clock_->unix_micros();
   auto bytes = prepare_command(command, machine_->limits());
   if (!bytes.ok()) return done(std::move(bytes).status());
@@ -66,8 +67,9 @@ void Replica::execute(Command command, std::function<void(Result<Answer>)> done)
 }
 
 void Replica::read(std::function<void(Status)> done) {
+  if (!doubt_.ok()) return done(doubt_);
   member_->read([this, done = std::move(done)](const Status& status) {
-    if (status.ok()) return done(Status());
+    if (status.ok()) return done(doubt_);  // which may have come meanwhile
     done(outcome(raft::Proposed{raft::Proposed::Outcome::kNotLeader, 0, member_->raft().leader()}));
   });
 }

@@ -12,6 +12,7 @@
 //   barn.unknown     it was proposed; whether it was applied is not known here (kUnknown). A retry with the same
 //   session mark
 //                    is safe
+//   barn.in_doubt    nothing was proposed: the members differ and nobody knows which is right (kUnavailable)
 // and what prepare_command() says. A refusal by the state machine is an Answer.
 #pragma once
 
@@ -62,6 +63,13 @@ class Replica final : public raft::Application {
   // A keep-alive that is not recorded in the log: of the leader's timers only. kNotFound, or barn.not_leader.
   Status keep_alive(const LeaseId& lease);
 
+  // Not OK: execute() and read() answer with it, since this replica may not be what it should be. What is under way
+  // goes on, replication too.
+  void set_doubt(Status doubt) { doubt_ = std::move(doubt); }
+  const Status& doubt() const { return doubt_; }
+  // The scrub that a mark in the log has begun (StateMachine::take_scrub); null: there is none.
+  std::unique_ptr<Scrub> take_scrub() { return machine_->take_scrub(); }
+
   // To be called often (with every tick of the member).
   void tick();
 
@@ -99,6 +107,7 @@ class Replica final : public raft::Application {
   // Of sessions, as this leader sees them: by use in the log, and when it saw that first.
   std::map<SessionId, std::pair<Index, int64_t>> session_seen_;
   size_t own_under_way_ = 0;
+  Status doubt_;
   std::shared_ptr<Replica*> self_ = std::make_shared<Replica*>(this);
 };
 

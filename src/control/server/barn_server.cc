@@ -1,5 +1,6 @@
 #include "control/server/barn_server.h"
 
+#include "control/server/quarantine.h"
 #include "platform/crypto/random.h"
 #include "platform/os/file.h"
 
@@ -36,6 +37,7 @@ Status BarnServer::open() {
   if (!RUNINK_TRY(journal::Journal::exists(*disk_))) {
     return not_found("{} holds no member of a Barn", options_.folder).with_hint("found a cluster, or join one, first");
   }
+  (void)RUNINK_TRY(set_aside_if_marked(options_.folder, *disk_, options_.identity, journal_options(options_)));
   KeeperOptions keeper;
   keeper.root = options_.folder + "/state";
   if (options_.key) keeper.key = options_.key->derive("state");
@@ -59,7 +61,7 @@ Status BarnServer::open() {
   for (const auto& [id, address] : options_.peers) {
     if (id != options_.identity.node) RUNINK_RETURN_IF_ERROR(transport_->add_peer(id, address));
   }
-  transport_->set_bulk_source(keeper_.get());
+  transport_->set_bulk_source(this);
   keeper_->set_transport(transport_.get());
 
   storage_ = std::make_unique<raft::StorageThread>(std::move(storage), post);
@@ -70,6 +72,8 @@ Status BarnServer::open() {
   member.core.random = crypto::random_u64;
   member_ = std::make_unique<raft::Member>(std::move(member), std::move(recovered), *storage_, *transport_, *replica_);
   replica_->attach(member_.get());
+  integrity_ = std::make_unique<Integrity>(loop_, options_.integrity, options_.folder, *keeper_, *replica_, *member_,
+                                           *transport_);
 
   loop_.add_hook([this, alive = alive_] {
     if (*alive) turn();
@@ -81,6 +85,7 @@ Status BarnServer::open() {
 BarnServer::~BarnServer() {
   *alive_ = false;
   loop_.cancel(timer_);
+  integrity_.reset();
   member_.reset();
   storage_.reset();    // what is under way is written first
   transport_.reset();  // what the keeper's worker still answers then goes nowhere
@@ -91,13 +96,35 @@ void BarnServer::tick() {
   if (Status status = keeper_->failure(); !status.ok()) member_->stop(std::move(status));
   member_->tick();
   replica_->tick();
+  integrity_->tick();
 }
 
 void BarnServer::turn() {
   member_->pump();
   if (member_->failed().ok() || failure_told_) return;
+  Status why = member_->failed();
+  const Status stored = keeper_->failure();
+  if (stored.code() == Code::kDataLoss && why.kind() != kQuarantinedKind) {
+    const std::optional<Status> settled = integrity_->unreadable(stored);
+    if (!settled) return;
+    why = *settled;
+  }
   failure_told_ = true;
-  on_failure_(member_->failed());
+  on_failure_(why);
+}
+
+void BarnServer::answer(raft::NodeId asker, raft::BulkRequest request, raft::BulkAnswer answer) {
+  switch (request.kind) {
+    case raft::BulkKind::kIntegrity:
+      return answer(encode(integrity_->report(request.index)));
+    case raft::BulkKind::kManifest:
+    case raft::BulkKind::kChunk:
+      // Whoever took over a state in doubt would make a majority of it.
+      if (integrity_->in_doubt()) return answer(unavailable("this member's state is in doubt"));
+      return keeper_->answer(asker, std::move(request), std::move(answer));
+    default:
+      return answer(unimplemented("bulk of kind {} is not kept here", static_cast<int>(request.kind)));
+  }
 }
 
 }  // namespace runink::server

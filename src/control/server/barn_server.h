@@ -2,6 +2,10 @@
 //
 //   <folder>/journal/   log and hard state (control/journal)
 //   <folder>/state/     the applied state and its snapshots (control/barn/rocks)
+//   <folder>/state-quarantined/   a state that was given up, for people to look at (quarantine.h)
+//
+// on_failure with kind "barn.quarantined": what this member holds is wrong or cannot be read, and the others hold it
+// (integrity.h). It is to be started again: it then takes all from the others.
 //
 // Everything is called on the loop's thread. After on_failure has been called it does nothing any more, and the process
 // is to end: the next start finds out what the disk holds.
@@ -17,6 +21,7 @@
 #include "control/raft/driver/storage_thread.h"
 #include "control/raft/transport/tls_transport.h"
 #include "control/replica/replica.h"
+#include "control/server/integrity.h"
 #include "control/server/rocks_keeper.h"
 #include "platform/net/event_loop.h"
 
@@ -34,9 +39,10 @@ struct BarnOptions {
   uint64_t cache_bytes = 128 << 20, write_buffer_bytes = 32 << 20;
   raft::MemberOptions member;  // id, random and what recovery says are set here
   barn::ReplicaOptions replica;
+  IntegrityOptions integrity;
 };
 
-class BarnServer {
+class BarnServer : private raft::BulkSource {
  public:
   // A new member's folder. `founders` without voters: it waits to be added. kAlreadyExists: there is a member in it.
   static Status create(const BarnOptions& options, const raft::Membership& founders);
@@ -50,6 +56,7 @@ class BarnServer {
   raft::Member& member() { return *member_; }
   raft::TlsTransport& transport() { return *transport_; }
   const RocksKeeper& keeper() const { return *keeper_; }
+  const Integrity& integrity() const { return *integrity_; }
   const raft::StorageThread& storage() const { return *storage_; }
   const journal::Recovered& opened() const { return opened_; }  // without its entries
 
@@ -59,6 +66,7 @@ class BarnServer {
   Status open();
   void tick();
   void turn();
+  void answer(raft::NodeId asker, raft::BulkRequest request, raft::BulkAnswer answer) override;
 
   net::EventLoop& loop_;
   BarnOptions options_;
@@ -75,6 +83,7 @@ class BarnServer {
   std::unique_ptr<raft::TlsTransport> transport_;
   std::unique_ptr<raft::StorageThread> storage_;
   std::unique_ptr<raft::Member> member_;
+  std::unique_ptr<Integrity> integrity_;
 };
 
 }  // namespace runink::server

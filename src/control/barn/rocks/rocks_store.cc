@@ -7,7 +7,9 @@
 #include <rocksdb/file_system.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/metadata.h>
 #include <rocksdb/options.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
@@ -21,6 +23,8 @@
 namespace runink::barn {
 
 namespace {
+
+constexpr size_t kScanReadahead = 256 << 10;
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view view_of(const rocksdb::Slice& text) { return {text.data(), text.size()}; }
@@ -70,12 +74,15 @@ struct RocksStore::Database {
 
 class RocksIterator : public StateIterator {
  public:
-  RocksIterator(const RocksStore* store, const rocksdb::Snapshot* snapshot, std::string_view from, std::string_view to)
+  RocksIterator(const RocksStore* store, const rocksdb::Snapshot* snapshot, bool scan, std::string_view from,
+                std::string_view to)
       : store_(store), end_(to), end_slice_(end_) {
     status_ = store->failure();
     if (!status_.ok() || (!to.empty() && from >= to)) return;
     rocksdb::ReadOptions options;
     options.snapshot = snapshot;
+    options.fill_cache = !scan;
+    if (scan) options.readahead_size = kScanReadahead;
     if (!end_.empty()) options.iterate_upper_bound = &end_slice_;
     iterator_.reset(store->database_->db->NewIterator(options));
     iterator_->Seek(slice(from));
@@ -124,7 +131,8 @@ Result<bool> get_from(rocksdb::DB& db, const rocksdb::Snapshot* snapshot, std::s
 
 class RocksView : public StateView {
  public:
-  explicit RocksView(const RocksStore* store) : store_(store), snapshot_(store->database_->db->GetSnapshot()) {}
+  RocksView(const RocksStore* store, bool scan)
+      : store_(store), snapshot_(store->database_->db->GetSnapshot()), scan_(scan) {}
   ~RocksView() override { store_->database_->db->ReleaseSnapshot(snapshot_); }
 
   Result<bool> get(std::string_view key, std::string* value) const override {
@@ -132,12 +140,13 @@ class RocksView : public StateView {
     return get_from(*store_->database_->db, snapshot_, key, value, store_, &RocksStore::latch);
   }
   std::unique_ptr<StateIterator> iterate(std::string_view from, std::string_view to) const override {
-    return std::make_unique<RocksIterator>(store_, snapshot_, from, to);
+    return std::make_unique<RocksIterator>(store_, snapshot_, scan_, from, to);
   }
 
  private:
   const RocksStore* store_;
   const rocksdb::Snapshot* snapshot_;
+  const bool scan_;
 };
 
 RocksStore::RocksStore(RocksOptions options) : options_(std::move(options)), database_(std::make_unique<Database>()) {}
@@ -237,10 +246,11 @@ Result<bool> RocksStore::get(std::string_view key, std::string* value) const {
 }
 
 std::unique_ptr<StateIterator> RocksStore::iterate(std::string_view from, std::string_view to) const {
-  return std::make_unique<RocksIterator>(this, nullptr, from, to);
+  return std::make_unique<RocksIterator>(this, nullptr, false, from, to);
 }
 
-std::unique_ptr<StateView> RocksStore::view() const { return std::make_unique<RocksView>(this); }
+std::unique_ptr<StateView> RocksStore::view() const { return std::make_unique<RocksView>(this, false); }
+std::unique_ptr<StateView> RocksStore::scan_view() const { return std::make_unique<RocksView>(this, true); }
 
 Status RocksStore::apply(const WriteBatch& batch) {
   if (failed_.load()) return failure();
@@ -309,6 +319,34 @@ Status RocksStore::verify() const {
   Status status = from_rocks(database_->db->VerifyChecksum(), "verify the stored state");
   latch(status);
   return status;
+}
+
+std::vector<RocksStore::Table> RocksStore::tables() const {
+  std::vector<rocksdb::LiveFileMetaData> files;
+  database_->db->GetLiveFilesMetaData(&files);
+  std::vector<Table> tables;
+  for (const rocksdb::LiveFileMetaData& file : files) tables.push_back({file.db_path + file.name, file.size});
+  return tables;
+}
+
+Status RocksStore::verify_table(const Table& table) const {
+  if (failed_.load()) return failure();
+  rocksdb::Options options;
+  if (database_->env) options.env = database_->env.get();
+  rocksdb::SstFileReader reader(options);
+  rocksdb::Status status = reader.Open(table.path);
+  if (status.ok()) {
+    rocksdb::ReadOptions read;
+    read.readahead_size = kScanReadahead;
+    status = reader.VerifyChecksum(read);
+  }
+  if (status.ok()) return {};
+  const std::vector<Table> there = tables();
+  const bool live = std::any_of(there.begin(), there.end(), [&](const Table& t) { return t.path == table.path; });
+  if (!live) return {};  // a compaction has replaced it
+  Status ours = from_rocks(status, "verify a table of the state");
+  latch(ours);
+  return ours;
 }
 
 RocksMemory RocksStore::memory() const {

@@ -14,6 +14,24 @@ Status create_member_storage(journal::Disk& disk, const journal::Identity& ident
   return journal::Journal::create(disk, identity, options);
 }
 
+Status abandon_log(journal::Disk& disk, const journal::Identity& identity, const journal::Options& options,
+                   std::string_view why) {
+  LogBase base = RUNINK_TRY(read_log_base(disk));
+  // First of all: whatever a crash leaves of the rest, it is a member without a vote.
+  RUNINK_RETURN_IF_ERROR(journal::Journal::mark_lost(disk, why));
+  journal::Recovered opened;
+  std::unique_ptr<journal::Journal> journal = RUNINK_TRY(journal::Journal::open(disk, identity, options, &opened));
+  // Who was in the cluster last, as far as this member knows: entries from the first one on may not say.
+  for (const Entry& entry : opened.entries) {
+    if (entry.kind != EntryKind::kMembership || entry.index <= base.index || !entry.data) continue;
+    if (auto membership = decode_membership(*entry.data); membership.ok()) base.membership = std::move(*membership);
+  }
+  opened.hard_state.commit = 0;
+  RUNINK_RETURN_IF_ERROR(journal->save_hard_state(opened.hard_state));
+  RUNINK_RETURN_IF_ERROR(write_log_base(disk, LogBase{0, 0, std::move(base.membership)}));
+  return journal->reset(1);
+}
+
 namespace {
 
 // The entries behind the base, or nothing where they do not continue it.

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "control/journal/journal.h"
 #include "control/raft/core/raft.h"
@@ -15,6 +16,12 @@ namespace runink::raft {
 // kAlreadyExists: there is a journal.
 Status create_member_storage(journal::Disk& disk, const journal::Identity& identity, const journal::Options& options,
                              const Membership& founders);
+
+// For a member of which neither state nor log is to be trusted: it holds nothing from now on, keeps term and vote, and
+// takes part without a vote until it holds again what the leader had committed (as one that lost its log). May be
+// repeated after a crash. Nobody else may have the journal open.
+Status abandon_log(journal::Disk& disk, const journal::Identity& identity, const journal::Options& options,
+                   std::string_view why);
 
 // The last entry that the state machine's own storage holds, durably: where the log ends before it, the log is begun
 // anew behind it, and an older state would then be of no use.

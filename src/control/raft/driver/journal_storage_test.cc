@@ -140,6 +140,46 @@ TEST_F(Storing, AStateBeyondTheLogCounts) {
   EXPECT_EQ(open(disk_, {100, 4, {}}).recovered.entries.size(), 2u);
 }
 
+// A member whose log is given up: nothing is in it, it has no vote, and what it promised is kept; wherever the power
+// goes on the way, doing it again leads there.
+TEST_F(Storing, ALogThatIsGivenUpIsEmptyAndWithoutAVoteButKeepsItsPromises) {
+  Opened first = open(disk_);
+  std::vector<StorageWork> works;
+  works.push_back(append(entries(1, 20, 1)));
+  works.back().append[14] = Entry{15, 1, EntryKind::kMembership,
+                                  std::make_shared<const std::string>(encode(Membership{{1, 2, 3, 4}, {}}))};
+  works.back().hard_state = HardState{3, 2, 20};
+  works.emplace_back();
+  works.back().compact = LogBase{10, 1, kThree};
+  ASSERT_TRUE(first.storage->perform(works).ok());
+  first.storage.reset();
+  size_t cuts = 0;
+  for (uint64_t cut = 0;; ++cut) {
+    const auto disk = disk_.clone(cut);
+    disk->cut_power_after(cut);
+    const Status status = abandon_log(*disk, kIdentity, options(), "of the test");
+    if (!status.ok()) {
+      ++cuts;
+      disk->crash();
+      ASSERT_TRUE(abandon_log(*disk, kIdentity, options(), "of the test").ok()) << cut;
+    }
+    disk->crash();
+    Recovered recovered;
+    journal::Recovered journal;
+    const auto storage = JournalStorage::open(*disk, kIdentity, options(), {}, &recovered, &journal);
+    ASSERT_TRUE(storage.ok()) << cut << ": " << storage.status().to_string();
+    EXPECT_FALSE(journal.whole);
+    EXPECT_THAT(journal.damage, ::testing::HasSubstr("of the test"));
+    EXPECT_EQ(recovered.hard_state, (HardState{3, 2, 0}));
+    EXPECT_EQ(recovered.snapshot_index, 0u);
+    EXPECT_TRUE(recovered.entries.empty());
+    EXPECT_EQ(recovered.membership, (Membership{{1, 2, 3, 4}, {}})) << cut;
+    // A crash before it was done leaves no member that votes with half a log.
+    if (status.ok()) break;
+  }
+  EXPECT_GT(cuts, 10u);
+}
+
 TEST_F(Storing, OneDamagedCopyOfTheBaseDoesNoHarm) {
   for (const uint64_t at : {uint64_t{9}, uint64_t{4096 + 9}}) {
     SimDisk disk(3);

@@ -172,7 +172,7 @@ Result<NumberedBulkRequest> decode_bulk_request(std::string_view payload) {
   out.request.offset = reader.number();
   out.request.size = static_cast<uint32_t>(reader.number_at_most(kMaxChunkBytes));
   out.request.body = reader.bytes(kMaxChunkBytes);
-  const bool kind_known = out.request.kind >= BulkKind::kManifest && out.request.kind <= BulkKind::kGet;
+  const bool kind_known = out.request.kind >= BulkKind::kManifest && out.request.kind <= BulkKind::kIntegrity;
   if (!reader.at_end() || !kind_known) return damaged("a bulk request");
   return out;
 }

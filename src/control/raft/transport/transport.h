@@ -22,8 +22,11 @@ namespace runink::raft {
 enum class BulkKind : uint8_t {
   kManifest = 1,  // index, term: the list of files of the snapshot; answered with at most kMaxManifestBytes
   kChunk = 2,     // index, term, name, offset, size: a piece of one of its files; shorter only at the file's end
-  kPut = 3,  // name, body: keep these bytes under this name (the digest of them); answered with nothing, once durable
-  kGet = 4,  // name: bytes that a kPut kept
+  // name, index, offset, body: a piece of what is to be kept under this name (the digest of all of it), index bytes in
+  // all; pieces come in order. Answered with nothing, the last one once all is durable.
+  kPut = 3,
+  kGet = 4,        // name, offset, size: a piece of what a kPut kept
+  kIntegrity = 5,  // index: what the answering member says of its own state (control/server/integrity_report.h)
 };
 
 inline constexpr size_t kMaxChunkBytes = 1 << 20;
