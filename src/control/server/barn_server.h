@@ -59,6 +59,7 @@ class BarnServer : private raft::BulkSource {
   const Integrity& integrity() const { return *integrity_; }
   const raft::StorageThread& storage() const { return *storage_; }
   const journal::Recovered& opened() const { return opened_; }  // without its entries
+  const BarnOptions& options() const { return options_; }
 
  private:
   BarnServer(net::EventLoop& loop, BarnOptions options, std::function<void(const Status&)> on_failure)

@@ -56,6 +56,7 @@ class TlsTransport final : public Transport, private Channel::Owner {
 
   // A rotated certificate: for connections from now on. Those that are there stay.
   void set_context(std::shared_ptr<const net::TlsContext> context) { context_ = std::move(context); }
+  const net::TlsContext& context() const { return *context_; }  // of new connections
   const net::SocketAddress& address() const { return listener_->address(); }
   const ListenerCounters& listener_counters() const { return listener_counters_; }
 

@@ -1,0 +1,42 @@
+#include "control/server/barn_metrics_listener.h"
+
+#include "platform/telemetry/metrics.h"
+
+namespace runink::server {
+
+Result<std::unique_ptr<MetricsListener>> MetricsListener::create(net::EventLoop& loop, const net::SocketAddress& where,
+                                                                 MetricsSources sources, const Options& options) {
+  std::unique_ptr<MetricsListener> made(new MetricsListener(loop, std::move(sources), options));
+  made->http_ = RUNINK_TRY_CONTEXT(
+      http::HttpListener::create(
+          loop, where, [self = made.get()](std::string_view path) { return self->answer(path); }, options.http),
+      "serve metrics on " + where.text());
+  return made;
+}
+
+http::Response MetricsListener::answer(std::string_view path) {
+  if (path == "/metrics") {
+    if (rendered_.empty() || loop_.now() - rendered_at_ >= options_.fresh_nanos) {
+      rendered_ = render_metrics(sources_, &http_->counters());
+      rendered_at_ = loop_.now();
+    }
+    return {200, telemetry::kExpositionType, rendered_};
+  }
+  http::Response out;
+  const auto say = [&](const Status& status, std::string_view well) {
+    out.status = status.ok() ? 200 : 503;
+    out.body = std::string(well) + "\n";
+    if (!status.ok()) out.body = status.to_string() + "\n";
+  };
+  if (path == "/healthz") {
+    say(sources_.barn.member.failed(), "ok");
+  } else if (path == "/readyz") {
+    say(readiness(sources_.barn), "ready");
+  } else {
+    out.status = 404;
+    out.body = "nothing here: see /metrics, /healthz, /readyz\n";
+  }
+  return out;
+}
+
+}  // namespace runink::server
