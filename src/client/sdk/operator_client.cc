@@ -1,0 +1,187 @@
+#include "client/sdk/operator_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <thread>
+
+#include "base/clock.h"
+#include "client/sdk/failure.h"
+#include "platform/rpc/client_credentials.h"
+#include "runink/barn/v1/cluster.grpc.pb.h"
+
+namespace runink::sdk {
+
+namespace {
+
+constexpr int64_t kTryNanos = 5'000'000'000, kPauseNanos = 100'000'000;
+constexpr int kMessageBytesMax = 16 << 20;
+
+class Client final : public OperatorClient {
+ public:
+  explicit Client(ClientOptions options)
+      : options_(std::move(options)),
+        credentials_(rpc::member_credentials(
+            {options_.trust_domain, options_.certificate_pem, options_.key_pem, options_.authorities_pem})) {}
+
+  Result<v1::StatusResponse> status(const std::string& endpoint) override {
+    v1::StatusResponse response;
+    const Status answered = once(endpoint, [&](v1::Operator::Stub& stub, grpc::ClientContext* context) {
+      return stub.Status(context, {}, &response);
+    });
+    if (!answered.ok()) return answered;
+    return response;
+  }
+  Result<v1::SnapshotResponse> snapshot(const std::string& endpoint) override {
+    v1::SnapshotResponse response;
+    const auto call = [&](v1::Operator::Stub& stub, grpc::ClientContext* context) {
+      return stub.TakeSnapshot(context, {}, &response);
+    };
+    const Status answered = once(endpoint, call, options_.timeout_nanos);
+    if (!answered.ok()) return answered;
+    return response;
+  }
+  Result<v1::MembersResponse> members() override {
+    return lead<v1::MembersResponse>(
+        false, [](auto& stub, auto* context, auto* response) { return stub.Members(context, {}, response); });
+  }
+  Result<v1::AddMemberResponse> add_member(const v1::AddMemberRequest& request) override {
+    return lead<v1::AddMemberResponse>(
+        true, [&](auto& stub, auto* context, auto* response) { return stub.AddMember(context, request, response); });
+  }
+  Result<v1::ChangeResponse> remove_member(uint64_t node) override {
+    v1::RemoveMemberRequest request;
+    request.set_node(node);
+    return lead<v1::ChangeResponse>(
+        true, [&](auto& stub, auto* context, auto* response) { return stub.RemoveMember(context, request, response); });
+  }
+  Result<v1::ChangeResponse> promote_member(uint64_t node) override {
+    v1::PromoteMemberRequest request;
+    request.set_node(node);
+    return lead<v1::ChangeResponse>(true, [&](auto& stub, auto* context, auto* response) {
+      return stub.PromoteMember(context, request, response);
+    });
+  }
+  Result<v1::TransferResponse> transfer(uint64_t node) override {
+    v1::TransferRequest request;
+    request.set_node(node);
+    return lead<v1::TransferResponse>(true, [&](auto& stub, auto* context, auto* response) {
+      return stub.TransferLeadership(context, request, response);
+    });
+  }
+  Status backup(const std::function<Status(std::string_view)>& sink) override {
+    Status sunk;
+    bool begun = false;
+    const Status answered = leader_call(false, [&](v1::Operator::Stub& stub, grpc::ClientContext* context) {
+      // It lasts as long as it lasts; a connection that is gone ends it.
+      context->set_deadline(std::chrono::system_clock::time_point::max());
+      const auto reader = stub.Backup(context, {});
+      v1::BackupPiece piece;
+      while (sunk.ok() && reader->Read(&piece)) {
+        begun = true;
+        sunk = sink(piece.data());
+      }
+      if (!sunk.ok()) context->TryCancel();
+      grpc::Status end = reader->Finish();
+      // What was given to the sink cannot be taken back: no other member is asked.
+      return begun && !end.ok()
+                 ? grpc::Status(grpc::StatusCode::DATA_LOSS, "the backup was cut: " + end.error_message())
+                 : end;
+    });
+    return sunk.ok() ? answered : sunk;
+  }
+
+ private:
+  using Call = std::function<grpc::Status(v1::Operator::Stub&, grpc::ClientContext*)>;
+
+  v1::Operator::Stub& stub(const std::string& endpoint) {
+    auto& made = stubs_[endpoint];
+    if (!made) {
+      grpc::ChannelArguments arguments;
+      arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+      arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+      arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+      arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+      made = v1::Operator::NewStub(grpc::CreateCustomChannel(endpoint, credentials_, arguments));
+    }
+    return *made;
+  }
+  Status once(const std::string& endpoint, const Call& call, int64_t nanos = kTryNanos) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::nanoseconds(nanos));
+    const grpc::Status answered = call(stub(endpoint), &context);
+    return answered.ok() ? Status() : from_grpc(answered, &by_member_);
+  }
+
+  template <typename Response, typename CallTyped>
+  Result<Response> lead(bool write, CallTyped call) {
+    Response response;
+    const Status answered = leader_call(write, [&](v1::Operator::Stub& stub, grpc::ClientContext* context) {
+      response.Clear();
+      return call(stub, context, &response);
+    });
+    if (!answered.ok()) return answered;
+    return response;
+  }
+
+  Status leader_call(bool write, const Call& call) {
+    const int64_t end = system_clock().steady_nanos() + options_.timeout_nanos;
+    std::string said;
+    bool open = false;  // an earlier try may have been carried out
+    for (size_t next = 0;; ++next) {
+      std::string at = leader_.empty() ? options_.endpoints[next % options_.endpoints.size()] : leader_;
+      const int64_t left = end - system_clock().steady_nanos();
+      Status answered = once(at, call, std::min(left, std::max<int64_t>(left / 2, kTryNanos)));
+      if (answered.ok()) {
+        leader_ = at;
+        return answered;
+      }
+      if (by_member_ && judge(answered) != Verdict::kNotLeader) {
+        if (!open || !write) return answered;
+        return Status(Code::kUnknown,
+                      "whether this was carried out is not known: an earlier try got no answer, and then: " +
+                          answered.message())
+            .with_kind("barn.unknown")
+            .with_hint("look at the members: runi barn members");
+      }
+      open = open || !by_member_;
+      leader_ = by_member_ ? leader_address(answered) : std::string();
+      said += fmt::format("\n{}: {}", at, answered.message());
+      if (system_clock().steady_nanos() + kPauseNanos >= end) break;
+      if (leader_.empty() && next % options_.endpoints.size() == options_.endpoints.size() - 1)
+        std::this_thread::sleep_for(std::chrono::nanoseconds(kPauseNanos));
+    }
+    if (open && write && said.find("failed to connect") == std::string::npos)
+      return Status(Code::kUnknown, "no answer in time; whether this was carried out is not known")
+          .with_kind("barn.unknown")
+          .with_detail(last_lines(said))
+          .with_hint("look at the members: runi barn members");
+    return unavailable("no member that leads was reached in time")
+        .with_kind("barn.unreachable")
+        .with_detail(last_lines(said))
+        .with_hint("is a majority of the members running? runi barn status asks each of them");
+  }
+  // What each endpoint said last.
+  std::string last_lines(const std::string& said) const {
+    size_t from = said.size();
+    for (size_t lines = 0; lines < options_.endpoints.size() && from != std::string::npos && from > 0; ++lines)
+      from = said.rfind('\n', from - 1);
+    return said.substr(from == std::string::npos ? 0 : from + 1);
+  }
+
+  const ClientOptions options_;
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  std::map<std::string, std::unique_ptr<v1::Operator::Stub>> stubs_;
+  std::string leader_;
+  bool by_member_ = false;  // of the last answer
+};
+
+}  // namespace
+
+Result<std::unique_ptr<OperatorClient>> OperatorClient::create(ClientOptions options) {
+  if (options.endpoints.empty()) return invalid_argument("no member's address is given");
+  return std::unique_ptr<OperatorClient>(std::make_unique<Client>(std::move(options)));
+}
+
+}  // namespace runink::sdk
