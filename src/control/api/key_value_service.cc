@@ -109,12 +109,16 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   grpc::ServerUnaryReactor* KeepLease(grpc::CallbackServerContext* context, const v1::KeepLeaseRequest* request,
                                       v1::KeepLeaseResponse* response) override {
     return call(context, false, [this, request, response](uint64_t id) {
-      const barn::LeaseId lease = from_wire(request->lease());
-      Status status = replica_.keep_alive(lease);
-      if (status.ok())
-        response->set_remaining_micros(
-            replica_.leases().remaining_micros(lease, system_clock().steady_nanos()).value_or(0));
-      finish(id, status);
+      // A majority is asked whether this member leads still: one that was deposed and has not heard of it would promise
+      // what its successor does not keep.
+      read(id, false, [this, request, response, id](Status status) {
+        const barn::LeaseId lease = from_wire(request->lease());
+        if (status.ok()) status = replica_.keep_alive(lease);
+        if (status.ok())
+          response->set_remaining_micros(
+              replica_.leases().remaining_micros(lease, system_clock().steady_nanos()).value_or(0));
+        finish(id, status);
+      });
     });
   }
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
