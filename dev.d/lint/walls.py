@@ -39,6 +39,8 @@ def allowed_for(module):
         return ["base", "platform", "model", "data/contract", "data/plan", "data/dsl", "client/local"]
     if module == "client/local":
         return ["base", "platform", "model", "data", "runink/step"]
+    if module == "client/sdk":
+        return ["base", "platform"]
     if module == "control/raft/core":
         return ["base"]
     if module == "control/raft/transport":
@@ -57,6 +59,8 @@ def allowed_for(module):
         return ["base", "platform", "control/barn", "control/replica", "control/raft/core", "control/raft/driver", "control/raft/transport"]
     if module == "control/api":
         return ["base", "platform", "control/barn", "control/cluster", "control/replica", "control/raft/core", "control/raft/driver", "control/raft/transport"]
+    if module == "control/node":
+        return ["base", "platform", "control"]
     if module == "control/server":
         return ["base", "platform", "control"]
     if top == "testing":
