@@ -50,6 +50,7 @@ struct Local {
   Disk disk;
   std::vector<Write> queue;
   bool stalled = false;
+  bool whole = true;  // the disk holds all that was acknowledged
   uint64_t incarnation = 1;
   // Of the above, for the checks:
   Hashes hashes;
@@ -70,16 +71,16 @@ struct LocalStep {
   std::string fault;
 };
 
-enum class What : uint8_t { kDeliver, kDeliverAndKeep, kElect, kPropose, kHeartbeat, kStall, kFinish, kCrash, kRead };
+enum class What : uint8_t { kDeliver, kDeliverAndKeep, kElect, kPropose, kHeartbeat, kStall, kFinish, kCrash, kRead, kLose };
 struct Action {
   What what;
   uint8_t node;
-  uint16_t argument = 0;  // message, number of the proposal, writes that survive the crash
+  uint16_t argument = 0;  // message, number of the proposal, writes or entries that survive
 };
 
 struct State {
   std::array<uint32_t, kNodes> nodes{};
-  std::array<uint8_t, 7> left{};  // what the scope still allows, see Left
+  std::array<uint8_t, 8> left{};  // what the scope still allows, see Left
   uint8_t committed_count = 0, message_count = 0;
   std::array<uint8_t, 8> read_floors{};  // by read: how much was committed when it was asked for
   std::array<uint8_t, kMaxTerms> leaders{};
@@ -88,7 +89,7 @@ struct State {
   std::array<uint8_t, kMaxLog> committed_in{};    // the term of who called it so first
   std::array<uint16_t, kMaxMessages> messages{};  // ascending
 };
-enum Left { kElections, kProposals, kCrashes, kDuplicates, kStalls, kHeartbeats, kReads };
+enum Left { kElections, kProposals, kCrashes, kDuplicates, kStalls, kHeartbeats, kReads, kLosses };
 
 class SeenSet {
  public:
@@ -157,30 +158,31 @@ class Explorer {
 
   // ---- tables of what there is
 
-  Options options_of(NodeId id, uint64_t incarnation) {
+  Options options_of(NodeId id, uint64_t incarnation, bool whole) {
     Options options;
     options.id = id;
     options.election_ticks = 1 << 20;  // no clock: time-outs are steps
     options.random = [] { return uint64_t{0}; };
     options.incarnation = incarnation;
+    options.may_vote = whole;
     if (scope_.one_by_one) options.max_message_bytes = 1;
     return options;
   }
-  Raft start(NodeId id, const Disk& disk, uint64_t incarnation) {
+  Raft start(NodeId id, const Disk& disk, uint64_t incarnation, bool whole) {
     Recovered recovered;
     recovered.hard_state = disk.hard_state;
     recovered.membership = {{1, 2, 3}, {}};
     recovered.entries = disk.entries;
-    return Raft(options_of(id, incarnation), std::move(recovered));
+    return Raft(options_of(id, incarnation, whole), std::move(recovered));
   }
 
   State first_state() {
     State state;
-    for (NodeId id = 1; id <= kNodes; ++id) state.nodes[id - 1] = keep(Local{start(id, {}, 1), {}, {}});
+    for (NodeId id = 1; id <= kNodes; ++id) state.nodes[id - 1] = keep(Local{start(id, {}, 1, true), {}, {}});
     state.left = {static_cast<uint8_t>(scope_.elections), static_cast<uint8_t>(scope_.proposals),
                   static_cast<uint8_t>(scope_.crashes),   static_cast<uint8_t>(scope_.duplicates),
                   static_cast<uint8_t>(scope_.stalls),    static_cast<uint8_t>(scope_.heartbeats),
-                  static_cast<uint8_t>(scope_.reads)};
+                  static_cast<uint8_t>(scope_.reads),     static_cast<uint8_t>(scope_.losses)};
     return state;
   }
 
@@ -198,7 +200,7 @@ class Explorer {
       NodeId (*rename)(NodeId) = exchanged ? swapped : same;
       std::vector<uint64_t> words;
       local.raft.fingerprint(rename, &words);
-      words.push_back(local.stalled);
+      words.push_back(static_cast<uint64_t>(local.stalled) | static_cast<uint64_t>(local.whole) << 1);
       words.push_back(local.incarnation);
       words.push_back(local.disk.hard_state.term << 40 | rename(local.disk.hard_state.vote) << 20 |
                       local.disk.hard_state.commit);
@@ -252,7 +254,7 @@ class Explorer {
     node.log.clear();
     node.durable.clear();
     act(action, node, *step);
-    if (action.what != What::kCrash) check_progress(*locals_[from], node, *step);
+    if (action.what != What::kCrash && action.what != What::kLose) check_progress(*locals_[from], node, *step);
     step->next = keep(std::move(node));
     return *steps_.emplace(key, std::move(step)).first->second;
   }
@@ -286,7 +288,15 @@ class Explorer {
         node.queue.clear();
         node.stalled = false;
         ++node.incarnation;
-        node.raft = start(node.raft.id(), node.disk, node.incarnation);
+        node.raft = start(node.raft.id(), node.disk, node.incarnation, node.whole);
+        break;
+      case What::kLose:
+        node.disk.entries.resize(action.argument);
+        node.disk.hard_state.commit = 0;  // as the journal does
+        node.queue.clear();
+        node.stalled = node.whole = false;
+        ++node.incarnation;
+        node.raft = start(node.raft.id(), node.disk, node.incarnation, false);
         break;
     }
     settle(node, step);
@@ -318,6 +328,7 @@ class Explorer {
         if (on_disk(node, entry.index) != entry.term) step.fault = "an entry was applied that is not on disk";
         node.raft.applied(entry.index);
       }
+      if (ready.vote_regained) node.whole = true;
       for (const auto& read : ready.reads) step.reads.emplace_back(read.id, read.index);
       while (!node.stalled && !node.queue.empty()) write_one(node);
     }
@@ -433,6 +444,9 @@ class Explorer {
       case What::kCrash:
         --state.left[kCrashes];
         break;
+      case What::kLose:
+        --state.left[kLosses];
+        break;
       case What::kRead:
         --state.left[kReads];
         state.read_floors[action.argument] = state.committed_count;
@@ -489,6 +503,7 @@ class Explorer {
       if (to.raft.role() != Role::kLeader) return true;
       const Progress& peer = to.raft.peers().at(m.from);
       return m.kind == MessageKind::kAppendReply && !m.reject && m.index <= peer.match &&
+             m.incarnation <= peer.incarnation &&
              peer.state == Progress::State::kReplicate && m.read_round <= peer.read_round;
     };
     const auto end = state.messages.begin() + state.message_count;
@@ -504,6 +519,9 @@ class Explorer {
       if (leader != 0 && leader != node + 1) return "two leaders in a term";
       leader = static_cast<uint8_t>(node + 1);
       if (before.raft.role() != Role::kLeader || before.raft.term() != raft.term()) {
+        size_t votes = 0;
+        for (const auto& of_node : state.votes) votes += of_node[raft.term()] == node + 1;
+        if (votes < 2) return "a leader that no majority voted for";
         for (size_t i = 0; i < state.committed_count; ++i) {
           // One of an older term, elected by votes that took their time, owes nothing to what was committed later.
           if (state.committed_in[i] >= raft.term()) continue;
@@ -518,7 +536,8 @@ class Explorer {
       }
       size_t holders = 0;
       for (size_t n = 0; n < kNodes; ++n)
-        holders += local(state, n).durable.size() > i && local(state, n).durable[i] == now.log[i];
+        // Who lost entries had it perhaps, and has no vote to elect anybody without it.
+        holders += !local(state, n).whole || (local(state, n).durable.size() > i && local(state, n).durable[i] == now.log[i]);
       if (holders < 2) return "an entry was called committed that is not on two disks";
       state.committed_in[state.committed_count] = static_cast<uint8_t>(raft.term());
       state.committed[state.committed_count++] = now.log[i];
@@ -609,6 +628,11 @@ class Explorer {
       if (state.left[kCrashes] > 0 && begun) {
         for (uint16_t survive = 0; survive <= node.queue.size(); ++survive) out.push_back({What::kCrash, n, survive});
       }
+      bool all_whole = true;  // one at a time
+      for (size_t other = 0; other < kNodes; ++other) all_whole = all_whole && local(state, other).whole;
+      if (state.left[kLosses] > 0 && all_whole) {
+        for (uint16_t keep = 0; keep < node.disk.entries.size(); ++keep) out.push_back({What::kLose, n, keep});
+      }
     }
     return out;
   }
@@ -635,6 +659,8 @@ class Explorer {
                " of its unfinished writes survive, and starts again";
       case What::kRead:
         return node + " is asked for a read";
+      case What::kLose:
+        return node + " stops, its disk keeps " + std::to_string(action.argument) + " entries, and it starts without a vote";
     }
     return node;
   }

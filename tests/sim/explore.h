@@ -4,7 +4,7 @@
 // What a step is: a message arrives; an election time-out fires; a proposal, a read; a heartbeat; a disk stalls, or
 // gets one write done after that; a node stops (with any part of its unwritten queue on disk) and starts again.
 // Messages are a set: any of them may come next or never, so losses and reordering cost nothing and have no bound; what
-// a scope bounds is doubling, crashes, stalls, and what is asked for. Time-outs may fire at any moment and votes are
+// a scope bounds is doubling, crashes, stalls, losses of what a disk held, and what is asked for. Time-outs may fire at any moment and votes are
 // asked for as by force, so that safety is not owed to PreVote or to a clock. (Both are tested elsewhere.)
 //
 // Two states are the same if all that decides the future is (Raft::fingerprint, disks, messages, what the checks
@@ -20,7 +20,8 @@ namespace runink::raft {
 
 struct Scope {
   std::string name;
-  int elections = 3, proposals = 2, crashes = 0, duplicates = 0, stalls = 0, heartbeats = 0, reads = 0;
+  int elections = 3, proposals = 2, crashes = 0, duplicates = 0, stalls = 0, heartbeats = 0, reads = 0,
+      losses = 0;
   // Messages under way from one node to another, at most: one more pushes out the one of the oldest term, of the least
   // to say. 0: no bound.
   int channel = 0;

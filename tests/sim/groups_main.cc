@@ -26,18 +26,13 @@ int main(int argc, char** argv) {
     if (std::strcmp(argv[i], "--first") == 0) first = std::strtoull(argv[i + 1], nullptr, 10);
   }
   const auto started = std::chrono::steady_clock::now();
+  const std::vector<GroupKind> kinds = group_kinds();
   SimCluster::Totals all;
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
-    Faults faults;
-    const uint64_t kind = seed % 6;
-    faults.snapshots = kind == 1 || kind == 5;
-    faults.transfers = kind == 2 || kind == 5;
-    faults.change_members = kind == 3 || kind == 5;
-    faults.wipe = kind >= 4 ? 0.001 : 0;
-    if (seed % 7 == 0) faults.message_bytes = 1;
-    const size_t voters = 1 + 2 * (seed / 6 % 3);
+    GroupKind kind = kinds[seed % kinds.size()];
+    if (seed % 7 == 0) kind.faults.message_bytes = 1;
     running = seed;
-    SimCluster cluster(seed, voters, faults);
+    SimCluster cluster(seed, kind.voters, kind.faults);
     cluster.run(20000);
     if (cluster.settle()) cluster.prove_liveness();
     const SimCluster::Totals& t = cluster.totals();

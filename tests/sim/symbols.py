@@ -1,6 +1,7 @@
 """What a program or library takes from outside, and what must not be in it.
 
   symbols.py pure NM LIBRARY      the Raft core needs nothing but memory, text, containers and src/base
+  symbols.py checked NM LIBRARY... its checks are in it, whatever it was built for (rule C21)
   symbols.py no_zoo NM FILE...    no bug of the zoo is in there
 """
 import re
@@ -42,6 +43,9 @@ def main(arguments):
             faults += [f"{path}: the core imports {s}" for s in symbols if not any(re.search(a, s) for a, _ in ALLOWED)]
             if len(symbols) < 5:
                 faults.append(f"{path}: only {len(symbols)} imports were found, so nothing was looked at")
+        elif mode == "checked":
+            if not any("runink::check_failed" in s for s in undefined(nm, path)):
+                faults.append(f"{path}: checks nothing: RUNINK_CHECK is compiled out")
         else:
             listed = subprocess.run([nm, "-C", path], capture_output=True, text=True, check=True).stdout
             if not re.search(r"\brunink::", listed):

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/zoo.h"
 #include "control/barn/machine.h"
 
 namespace runink::barn {
@@ -30,7 +31,7 @@ Status StateMachine::Impl::with_session(const Command& command, size_t bytes, An
   }
   session.floor = std::max(session.floor, mark.lowest_unanswered);
   const auto first = session.answers.find(mark.sequence);
-  if (first != session.answers.end()) {
+  if (first != session.answers.end() && !zoo(Zoo::kRetriesAreApplied)) {
     answer = RUNINK_TRY(decode_answer(first->second));
     repeated = true;
     return {};

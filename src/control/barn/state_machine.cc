@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/zoo.h"
 #include "control/barn/machine.h"
 
 namespace runink::barn {
@@ -139,6 +140,7 @@ Status StateMachine::Impl::apply_entry(const raft::Entry& entry, AppliedEntry& o
     case raft::EntryKind::kCommand: {
       const Command command = RUNINK_TRY(decode_command(data));
       head.unix_micros = std::max(head.unix_micros, command.unix_micros);
+      if (zoo(Zoo::kApplyReadsLocally)) head.unix_micros = zoo_local_time();
       if (command.mark) {
         RUNINK_RETURN_IF_ERROR(with_session(command, data.size(), out.answer, out.repeated));
       } else {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/zoo.h"
 #include "control/journal/journal.h"
 #include "control/journal/scan.h"
 
@@ -188,6 +189,13 @@ class Recovery {
   Status renew_last_segment() {
     const SegmentInfo& segment = scan_.seen.segments.back();
     std::unique_ptr<File> from = RUNINK_TRY(j_.disk_.open(segment.name));
+    if (zoo(Zoo::kCachedPagesAreTrusted)) {
+      j_.file_ = std::move(from);
+      j_.segment_file_ = segment_file(*segment.header, j_.options_.key ? &*j_.options_.key : nullptr);
+      j_.capacity_ = std::max(segment.size, segment.end);
+      j_.offset_ = segment.end;
+      return {};
+    }
     std::unique_ptr<File> to = RUNINK_TRY(j_.disk_.create(kCopyFile));
     j_.capacity_ = std::max(j_.options_.segment_bytes, segment.end);
     SegmentHeader header = *segment.header;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/zoo.h"
+
 namespace runink::journal {
 namespace {
 
@@ -26,6 +28,7 @@ class Scanner {
     choose_segments();
     RUNINK_RETURN_IF_ERROR(read_segments());
     compare_with_bounds();
+    if (zoo(Zoo::kDamageIsATornTail)) seen_.damage.reset();
     list_ignored();
     return {};
   }
@@ -254,8 +257,13 @@ class Scanner {
     seen_.first_index = std::min(seen_.first_index, header.first_index);
     if (options_.keep_entries) {
       const bool below = out_.entries.empty() || header.first_index < out_.entries.front().index;
-      out_.entries.resize(below ? 0 : header.first_index - out_.entries.front().index);
+      const size_t keep = below ? 0 : header.first_index - out_.entries.front().index;
+      std::vector<raft::Entry> behind;  // of a log whose truncation is forgotten
+      if (zoo(Zoo::kReplacedEntriesStay) && keep + entries.size() < out_.entries.size())
+        behind.assign(out_.entries.begin() + static_cast<std::ptrdiff_t>(keep + entries.size()), out_.entries.end());
+      out_.entries.resize(keep);
       std::move(entries.begin(), entries.end(), std::back_inserter(out_.entries));
+      std::move(behind.begin(), behind.end(), std::back_inserter(out_.entries));
     }
     return true;
   }

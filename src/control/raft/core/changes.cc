@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/zoo.h"
 #include "control/raft/core/raft.h"
-#include "control/raft/core/zoo.h"
 
 namespace runink::raft {
 

@@ -23,13 +23,70 @@ struct Faults {
   double crash = 0.002, cut = 0.004, wipe = 0.0;  // per event
   bool change_members = false, snapshots = false, transfers = false;
   size_t message_bytes = 200;  // 1: each entry goes alone
+  double change_rate = 0.2;    // of the odd moments in which members may change, those in which they do
+  double split = 0;            // of the cuts, those that part the nodes in two halves
+  double late = 0;             // of the messages, those of which a copy comes long after
+  double slow_disk = 0;        // of the moments in which a write would be done, those in which it is not
+  bool eager = false;          // changes of membership come at the worst moments: of a new leader, before a partition
+  size_t learners = 0;         // who learn from the beginning on
 };
+
+// The kinds of groups that the programs run; raft_test runs some of each.
+struct GroupKind {
+  const char* name;
+  size_t voters;
+  Faults faults;
+};
+inline std::vector<GroupKind> group_kinds() {
+  std::vector<GroupKind> out;
+  const auto add = [&](const char* name, size_t voters) -> Faults& {
+    out.push_back({name, voters, {}});
+    return out.back().faults;
+  };
+  add("plain", 3);
+  add("five", 5);
+  add("snapshots", 3).snapshots = true;
+  add("transfers", 3).transfers = true;
+  add("changes", 3).change_members = true;
+  add("from one", 1).change_members = true;
+  add("lost storage", 3).wipe = 0.001;
+  Faults& everything = add("everything", 5);
+  everything.snapshots = everything.transfers = everything.change_members = true;
+  everything.wipe = 0.001;
+  // What the ones above seldom come to: two halves that both change members, old messages, learners beside a leader
+  // that nobody else hears.
+  Faults& halves = add("four in halves", 4);
+  halves.change_members = true;
+  halves.change_rate = 0.9;
+  halves.split = 0.5;
+  halves.cut = 0.002;
+  halves.eager = true;
+  halves.learners = 2;
+  Faults& late = add("old messages", 5);
+  late.late = 0.05;
+  late.split = 0.3;
+  late.cut = 0.01;
+  late.crash = 0.003;
+  late.slow_disk = 0.7;
+  Faults& late_storage = add("old messages, lost storage", 3);
+  late_storage.late = 0.05;
+  late_storage.wipe = 0.002;
+  late_storage.crash = 0.004;
+  late_storage.split = 0.3;
+  late_storage.cut = 0.008;
+  Faults& learners = add("learners", 3);
+  learners.learners = 2;
+  learners.split = 0.7;
+  learners.cut = 0.006;
+  return out;
+}
 
 class SimCluster {
  public:
   SimCluster(uint64_t seed, size_t voters, Faults faults) : random_(seed), faults_(faults), message_bytes_(faults.message_bytes) {
     Membership first;
     for (NodeId id = 1; id <= voters; ++id) first.voters.push_back(id);
+    for (NodeId id = 1; id <= std::min<size_t>(faults.learners, 2); ++id) first.learners.push_back(voters + id);
     for (NodeId id = 1; id <= voters + 2; ++id) {
       Node& node = nodes_[id];
       node.id = id;
@@ -76,7 +133,7 @@ class SimCluster {
   // way arrives. After settle().
   void prove_liveness() {
     rounds(60);
-    Node* leader = leading();
+    Node* leader = elected();
     if (leader == nullptr) fail("no leader after a calm time");
     const NodeId first = leader->id;
     const Term term = highest_term();
@@ -92,14 +149,14 @@ class SimCluster {
       break;
     }
     rounds(60);
-    leader = leading();
+    leader = elected();
     if (leader == nullptr) fail("no leader after a voter heard nobody for a while");
     // Its successor answers reads although nobody writes.
     if (leader->raft->membership().voters.size() < 3) return;
     crash(*leader, false);
     const NodeId gone = leader->id;
     rounds(100);
-    leader = leading();
+    leader = elected();
     if (leader == nullptr || leader->id == gone) fail("nobody took over from a leader that was gone");
     const uint64_t answered = totals_.reads;
     read(*leader);
@@ -156,6 +213,7 @@ class SimCluster {
     options.may_vote = node.disk.whole;
     options.max_message_bytes = message_bytes_;
     options.max_in_flight_messages = 4;
+    options.max_uncommitted_bytes = kMaxUncommitted;
     Recovered recovered;
     recovered.hard_state = node.disk.hard_state;
     recovered.snapshot_index = node.disk.base;
@@ -186,7 +244,7 @@ class SimCluster {
     } else if (what < 60) {
       if (node.raft) node.raft->tick();
     } else if (what < 80) {
-      if (node.raft) finish_write(node);
+      if (node.raft && !(faults_.slow_disk > 0 && chance(faults_.slow_disk))) finish_write(node);
     } else if (what < 88) {
       if (node.raft) propose(node);
     } else if (what < 92) {
@@ -219,11 +277,22 @@ class SimCluster {
       ++totals_.transfers;
       (void)node.raft->transfer(1 + pick(nodes_.size()));
     }
-    if (faults_.change_members && chance(0.2)) {
-      const auto kind = static_cast<ChangeKind>(pick(4));
-      const NodeId who = 1 + pick(nodes_.size());
-      if (node.raft->propose_change({kind, who}).ok()) ++totals_.changes;
+    if (faults_.change_members && chance(faults_.change_rate)) change(node);
+  }
+  void change(Node& node) {
+    auto kind = static_cast<ChangeKind>(pick(4));
+    NodeId who = 1 + pick(nodes_.size());
+    if (faults_.eager) {  // four voters, now and then one more or one less
+      const Membership& now = node.raft->membership();
+      const bool grow = now.voters.size() < 4 || (now.voters.size() == 4 && chance(0.5));
+      kind = !grow ? (chance(0.7) ? ChangeKind::kDemote : ChangeKind::kRemove) : now.learners.empty() ? ChangeKind::kAddLearner : ChangeKind::kPromote;
+      if (!grow) who = now.voters[pick(now.voters.size())];
+      if (grow && !now.learners.empty()) who = now.learners[pick(now.learners.size())];
     }
+    if (!node.raft->propose_change({kind, who}).ok()) return;
+    ++totals_.changes;
+    // The worst moment to be heard by one other node only.
+    if (faults_.eager && chance(0.6)) part(uint64_t{1} << (node.id - 1) | uint64_t{1} << pick(nodes_.size()));
   }
 
   void install(Node& node, bool fails) {
@@ -249,7 +318,13 @@ class SimCluster {
   }
 
   void propose(Node& node) {
-    (void)node.raft->propose(std::make_shared<const std::string>("p" + std::to_string(++totals_.proposals)));
+    auto data = std::make_shared<const std::string>("p" + std::to_string(++totals_.proposals));
+    const Raft& raft = *node.raft;
+    size_t open = data->size() + Entry::kOverheadBytes;
+    const bool alone = raft.commit() == raft.log().last();
+    for (Index i = std::max(raft.commit() + 1, raft.log().first()); i <= raft.log().last(); ++i) open += raft.log().at(i).bytes();
+    const bool accepted = node.raft->propose(std::move(data)).outcome == Proposal::Outcome::kAccepted;
+    if (accepted && !alone && open > kMaxUncommitted) fail("a proposal was taken beyond what may be uncommitted");
   }
   void read(Node& node) {
     const ReadId id = ++last_read_;
@@ -259,6 +334,10 @@ class SimCluster {
 
   void cut() {
     ++totals_.cuts;
+    if (faults_.split > 0 && chance(faults_.split)) {
+      part(pick(uint64_t{1} << nodes_.size()));
+      return;
+    }
     if (cut_.empty() || chance(0.6)) {
       cut_.emplace(1 + pick(nodes_.size()), 1 + pick(nodes_.size()));  // one way
       if (chance(0.5)) {
@@ -267,6 +346,16 @@ class SimCluster {
       }
     } else {
       cut_.clear();
+    }
+  }
+
+  // The nodes whose bits are set, and the others, do not hear each other any more.
+  void part(uint64_t half) {
+    cut_.clear();
+    for (const auto& [a, n] : nodes_) {
+      for (const auto& [b, m] : nodes_) {
+        if ((half >> (a - 1) & 1) != (half >> (b - 1) & 1)) cut_.emplace(a, b);
+      }
     }
   }
 
@@ -318,11 +407,21 @@ class SimCluster {
   }
 
   void deliver() {
+    if (!attic_.empty() && chance(0.03)) {
+      const size_t at = pick(attic_.size());
+      const Message m = std::move(attic_[at]);
+      attic_.erase(attic_.begin() + static_cast<std::ptrdiff_t>(at));
+      if (auto& to = nodes_[m.to]; to.raft && !cut_.contains({m.from, m.to})) to.raft->step(m);
+    }
     if (network_.empty()) return;
     const size_t at = pick(std::min<size_t>(network_.size(), 1 + (chance(0.2) ? network_.size() : 3)));
     const Message m = network_[at];
     if (!chance(faults_.duplicate)) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(at));
     if (network_.size() > 400) network_.pop_front();
+    if (faults_.late > 0 && chance(faults_.late)) {
+      if (attic_.size() >= 60) attic_.erase(attic_.begin() + static_cast<std::ptrdiff_t>(pick(attic_.size())));
+      attic_.push_back(m);
+    }
     if (chance(faults_.loss) || cut_.contains({m.from, m.to})) return;
     auto& to = nodes_[m.to];
     if (to.raft) to.raft->step(m);
@@ -373,6 +472,12 @@ class SimCluster {
     size_t may = 0;
     for (NodeId id : membership.voters) may += nodes_.at(id).raft->may_vote();
     return may < membership.quorum();
+  }
+
+  // Elections may be tied, but not for ever.
+  Node* elected() {
+    for (int i = 0; i < 10 && leading() == nullptr; ++i) rounds(30);
+    return leading();
   }
 
   void rounds(int count) {
@@ -458,8 +563,42 @@ class SimCluster {
         fail("what node " + std::to_string(id) + " holds went back to " + std::to_string(peer.match));
       }
       before[id] = {peer.incarnation, peer.match};
+      check_held(*node.raft, id, peer);
     }
     std::erase_if(before, [&](const auto& known) { return !node.raft->peers().contains(known.first); });
+  }
+
+  // What a leader takes a peer to hold is on its disk, as long as nobody else has led since.
+  void check_held(const Raft& leader, NodeId id, const Progress& peer) {
+    const Node& at = nodes_[id];
+    if (!at.raft || !at.disk.whole || peer.rejoining || at.disk.incarnation != peer.incarnation || at.raft->term() != leader.term()) return;
+    if (peer.match <= at.disk.base || peer.match <= leader.log().base()) return;
+    if (on_disk(at, peer.match) != leader.log().term(peer.match)) {
+      fail("a leader takes node " + std::to_string(id) + " to hold entry " + std::to_string(peer.match) + ", and it does not");
+    }
+  }
+
+  // The membership that a node goes by is the last one in its log.
+  void check_membership(const Node& node) {
+    const Log& log = node.raft->log();
+    if (log.base() != node.disk.base) return;
+    for (Index i = log.last(); i > log.base(); --i) {
+      if (log.at(i).kind != EntryKind::kMembership) continue;
+      if (node.raft->membership() != *decode_membership(*log.at(i).data)) fail("a membership is in force that is not in the log");
+      return;
+    }
+    if (node.raft->membership() != node.disk.base_membership) fail("a membership is in force that is not in the log");
+  }
+
+  // A leader has the votes of a majority, given to it in its term.
+  void check_elected(const Node& node) {
+    const Membership& membership = node.raft->membership();
+    size_t votes = 0;
+    for (NodeId id : membership.voters) {
+      const auto vote = votes_.find({id, node.raft->term()});
+      votes += id == node.id || (vote != votes_.end() && vote->second == node.id);
+    }
+    if (votes < membership.quorum()) fail("node " + std::to_string(node.id) + " leads with " + std::to_string(votes) + " votes");
   }
 
   // What is on disk is never older than what was said.
@@ -472,6 +611,7 @@ class SimCluster {
     }
     if (m.kind == MessageKind::kVote && on_disk(node, m.index) != m.log_term && m.index > node.disk.base) fail("a candidacy with entries that are not on disk");
     if (m.kind == MessageKind::kVote) {
+      check_membership(node);
       const auto [vote, fresh] = votes_.emplace(std::make_pair(node.id, m.term), node.id);
       if (!fresh && vote->second != node.id) fail("a vote and a candidacy in one term");
     }
@@ -493,6 +633,9 @@ class SimCluster {
       if (leader->second != id) fail("two leaders in term " + std::to_string(raft.term()));
       if (!fresh) continue;
       ++totals_.elections;
+      check_membership(node);
+      check_elected(node);
+      for (int i = 0; faults_.eager && i < 6; ++i) change(node);
       for (const auto& [index, entry] : committed_) {  // leader completeness
         // One of an older term, elected by votes that took their time, owes nothing to what was committed later.
         if (index <= raft.log().base() || committed_in_[index] >= raft.term()) continue;
@@ -501,12 +644,15 @@ class SimCluster {
     }
   }
 
+  static constexpr size_t kMaxUncommitted = 2000;
+
   std::mt19937_64 random_;
   Faults faults_;
   size_t message_bytes_;
   Totals totals_;
   std::map<NodeId, Node> nodes_;
   std::deque<Message> network_;
+  std::vector<Message> attic_;  // messages that come long after
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::map<Index, Entry> committed_;
   std::map<std::pair<Index, Term>, std::pair<std::shared_ptr<const std::string>, Term>> made_;  // the data, the term before it

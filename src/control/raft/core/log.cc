@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "control/raft/core/zoo.h"
+#include "base/zoo.h"
 
 namespace runink::raft {
 

@@ -4,8 +4,8 @@
 // about the time after it.
 #include <algorithm>
 
+#include "base/zoo.h"
 #include "control/raft/core/raft.h"
-#include "control/raft/core/zoo.h"
 
 namespace runink::raft {
 
@@ -22,7 +22,13 @@ void Raft::read_index(ReadId id) {
 
 void Raft::start_read_round() {
   if (reads_waiting_.empty() || (!committed_in_term() && !zoo(Zoo::kReadBeforeOwnCommit))) return;
-  if (zoo(Zoo::kReadWithoutRound)) {
+  const auto heard = [&](NodeId id) {  // lately, as the own clock has it
+    const auto peer = peers_.find(id);
+    return id == options_.id || (peer != peers_.end() && now_ - peer->second.heard_tick < options_.election_ticks);
+  };
+  const auto& voters = membership().voters;
+  const bool lease = zoo(Zoo::kReadByClock) && static_cast<size_t>(std::count_if(voters.begin(), voters.end(), heard)) >= membership().quorum();
+  if (zoo(Zoo::kReadWithoutRound) || lease) {
     for (ReadId id : reads_waiting_) reads_.push_back({id, commit_});
     reads_waiting_.clear();
     return;

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/zoo.h"
 #include "control/raft/core/raft.h"
-#include "control/raft/core/zoo.h"
 
 namespace runink::raft {
 
@@ -31,7 +31,8 @@ Index Raft::append_own(EntryKind kind, std::shared_ptr<const std::string> data) 
 Proposal Raft::propose(std::shared_ptr<const std::string> data) {
   if (role_ != Role::kLeader) return {};
   const size_t bytes = Entry::kOverheadBytes + (data ? data->size() : 0);
-  if (transferee_ != 0 || (uncommitted_bytes_ > 0 && uncommitted_bytes_ + bytes > options_.max_uncommitted_bytes)) {
+  const bool full = uncommitted_bytes_ > 0 && uncommitted_bytes_ + bytes > options_.max_uncommitted_bytes;
+  if (transferee_ != 0 || (full && !zoo(Zoo::kUnboundedProposals))) {
     return {Proposal::Outcome::kBusy, 0, 0};
   }
   return {Proposal::Outcome::kAccepted, append_own(EntryKind::kCommand, std::move(data)), term_};

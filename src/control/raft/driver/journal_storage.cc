@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/zoo.h"
+
 namespace runink::raft {
 
 Status create_member_storage(journal::Disk& disk, const journal::Identity& identity, const journal::Options& options,
@@ -92,9 +94,10 @@ Result<std::unique_ptr<JournalStorage>> JournalStorage::open(journal::Disk& disk
 Status JournalStorage::flush() {
   if (hard_state_) RUNINK_RETURN_IF_ERROR(journal_->save_hard_state(*hard_state_));
   hard_state_.reset();
-  if (!append_.empty()) RUNINK_RETURN_IF_ERROR(journal_->append(append_));
+  Status status;
+  if (!append_.empty()) status = journal_->append(append_);
   append_.clear();
-  return {};
+  return zoo(Zoo::kGoesOnAfterFailedWrite) ? Status() : status;
 }
 
 Status JournalStorage::perform(std::span<StorageWork> works) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "base/zoo.h"
 #include "platform/net/bytes.h"
 
 namespace runink::raft {
@@ -60,7 +61,8 @@ bool decode_entry(ByteReader& reader, Entry* entry) {
 }
 
 bool decode_entries(ByteReader& reader, Message* m) {
-  const uint64_t count = reader.number_at_most(std::min(kMaxEntries, reader.left() / kLeastEntryBytes));
+  const uint64_t most = zoo(Zoo::kCountsAreBelieved) ? UINT64_MAX : std::min(kMaxEntries, reader.left() / kLeastEntryBytes);
+  const uint64_t count = reader.number_at_most(most);
   if (count == 0 || count > UINT64_MAX - m->index) return false;
   m->entries.reserve(count);
   Index index = m->index;

@@ -1,0 +1,451 @@
+// The rules that others have paid for, one by one, on a single core: what it says and takes for true in the situation
+// that each rule is about. (raft_cases_test.cc has what was got wrong here.)
+#include <gtest/gtest.h>
+
+#include "control/raft/core/raft.h"
+
+namespace runink::raft {
+namespace {
+
+Entry entry(Index index, Term term) {
+  return {index, term, EntryKind::kCommand, std::make_shared<const std::string>("x")};
+}
+Entry membership_entry(Index index, Term term, const Membership& membership) {
+  return {index, term, EntryKind::kMembership, std::make_shared<const std::string>(encode(membership))};
+}
+
+const Membership kThree{{1, 2, 3}, {}};
+
+// A core whose disk does everything at once; what it says is kept until it is looked at.
+class Core {
+ public:
+  struct Disk {
+    HardState hard_state;
+    std::vector<Entry> entries;
+    bool whole = true;
+    uint64_t incarnation = 1;
+  };
+  Core(NodeId id, const Membership& membership, const Disk& disk, Options options = {}) {
+    options.id = id;
+    options.random = [] { return uint64_t{0}; };
+    options.may_vote = disk.whole;
+    options.incarnation = disk.incarnation;
+    Recovered recovered;
+    recovered.hard_state = disk.hard_state;
+    recovered.membership = membership;
+    recovered.entries = disk.entries;
+    raft = std::make_unique<Raft>(std::move(options), std::move(recovered));
+  }
+
+  void settle() {
+    while (raft->has_ready()) {
+      Ready ready = raft->take_ready();
+      if (ready.hard_state) raft->hard_state_persisted(ready.hard_state_version);
+      if (!ready.append.empty()) raft->log_persisted(ready.append.back().index, ready.append.back().term);
+      if (!ready.committed.empty()) raft->applied(ready.committed.back().index);
+      for (Message& message : ready.messages) said.push_back(std::move(message));
+      for (const auto& read : ready.reads) reads.push_back(read.id);
+      regained = regained || ready.vote_regained;
+    }
+  }
+  void hear(Message message) {
+    message.to = raft->id();
+    raft->step(message);
+    settle();
+  }
+  void hear(MessageKind kind, NodeId from, Term term, Index index = 0) {
+    Message m;
+    m.kind = kind;
+    m.from = from;
+    m.term = term;
+    m.index = index;
+    m.incarnation = 1;
+    hear(m);
+  }
+  void hear_append(NodeId from, Term term, Index before, Term before_term, std::vector<Entry> entries, Index commit = 0,
+                   uint64_t echo = 0, bool own_term_committed = false) {
+    Message m;
+    m.kind = MessageKind::kAppend;
+    m.from = from;
+    m.term = term;
+    m.index = before;
+    m.log_term = before_term;
+    m.entries = std::move(entries);
+    m.commit = commit;
+    m.echo = echo;
+    m.own_term_committed = own_term_committed;
+    hear(m);
+  }
+  // Elected by the voters from `from` on, as many as it takes.
+  void lead(NodeId from = 2) {
+    raft->campaign();
+    settle();
+    for (const MessageKind kind : {MessageKind::kPreVoteReply, MessageKind::kVoteReply}) {
+      const Term term = raft->term() + (kind == MessageKind::kPreVoteReply ? 1 : 0);
+      for (NodeId id = from;
+           raft->role() == (kind == MessageKind::kPreVoteReply ? Role::kPreCandidate : Role::kCandidate); ++id) {
+        ASSERT_LT(id, 10u);
+        hear(kind, id, term);
+      }
+    }
+    ASSERT_EQ(raft->role(), Role::kLeader);
+  }
+  std::vector<Message> take(MessageKind kind) {
+    std::vector<Message> out;
+    for (const Message& m : said) {
+      if (m.kind == kind) out.push_back(m);
+    }
+    said.clear();
+    return out;
+  }
+
+  std::unique_ptr<Raft> raft;
+  std::vector<Message> said;
+  std::vector<ReadId> reads;
+  bool regained = false;
+};
+
+// C1. Figure 8: an entry of term 2 is on two of three disks, and its term is over.
+TEST(Rules, OfEarlierTermsNothingIsCommittedByCounting) {
+  Core core(1, kThree, {{2, 1, 0}, {entry(1, 2)}});
+  core.lead();
+  core.hear(MessageKind::kAppendReply, 2, 3, 1);
+  EXPECT_EQ(core.raft->commit(), 0u);
+  core.hear(MessageKind::kAppendReply, 2, 3, 2);
+  EXPECT_EQ(core.raft->commit(), 2u);
+}
+
+// C2. What stands behind the request's entries may be of another leader.
+TEST(Rules, AnAnswerNamesTheLastEntryOfItsRequest) {
+  struct {
+    Index before;
+    Term before_term;
+    std::vector<Entry> entries;
+    Index answer;
+  } const kCases[] = {
+      {1, 1, {}, 1}, {1, 1, {entry(2, 1)}, 2}, {0, 0, {entry(1, 1)}, 1}, {2, 1, {entry(3, 3)}, 3}, {3, 2, {}, 3}};
+  for (const auto& c : kCases) {
+    Core core(3, kThree, {{2, 0, 0}, {entry(1, 1), entry(2, 1), entry(3, 2), entry(4, 2)}});
+    core.hear_append(1, 3, c.before, c.before_term, c.entries);
+    const auto answers = core.take(MessageKind::kAppendReply);
+    ASSERT_EQ(answers.size(), 1u);
+    EXPECT_FALSE(answers[0].reject);
+    EXPECT_EQ(answers[0].index, c.answer);
+  }
+}
+
+// C3. The leader's commit index says nothing of entries that it has not seen here.
+TEST(Rules, AFollowerCommitsWhatWasVerified) {
+  Core core(3, kThree, {{2, 0, 0}, {entry(1, 1), entry(2, 2)}});
+  core.hear_append(1, 3, 1, 1, {}, 2);
+  EXPECT_EQ(core.raft->commit(), 1u);
+  core.hear_append(1, 3, 1, 1, {entry(2, 3)}, 2);
+  EXPECT_EQ(core.raft->commit(), 2u);
+  // Under another leader all has to be seen again.
+  Core other(3, kThree, {{1, 0, 0}, {entry(1, 1), entry(2, 1)}});
+  other.hear_append(1, 2, 2, 1, {}, 0);
+  other.hear_append(2, 3, 0, 0, {}, 2);
+  EXPECT_EQ(other.raft->commit(), 0u);
+}
+
+// C4.
+TEST(Rules, WhatAPeerHoldsOnlyGrowsAndIsNoGuess) {
+  Core core(1, kThree, {{1, 1, 0}, {entry(1, 1), entry(2, 1), entry(3, 1)}});
+  core.lead();
+  Message no;
+  no.kind = MessageKind::kAppendReply;
+  no.from = 2;
+  no.term = 2;
+  no.index = 3;
+  no.reject = true;
+  no.hint_index = 2;
+  no.hint_term = 1;
+  core.hear(no);
+  EXPECT_EQ(core.raft->peers().at(2).match, 0u);
+  core.hear(MessageKind::kAppendReply, 2, 2, 4);
+  core.hear(MessageKind::kAppendReply, 2, 2, 2);
+  EXPECT_EQ(core.raft->peers().at(2).match, 4u);
+}
+
+// C5, C6.
+TEST(Rules, OneVoteATermTransfersIncluded) {
+  Core core(3, kThree, {});
+  Message request;
+  request.kind = MessageKind::kVote;
+  request.from = 1;
+  request.term = 1;
+  core.hear(request);
+  request.from = 2;
+  request.force = true;
+  core.hear(request);
+  const auto answers = core.take(MessageKind::kVoteReply);
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_FALSE(answers[0].reject);
+  EXPECT_TRUE(answers[1].reject);
+}
+
+TEST(Rules, AVoteGoesByTheLastTermThenByLength) {
+  struct {
+    Index index;
+    Term term;
+    bool granted;
+  } const kCases[] = {{3, 1, false}, {1, 2, false}, {2, 2, true}, {3, 2, true}, {1, 3, true}};
+  for (const auto& c : kCases) {
+    Core core(3, kThree, {{2, 0, 0}, {entry(1, 1), entry(2, 2)}});
+    Message request;
+    request.kind = MessageKind::kVote;
+    request.from = 1;
+    request.term = 4;
+    request.index = c.index;
+    request.log_term = c.term;
+    core.hear(request);
+    EXPECT_EQ(!core.take(MessageKind::kVoteReply).at(0).reject, c.granted) << c.index << " of term " << c.term;
+  }
+}
+
+TEST(Rules, VotesOfAnEarlierTermAreNotCounted) {
+  Core core(1, kThree, {{1, 0, 0}, {}});
+  for (Term term : {2, 3}) {
+    core.raft->campaign();
+    core.settle();
+    core.hear(MessageKind::kPreVoteReply, 2, term);
+    ASSERT_EQ(core.raft->role(), Role::kCandidate);
+  }
+  core.hear(MessageKind::kVoteReply, 2, 2);
+  EXPECT_EQ(core.raft->role(), Role::kCandidate);
+  core.hear(MessageKind::kVoteReply, 2, 3);
+  EXPECT_EQ(core.raft->role(), Role::kLeader);
+}
+
+// The entry that was acknowledged in term 1 never reached this disk; another one stands at its place.
+TEST(Rules, AcknowledgementsOfAnEarlierTermAreNotCounted) {
+  Core core(1, kThree, {{1, 1, 0}, {}});
+  core.lead(3);
+  core.hear(MessageKind::kAppendReply, 2, 1, 1);
+  EXPECT_EQ(core.raft->commit(), 0u);
+  EXPECT_EQ(core.raft->peers().at(2).match, 0u);
+}
+
+// C11. Of what was committed before it came back, it may have lost something.
+TEST(Rules, AVoteIsRegainedWithWhatWasCommittedAfterTheReturn) {
+  struct {
+    uint64_t echo;  // 1: of its storage as it was
+    bool own_term_committed;
+    bool regains;
+  } const kCases[] = {{1, true, false}, {2, false, false}, {2, true, true}};
+  for (const auto& c : kCases) {
+    Core core(3, kThree, {{1, 0, 0}, {entry(1, 1), entry(2, 1)}, false, 2});
+    core.hear_append(1, 1, 2, 1, {}, 2, c.echo, c.own_term_committed);
+    EXPECT_EQ(core.raft->may_vote(), c.regains);
+    EXPECT_EQ(core.regained, c.regains);
+  }
+}
+
+TEST(Rules, WithoutAVoteNobodyIsElected) {
+  Core core(3, kThree, {{1, 0, 0}, {entry(1, 1)}, false, 2});
+  Message request;
+  request.kind = MessageKind::kVote;
+  request.from = 1;
+  request.term = 2;
+  request.index = 1;
+  request.log_term = 1;
+  core.hear(request);
+  EXPECT_TRUE(core.take(MessageKind::kVoteReply).at(0).reject);
+  core.raft->campaign();
+  EXPECT_EQ(core.raft->role(), Role::kFollower);
+}
+
+// C12. What it held before is not known to be there.
+TEST(Rules, APeerWhoseStorageLostEntriesBeginsFromNothing) {
+  Core core(1, kThree, {{1, 1, 0}, {entry(1, 1)}});
+  core.lead();
+  core.hear(MessageKind::kAppendReply, 3, 2, 1);
+  ASSERT_EQ(core.raft->peers().at(3).match, 1u);
+  Message back;
+  back.kind = MessageKind::kHeartbeatReply;
+  back.from = 3;
+  back.term = 2;
+  back.incarnation = 2;
+  back.rejoining = true;
+  core.hear(back);
+  EXPECT_EQ(core.raft->peers().at(3).match, 0u);
+  core.hear(MessageKind::kAppendReply, 3, 2, 2);  // of incarnation 1
+  EXPECT_EQ(core.raft->peers().at(3).match, 0u);
+}
+
+// C13.
+TEST(Rules, MembershipChangesOneAtATimeAndBehindAnOwnCommit) {
+  Core core(1, kThree, {{1, 1, 0}, {entry(1, 1)}});
+  core.lead();
+  const Change change{ChangeKind::kAddLearner, 4};
+  EXPECT_EQ(core.raft->propose_change(change).status().code(), Code::kFailedPrecondition);
+  core.hear(MessageKind::kAppendReply, 2, 2, 2);
+  ASSERT_TRUE(core.raft->propose_change(change).ok());
+  core.settle();
+  EXPECT_EQ(core.raft->propose_change({ChangeKind::kAddLearner, 5}).status().code(), Code::kFailedPrecondition);
+  core.hear(MessageKind::kAppendReply, 2, 2, 3);
+  EXPECT_TRUE(core.raft->propose_change({ChangeKind::kAddLearner, 5}).ok());
+}
+
+TEST(Rules, AMembershipGoesWithItsEntry) {
+  const Membership two{{1, 3}, {}};
+  Core core(3, kThree, {{1, 0, 0}, {entry(1, 1), membership_entry(2, 1, two)}});
+  ASSERT_EQ(core.raft->membership(), two);
+  core.hear_append(2, 2, 1, 1, {entry(2, 2)});
+  EXPECT_EQ(core.raft->membership(), kThree);
+}
+
+// C14.
+TEST(Rules, TheTermRisesWithEveryElectionAlsoAlone) {
+  Core core(1, {{1}, {}}, {{4, 1, 0}, {}});
+  core.raft->campaign();
+  core.settle();
+  EXPECT_EQ(core.raft->role(), Role::kLeader);
+  EXPECT_EQ(core.raft->term(), 5u);
+}
+
+// C15, C16.
+TEST(Rules, AReadWaitsForACommitOfTheTermAndForARound) {
+  Message round;
+  round.kind = MessageKind::kHeartbeatReply;
+  round.from = 2;
+  round.term = 2;
+  round.incarnation = 1;
+  round.read_round = 1;
+  {
+    Core core(1, kThree, {{1, 1, 0}, {entry(1, 1)}});
+    core.lead();
+    core.raft->read_index(1);
+    core.settle();
+    core.hear(round);
+    EXPECT_TRUE(core.reads.empty()) << "before the term has committed anything";
+  }
+  Core core(1, kThree, {{1, 1, 0}, {entry(1, 1)}});
+  core.lead();
+  core.hear(MessageKind::kAppendReply, 2, 2, 2);
+  core.raft->read_index(1);
+  core.settle();
+  EXPECT_TRUE(core.reads.empty()) << "without a round";
+  core.hear(round);
+  EXPECT_EQ(core.reads, (std::vector<ReadId>{1}));
+}
+
+TEST(Rules, LearnersConfirmNoReadsAndOldRoundsConfirmNoNewOnes) {
+  Core core(1, {{1, 2, 3}, {4, 5}}, {{1, 1, 0}, {}});
+  core.lead();
+  core.hear(MessageKind::kAppendReply, 2, 2, 1);
+  const auto rounds = [&] {
+    uint64_t round = 0;
+    for (const Message& m : core.take(MessageKind::kHeartbeat)) round = std::max(round, m.read_round);
+    return round;
+  };
+  const auto confirm = [&](NodeId from, uint64_t round) {
+    Message m;
+    m.kind = MessageKind::kHeartbeatReply;
+    m.from = from;
+    m.term = 2;
+    m.incarnation = 1;
+    m.read_round = round;
+    core.hear(m);
+  };
+  core.take(MessageKind::kHeartbeat);
+  core.raft->read_index(1);
+  core.settle();
+  const uint64_t first = rounds();
+  core.raft->read_index(2);
+  core.settle();
+  const uint64_t second = rounds();
+  EXPECT_GT(first, 0u);
+  EXPECT_GT(second, first);
+  confirm(4, second);
+  confirm(5, second);
+  EXPECT_TRUE(core.reads.empty());
+  confirm(2, first);
+  EXPECT_EQ(core.reads, (std::vector<ReadId>{1}));
+  confirm(3, second);
+  EXPECT_EQ(core.reads, (std::vector<ReadId>{1, 2}));
+}
+
+TEST(Rules, CopiesOnLearnersDoNotCount) {
+  Core core(1, {{1, 2, 3}, {4, 5}}, {{1, 1, 0}, {}});
+  core.lead();
+  core.hear(MessageKind::kAppendReply, 4, 2, 1);
+  core.hear(MessageKind::kAppendReply, 5, 2, 1);
+  EXPECT_EQ(core.raft->commit(), 0u);
+}
+
+// C22.
+TEST(Rules, WhatIsUncommittedHasABound) {
+  Options options;
+  options.max_uncommitted_bytes = 200;
+  Core core(1, kThree, {{1, 1, 0}, {}}, options);
+  core.lead();
+  size_t taken = 0;
+  while (taken < 100 &&
+         core.raft->propose(std::make_shared<const std::string>(20, 'x')).outcome == Proposal::Outcome::kAccepted)
+    ++taken;
+  EXPECT_EQ(taken, 3u);  // 32 bytes of the first entry of the term, 52 each
+  core.settle();
+  core.hear(MessageKind::kAppendReply, 2, 2, 4);
+  EXPECT_EQ(core.raft->propose(std::make_shared<const std::string>("x")).outcome, Proposal::Outcome::kAccepted);
+}
+
+// One message at a time to a peer of which nothing is known, a window to the others; one entry may be larger than all.
+TEST(FlowControl, WindowsInMessagesAndBytes) {
+  struct {
+    size_t messages, bytes, message_bytes;
+    size_t sent;  // messages with entries before the first answer, of 8 entries of 132 bytes
+  } const kCases[] = {{256, 8 << 20, 1 << 20, 1}, {256, 8 << 20, 1, 8}, {3, 8 << 20, 1, 3},
+                      {256, 300, 1, 3},           {256, 1, 1, 1},       {1, 1, 1 << 20, 1},
+                      {2, 8 << 20, 264, 2}};
+  for (const auto& c : kCases) {
+    Options options;
+    options.max_in_flight_messages = c.messages;
+    options.max_in_flight_bytes = c.bytes;
+    options.max_message_bytes = c.message_bytes;
+    Core core(1, {{1, 2}, {}}, {{1, 1, 0}, {}}, options);
+    core.lead();
+    core.hear(MessageKind::kAppendReply, 2, 2, 1);
+    core.said.clear();
+    for (int i = 0; i < 8; ++i) (void)core.raft->propose(std::make_shared<const std::string>(100, 'x'));
+    core.settle();
+    size_t sent = 0;
+    for (const Message& m : core.take(MessageKind::kAppend)) sent += !m.entries.empty();
+    EXPECT_EQ(sent, c.sent) << c.messages << " messages, " << c.bytes << " bytes, " << c.message_bytes << " a message";
+    // Answers make room: in the end everything has gone, once.
+    Index next = 2;
+    for (int i = 0; i < 100 && core.raft->commit() < 9; ++i) {
+      core.hear(MessageKind::kAppendReply, 2, 2, core.raft->peers().at(2).in_flight.front().last);
+      next = core.raft->peers().at(2).next;
+    }
+    EXPECT_EQ(core.raft->commit(), 9u);
+    EXPECT_EQ(next, 10u);
+    EXPECT_TRUE(core.raft->peers().at(2).in_flight.empty());
+    EXPECT_EQ(core.raft->peers().at(2).in_flight_bytes, 0u);
+  }
+}
+
+TEST(FlowControl, ALateRefusalDoesNotStopThePipeline) {
+  Core core(1, {{1, 2}, {}}, {{1, 1, 0}, {entry(1, 1)}});
+  core.lead();
+  core.hear(MessageKind::kAppendReply, 2, 2, 2);
+  ASSERT_EQ(core.raft->peers().at(2).state, Progress::State::kReplicate);
+  Message no;
+  no.kind = MessageKind::kAppendReply;
+  no.from = 2;
+  no.term = 2;
+  no.incarnation = 1;
+  no.index = 1;
+  no.reject = true;
+  core.hear(no);
+  EXPECT_EQ(core.raft->peers().at(2).state, Progress::State::kReplicate);
+  no.index = 3;  // of one that was sent behind something that got lost
+  (void)core.raft->propose(std::make_shared<const std::string>("x"));
+  core.settle();
+  core.hear(no);
+  EXPECT_EQ(core.raft->peers().at(2).state, Progress::State::kProbe);
+  EXPECT_EQ(core.raft->peers().at(2).next, 3u);
+}
+
+}  // namespace
+}  // namespace runink::raft
