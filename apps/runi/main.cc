@@ -1,16 +1,21 @@
-// runi: the one program. Commands that need nothing running come from client/cli; those that start or open a plane are
-// registered here.
+// runi: the one program. Commands that need nothing running come from client/cli; those that start or open the control
+// plane are carried out by runi-server, which this program then becomes.
 #include <csignal>
 #include <string>
 #include <vector>
 
 #include "client/cli/commands.h"
 #include "client/cli/program.h"
+#include "plane/enter_plane.h"
+#include "plane/plane_commands.h"
 
 int main(int argc, char** argv) {
   // A reader that goes away is an error of the write that meets it, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  runink::plane::remember_arguments(argv);
+  runink::cli::Command tree = runink::cli::command_tree();
+  for (auto& command : runink::plane::plane_commands([](const std::string&) { return runink::plane::enter_plane; }))
+    tree.subcommands.push_back(std::move(command));
   runink::cli::Console console = runink::cli::Console::of_process();
-  return runink::cli::run_program(runink::cli::command_tree(), std::vector<std::string>(argv + 1, argv + argc),
-                                  console);
+  return runink::cli::run_program(tree, std::vector<std::string>(argv + 1, argv + argc), console);
 }

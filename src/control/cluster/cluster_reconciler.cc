@@ -27,7 +27,7 @@ Status ClusterReconciler::follow() {
   if (!founded_) return {};
   members_ = RUNINK_TRY(all_members(machine));
   connect();
-  const raft::Membership membership = RUNINK_TRY(replica_.membership());
+  const raft::Membership& membership = in_force();
   if (membership.has(self_)) was_in_ = true;
   removed_ = was_in_ && !membership.has(self_) && !membership.voters.empty();
   return {};
@@ -46,13 +46,16 @@ void ClusterReconciler::connect() {
   }
 }
 
+// As of what is applied: a change that is only appended may yet come to nothing.
+const raft::Membership& ClusterReconciler::in_force() const {
+  return member_.raft().membership_at(member_.raft().applied());
+}
+
 Status ClusterReconciler::lead() {
   const int64_t now = clock_.steady_nanos();
   if (proposing_ || now - led_nanos_ < kLeadNanos) return {};
   led_nanos_ = now;
-  // As of what is applied: a change that is only appended may yet come to nothing.
-  const raft::Membership membership = RUNINK_TRY(replica_.membership());
-  if (membership.voters.empty()) return {};
+  const raft::Membership& membership = in_force();
   auto kept = std::make_shared<std::vector<std::string>>();
   kept->reserve(3 * members_.size() + 64);
   const auto keep = [&](std::string text) -> std::string_view { return kept->emplace_back(std::move(text)); };

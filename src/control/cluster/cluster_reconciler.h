@@ -41,6 +41,7 @@ class ClusterReconciler {
   Status follow();
   Status lead();
   void connect();
+  const raft::Membership& in_force() const;
   void propose(barn::Txn txn, std::shared_ptr<std::vector<std::string>> kept);
 
   const std::string cluster_id_;

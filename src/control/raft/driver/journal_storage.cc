@@ -83,6 +83,10 @@ Result<std::unique_ptr<JournalStorage>> JournalStorage::open(journal::Disk& disk
             "log and state are not of one member: remove it from the cluster and add it again with an empty folder");
   }
   recovered->hard_state = opened->hard_state;
+  // A state that came from elsewhere (a restored backup) may be of a later term than any in which this member took
+  // part: it has voted for nobody there.
+  const Term newest = entries.empty() ? base.term : entries.back().term;
+  if (recovered->hard_state.term < newest) recovered->hard_state = {newest, 0, recovered->hard_state.commit};
   recovered->snapshot_index = base.index;
   recovered->snapshot_term = base.term;
   recovered->membership = std::move(base.membership);

@@ -1,0 +1,30 @@
+// What carries out the commands of plane_commands.h, by subject.
+#pragma once
+
+#include "base/status.h"
+#include "client/cli/invocation.h"
+
+namespace runink::plane {
+
+// server_command.cc
+Result<int> run_server(cli::Invocation& invocation);
+// local_cluster.cc
+Result<int> run_local(cli::Invocation& invocation);
+// member_making.cc
+Result<int> run_init(cli::Invocation& invocation);
+Result<int> run_join(cli::Invocation& invocation);
+Result<int> run_restore(cli::Invocation& invocation);
+// operator_commands.cc
+Result<int> run_status(cli::Invocation& invocation);
+Result<int> run_members(cli::Invocation& invocation);
+Result<int> run_add(cli::Invocation& invocation);
+Result<int> run_remove(cli::Invocation& invocation);
+Result<int> run_promote(cli::Invocation& invocation);
+Result<int> run_transfer(cli::Invocation& invocation);
+Result<int> run_snapshot(cli::Invocation& invocation);
+Result<int> run_backup(cli::Invocation& invocation);
+// member_files.cc
+Result<int> run_inspect(cli::Invocation& invocation);
+Result<int> run_verify(cli::Invocation& invocation);
+
+}  // namespace runink::plane

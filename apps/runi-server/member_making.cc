@@ -1,0 +1,69 @@
+// runi barn init, join, restore
+#include <fmt/format.h>
+
+#include <iostream>
+#include <string>
+
+#include "base/clock.h"
+#include "commands.h"
+#include "control/node/founding.h"
+
+namespace runink::plane {
+
+namespace {
+
+Result<node::NewMember> wanted(const cli::Invocation& invocation) {
+  node::NewMember out;
+  out.folder = invocation.text("FOLDER");
+  out.addresses = RUNINK_TRY(node::addresses_at(
+      invocation.text("host"), static_cast<int>(std::clamp<int64_t>(invocation.integer("port"), 0, 100'000))));
+  out.listen_host = invocation.text("listen");
+  out.key_file = invocation.text("key-file");
+  return out;
+}
+
+void say_next(cli::Invocation& invocation, const node::MemberConfig& config) {
+  cli::Console& console = invocation.console();
+  const std::string key = invocation.given("key-file") ? " --key-file " + invocation.text("key-file") : "";
+  console.say(fmt::format("start it:     runi server {} --barn-only{}", invocation.text("FOLDER"), key));
+  if (config.node == 1) {
+    console.say(fmt::format("let one in:   runi barn add --cluster {}/client", invocation.text("FOLDER")));
+  }
+}
+
+}  // namespace
+
+Result<int> run_init(cli::Invocation& invocation) {
+  node::NewMember member = RUNINK_TRY(wanted(invocation));
+  member.cluster_name = invocation.text("name");
+  const node::MemberConfig config = RUNINK_TRY(node::found_cluster(member));
+  invocation.console().out(
+      fmt::format("cluster {} ({}): member 1 in {}\n", config.cluster_name, config.cluster_id, member.folder));
+  say_next(invocation, config);
+  return cli::kExitDone;
+}
+
+Result<int> run_join(cli::Invocation& invocation) {
+  const node::NewMember member = RUNINK_TRY(wanted(invocation));
+  std::string token = invocation.text("TOKEN");
+  if (token == "-" && !std::getline(std::cin, token)) return invalid_argument("there is no token on standard input");
+  const node::MemberConfig config = RUNINK_TRY(node::join_cluster(member, token));
+  invocation.console().out(fmt::format("cluster {} ({}): member {} in {}\n", config.cluster_name, config.cluster_id,
+                                       config.node, member.folder));
+  say_next(invocation, config);
+  return cli::kExitDone;
+}
+
+Result<int> run_restore(cli::Invocation& invocation) {
+  node::NewMember member = RUNINK_TRY(wanted(invocation));
+  member.cluster_name = invocation.text("name");
+  const node::Restored restored = RUNINK_TRY(node::restore_cluster(member, invocation.text("FILE")));
+  invocation.console().out(fmt::format("cluster {} ({}): member 1 in {}\n{} records as of entry {}, {}\n",
+                                       restored.config.cluster_name, restored.config.cluster_id, member.folder,
+                                       restored.backup.records, restored.backup.position.index,
+                                       format_utc(restored.backup.unix_micros)));
+  say_next(invocation, restored.config);
+  return cli::kExitDone;
+}
+
+}  // namespace runink::plane

@@ -1,0 +1,85 @@
+// runi server
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include "commands.h"
+#include "control/node/barn_node.h"
+#include "platform/os/signals.h"
+
+namespace runink::plane {
+
+namespace {
+
+constexpr int64_t kStopPollNanos = 20'000'000;
+
+telemetry::Log::Options log_options(const std::string& form) {
+  telemetry::Log::Options options;
+  options.form = form == "json"   ? telemetry::Log::Form::kJson
+                 : form == "text" ? telemetry::Log::Form::kText
+                                  : telemetry::Log::Form::kAuto;
+  return options;
+}
+
+// Runs until somebody asks it to stop, or the member has to.
+class Running {
+ public:
+  Running(net::EventLoop& loop, telemetry::Log& log) : loop_(loop), log_(log) { os::install_stop_signals(&stop_); }
+
+  Status run(const node::NodeOptions& options) {
+    node_ = RUNINK_TRY(node::BarnNode::start(loop_, log_, options, [this](const Status& why) {
+      why_ = why;
+      loop_.stop();
+    }));
+    watch_for_stop();
+    loop_.run();
+    node_.reset();
+    return why_;
+  }
+
+ private:
+  void watch_for_stop() {
+    if (!stop_.requested()) {
+      loop_.call_after(kStopPollNanos, [this] { watch_for_stop(); });
+      return;
+    }
+    log_.info("barn.member.stopping", "this member was asked to stop");
+    node_->hand_over([this] { loop_.stop(); });
+  }
+
+  net::EventLoop& loop_;
+  telemetry::Log& log_;
+  inline static StopFlag stop_;  // signals may come until the process ends
+  std::unique_ptr<node::BarnNode> node_;
+  Status why_;
+};
+
+}  // namespace
+
+Result<int> run_server(cli::Invocation& invocation) {
+  if (!invocation.enabled("barn-only")) {
+    return invocation.usage_error("a member holds the Barn and nothing else yet: --barn-only says that this is known");
+  }
+  node::NodeOptions options;
+  options.folder = invocation.text("FOLDER");
+  options.key_file = invocation.text("key-file");
+  options.cache_bytes = std::max<uint64_t>(invocation.bytes("cache"), 1 << 20);
+  const int64_t entries = invocation.integer("snapshot-entries");
+  if (entries < 10) return invocation.usage_error("--snapshot-entries is at least 10");
+  options.snapshot_entries = static_cast<raft::Index>(entries);
+  options.keep_entries = static_cast<raft::Index>(entries / 10);
+  if (invocation.enabled("moved")) RUNINK_RETURN_IF_ERROR(node::adopt_place(options.folder));
+
+  const auto log = telemetry::Log::to_descriptor(STDERR_FILENO, log_options(invocation.text("log")));
+  const std::unique_ptr<net::EventLoop> loop = RUNINK_TRY(net::EventLoop::create());
+  Running running(*loop, *log);
+  const Status why = running.run(options);
+  if (why.ok()) {
+    log->info("barn.member.stopped", "this member has stopped");
+    return cli::kExitDone;
+  }
+  log->error("barn.member.failed", why.to_string(), {{"kind", why.kind()}});
+  return why;
+}
+
+}  // namespace runink::plane

@@ -1,0 +1,84 @@
+#include "control/node/member_folder.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "platform/crypto/digest.h"
+#include "platform/os/file.h"
+
+namespace runink::node {
+
+namespace {
+
+constexpr uint64_t kMaxConfigBytes = 64 << 10;
+
+// Which machine this is (machine-id(5)), hashed as that page asks for; empty where it does not say.
+std::string machine() {
+  const auto id = os::read_file("/etc/machine-id", 4096);
+  const std::string text(id.ok() ? trim(*id) : std::string_view());
+  return text.empty() ? std::string() : crypto::sha256_hex("runink member " + text).substr(0, 16);
+}
+
+std::string place_text(uint64_t inode) { return fmt::format("file {}\nmachine {}\n", inode, machine()); }
+
+Status check_place(const MemberFolder& folder) {
+  const os::FileInfo info = RUNINK_TRY(os::file_info(folder.place_path()));
+  const std::string text = RUNINK_TRY(os::read_file(folder.place_path(), 4096));
+  if (text == place_text(info.inode)) return {};
+  return failed_precondition("{} is a copy of a member's folder, or was moved here", folder.root)
+      .with_kind("member.copied")
+      .with_hint(
+          "two that run from one folder would vote twice. If the other one will never run again: runi server "
+          "--moved. Otherwise remove this copy");
+}
+
+}  // namespace
+
+Status write_place(const MemberFolder& folder) {
+  // The file must be there to have a number, so it is written in place. What a crash leaves does not fit, and is
+  // refused.
+  {
+    RUNINK_RETURN_IF_ERROR(os::remove_file(folder.place_path()));
+    const os::Fd made = RUNINK_TRY(os::open_file(folder.place_path(), os::OpenMode::kCreateNew, 0600));
+    const os::FileInfo info = RUNINK_TRY(os::file_info(made));
+    RUNINK_RETURN_IF_ERROR(os::write_all(made, place_text(info.inode)));
+    RUNINK_RETURN_IF_ERROR(os::sync_data(made));
+  }
+  return os::sync_folder(folder.root);
+}
+
+Status adopt_place(const std::string& root) {
+  const MemberFolder folder{root};
+  if (!os::exists(folder.config_path())) return not_found("{} holds no member of a cluster", root);
+  return write_place(folder);
+}
+
+Result<OpenedFolder> open_member_folder(const std::string& root, const std::string& key_file) {
+  const MemberFolder folder{root};
+  if (!os::exists(folder.config_path())) {
+    return not_found("{} holds no member of a cluster", root)
+        .with_hint("found a cluster with `runi barn init`, or join one with `runi barn join`");
+  }
+  std::string text = RUNINK_TRY(os::read_file(folder.config_path(), kMaxConfigBytes));
+  MemberConfig config = RUNINK_TRY(parse_member_config(folder.config_path(), std::move(text)));
+  RUNINK_RETURN_IF_ERROR(check_place(folder));
+  OpenedFolder out{folder, std::move(config), RUNINK_TRY(crypto::load_credentials(folder.tls())), {}};
+  if (!key_file.empty()) out.key = RUNINK_TRY(crypto::SealingKey::load(key_file));
+  const std::string given = out.key ? crypto::key_id_text(out.key->id()) : std::string();
+  if (given == out.config.key_id) return out;
+  if (given.empty()) {
+    return failed_precondition("the files of {} are sealed with the key {}", root, out.config.key_id)
+        .with_kind("key.missing")
+        .with_hint("give its file: --key-file FILE");
+  }
+  if (out.config.key_id.empty()) {
+    return failed_precondition("the files of {} are not sealed, but a key was given", root)
+        .with_kind("key.unsealed")
+        .with_hint("leave --key-file away; sealing begins with a new member");
+  }
+  return failed_precondition("the files of {} are sealed with the key {}, not with {} of {}", root, out.config.key_id,
+                             given, key_file)
+      .with_kind("key.wrong");
+}
+
+}  // namespace runink::node

@@ -1,0 +1,134 @@
+#include "control/node/stopped_member.h"
+
+#include <unistd.h>
+
+#include "control/barn/read.h"
+#include "control/barn/rocks/chunk_store.h"
+#include "control/barn/rocks/state_folder.h"
+#include "control/barn/state_machine.h"
+#include "control/journal/file_disk.h"
+#include "control/node/member_folder.h"
+#include "control/raft/core/membership.h"
+#include "control/raft/driver/journal_storage.h"
+#include "platform/os/file.h"
+
+namespace runink::node {
+
+namespace {
+
+std::optional<crypto::SealingKey> sub_key(const OpenedFolder& member, const char* purpose) {
+  return member.key ? std::optional(member.key->derive(purpose)) : std::nullopt;
+}
+
+Status copy_file(const std::string& from, const std::string& to) {
+  const os::Fd in = RUNINK_TRY(os::open_file(from)),
+               out = RUNINK_TRY(os::open_file(to, os::OpenMode::kCreateNew, 0600));
+  std::string buffer(1 << 20, '\0');
+  while (const size_t n = RUNINK_TRY(os::read_some(in, buffer.data(), buffer.size())))
+    RUNINK_RETURN_IF_ERROR(os::write_all(out, std::string_view(buffer).substr(0, n)));
+  return {};
+}
+
+// Beside the member's folder, on the same file system (tables are linked, not copied); gone with this object.
+struct Copy {
+  explicit Copy(const std::string& root) : folder(fmt::format("{}.copy-{}", root, ::getpid())) {}
+  ~Copy() { (void)os::remove_tree(folder); }
+  std::string state() const { return folder + "/state"; }
+  std::string journal() const { return folder + "/journal"; }
+  const std::string folder;
+};
+
+Result<std::unique_ptr<barn::RocksStore>> open_state(const std::string& folder,
+                                                     const std::optional<crypto::SealingKey>& key, bool read_only) {
+  barn::RocksOptions options;
+  options.folder = folder;
+  options.key = key;
+  options.cache_bytes = 16 << 20;
+  options.read_only = read_only;
+  return barn::RocksStore::open(std::move(options));
+}
+
+Status make_copy(const OpenedFolder& member, const Copy& copy) {
+  RUNINK_RETURN_IF_ERROR(os::remove_tree(copy.folder));
+  RUNINK_RETURN_IF_ERROR(os::make_directories(copy.journal(), 0700));
+  const std::string journal = member.folder.root + "/journal";
+  for (const std::string& name : RUNINK_TRY(os::list_directory(journal))) {
+    const std::string path = journal + "/" + name;
+    if (RUNINK_TRY(os::file_info(path)).regular() && name != "lock")
+      RUNINK_RETURN_IF_ERROR(copy_file(path, copy.journal() + "/" + name));
+  }
+  const auto state = RUNINK_TRY(barn::StateFolder::open(member.folder.root + "/state", sub_key(member, "state")));
+  const auto store = RUNINK_TRY(open_state(state->live(), sub_key(member, "state"), false));
+  return store->checkpoint(copy.state());
+}
+
+}  // namespace
+
+Result<barn::DumpInfo> dump_stopped_member(const std::string& root, const std::string& key_file,
+                                           const barn::ByteSink& sink) {
+  const OpenedFolder member = RUNINK_TRY(open_member_folder(root, key_file));
+  const Copy copy(root);
+  RUNINK_RETURN_IF_ERROR(make_copy(member, copy));
+  const auto store = RUNINK_TRY(open_state(copy.state(), sub_key(member, "state"), false));
+  auto machine = RUNINK_TRY(barn::StateMachine::open(store.get()));
+
+  const auto disk = RUNINK_TRY(journal::FileDisk::open_folder(copy.journal()));
+  journal::Options options;
+  options.key = sub_key(member, "journal");
+  journal::Identity identity;
+  identity.cluster = member.config.cluster_bytes();
+  identity.node = member.config.node;
+  raft::AppliedState applied{machine->position().index, machine->position().term, {}};
+  if (!machine->membership().empty()) applied.membership = RUNINK_TRY(raft::decode_membership(machine->membership()));
+  raft::Recovered recovered;
+  journal::Recovered opened;
+  RUNINK_RETURN_IF_ERROR(status_of(raft::JournalStorage::open(*disk, identity, options, applied, &recovered, &opened)));
+  std::vector<raft::Entry> behind;
+  for (raft::Entry& entry : recovered.entries) {
+    if (entry.index > machine->position().index) behind.push_back(std::move(entry));
+  }
+  if (!behind.empty()) RUNINK_RETURN_IF_ERROR(status_of(machine->apply(behind)));
+  return barn::export_dump(*store->view(), sink);
+}
+
+Result<StoppedMember> inspect_stopped_member(const std::string& root, const std::string& key_file) {
+  OpenedFolder member = RUNINK_TRY(open_member_folder(root, key_file));
+  StoppedMember out;
+  const auto disk = RUNINK_TRY(journal::FileDisk::open_folder(root + "/journal"));
+  out.log = RUNINK_TRY(journal::inspect(*disk, sub_key(member, "journal")));
+  const auto state = RUNINK_TRY(barn::StateFolder::open(root + "/state", sub_key(member, "state")));
+  const auto store = RUNINK_TRY(open_state(state->live(), sub_key(member, "state"), true));
+  out.state = RUNINK_TRY(barn::applied_position(*store));
+  out.snapshots = RUNINK_TRY(state->snapshots());
+  out.config = std::move(member.config);
+  return out;
+}
+
+Result<Verified> verify_stopped_member(const std::string& root, const std::string& key_file) {
+  const OpenedFolder member = RUNINK_TRY(open_member_folder(root, key_file));
+  Verified out;
+  const auto disk = RUNINK_TRY(journal::FileDisk::open_folder(root + "/journal"));
+  RUNINK_RETURN_IF_ERROR(journal::verify(*disk, sub_key(member, "journal")));
+  out.log_entries = RUNINK_TRY(journal::inspect(*disk, sub_key(member, "journal"))).entries;
+  const auto key = sub_key(member, "state");
+  const auto state = RUNINK_TRY(barn::StateFolder::open(root + "/state", key));
+  {
+    const auto store = RUNINK_TRY(open_state(state->live(), key, true));
+    RUNINK_RETURN_IF_ERROR(store->verify());
+    out.state_bytes = store->approximate_bytes();
+  }
+  for (const std::string& snapshot : RUNINK_TRY(state->snapshots())) {
+    RUNINK_RETURN_IF_ERROR(status_of(barn::read_manifest(snapshot, key)));
+    ++out.snapshots;
+  }
+  if (os::exists(member.folder.chunks())) {
+    const auto chunks = RUNINK_TRY(barn::ChunkStore::open(member.folder.chunks(), sub_key(member, "chunks")));
+    for (const barn::ChunkInfo& chunk : RUNINK_TRY(chunks->list())) {
+      RUNINK_RETURN_IF_ERROR(status_of(chunks->get(chunk.hash)));
+      ++out.chunks;
+    }
+  }
+  return out;
+}
+
+}  // namespace runink::node
