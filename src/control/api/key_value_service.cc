@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "control/api/call_counts.h"
 #include "control/api/calls.h"
 #include "control/api/key_value_wire.h"
 #include "control/api/user_keys.h"
@@ -48,6 +49,9 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1024);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+    interceptors.push_back(CallCounts::interceptor(counts_));
+    builder.experimental().SetInterceptorCreators(std::move(interceptors));
     server_ = builder.BuildAndStart();
     if (!server_ || port_ == 0)
       return unavailable("listen on {} failed", options_.listen).with_hint("is the port in use?");
@@ -59,7 +63,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
 
   int port() const override { return port_; }
   ApiCounters counters() const override {
-    return {calls_.calls(), calls_.refused(), calls_.expired_calls(), packed_, watches_};
+    return {calls_.calls(), calls_.refused(), calls_.expired_calls(), packed_, watches_, counts_->get(), packed_failures_};
   }
 
   // ---- unary calls, on gRPC's threads
@@ -179,6 +183,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   const std::string& trust_domain() const { return options_.trust_domain; }
   const std::shared_ptr<bool>& alive() const { return calls_.alive(); }
   void note_packed(size_t n) { packed_ += n; }
+  void note_packed_failure(Code code) { ++packed_failures_[static_cast<size_t>(code)]; }
   void adopt(PackStream* stream) { packs_[stream] = true; }
   void drop(PackStream* stream) { packs_.erase(stream); }
   void add_watch(barn::WatchId id, WatchStream* stream) {
@@ -230,6 +235,8 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
   OpenCalls calls_;
+  std::shared_ptr<CallCounts> counts_ = std::make_shared<CallCounts>();
+  ByCode packed_failures_{};
   std::map<PackStream*, bool> packs_;
   std::map<barn::WatchId, WatchStream*> watch_streams_;
   uint64_t generation_;  // of the state that the watches belong to
@@ -308,6 +315,7 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
     return out;
   }
   void fail(uint64_t number, const Status& status) {
+    server_.note_packed_failure(status.code());
     to_wire(server_.calls().dressed(status), result(number)->mutable_failure());
   }
 

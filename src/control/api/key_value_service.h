@@ -8,11 +8,13 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "control/api/call_counts.h"
 #include "control/replica/replica.h"
 #include "platform/net/event_loop.h"
 
@@ -36,6 +38,8 @@ struct ApiOptions {
 
 struct ApiCounters {
   uint64_t calls = 0, refused = 0, expired = 0, packed = 0, watches = 0;
+  std::map<std::string, ByCode> answers;  // of all services on the port, by method; streams when they end
+  ByCode packed_failures{};               // of packed operations
 };
 
 class KeyValueServer {

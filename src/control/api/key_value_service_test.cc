@@ -149,6 +149,37 @@ TEST_F(Served, PutsGetsDeletesAndTransactions) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
+TEST_F(Served, AnswersAreCountedByMethodAndCode) {
+  ASSERT_TRUE(put("a", "1").ok());
+  ASSERT_TRUE(put("b", "1").ok());
+  ASSERT_FALSE(put("", "1").ok());
+  EXPECT_EQ(get("a"), "1");
+  grpc::ClientContext context;
+  set_deadline(context);
+  auto stream = stub_->Pack(&context);
+  v1::PackRequest request;
+  request.add_operations()->mutable_put()->set_key("");
+  request.add_operations()->mutable_put()->set_key("c");
+  stream->Write(request);
+  stream->WritesDone();
+  for (v1::PackResponse response; stream->Read(&response);) {
+  }
+  ASSERT_TRUE(stream->Finish().ok());
+  loop_->stop();
+  thread_.join();
+  const ApiCounters counters = api_->counters();
+  ByCode puts{}, one{}, failed{};
+  puts[static_cast<size_t>(Code::kOk)] = 2;
+  puts[static_cast<size_t>(Code::kInvalidArgument)] = 1;
+  one[static_cast<size_t>(Code::kOk)] = 1;
+  failed[static_cast<size_t>(Code::kInvalidArgument)] = 1;
+  EXPECT_EQ(counters.answers.at("KeyValue/Put"), puts);
+  EXPECT_EQ(counters.answers.at("KeyValue/Get"), one);
+  EXPECT_EQ(counters.answers.at("KeyValue/Pack"), one);
+  EXPECT_EQ(counters.packed, 2u);
+  EXPECT_EQ(counters.packed_failures, failed);
+}
+
 TEST_F(Served, AStreamAnswersManyOperationsEachUnderItsNumber) {
   grpc::ClientContext context;
   set_deadline(context);

@@ -226,6 +226,21 @@ void api_metrics(Exposition& out, const api::KeyValueServer* api) {
   counter("runink_barn_api_expired_total", "Calls and operations that were not answered in time.", counters.expired);
   counter("runink_barn_api_packed_operations_total", "Operations in packed streams.", counters.packed);
   counter("runink_barn_api_watches_total", "Watches begun over gRPC.", counters.watches);
+  const auto by_code = [&](const api::ByCode& counts, auto sample) {
+    for (size_t code = 0; code < counts.size(); ++code) {
+      if (counts[code] != 0) sample(code_name(static_cast<Code>(code)), counts[code]);
+    }
+  };
+  out.counter("runink_barn_api_answers_total", "Calls answered over gRPC by method and code; a stream when it ends.");
+  for (const auto& [method, counts] : counters.answers) {
+    by_code(counts, [&, &name = method](std::string_view code, uint64_t count) {
+      out.sample(count, {{"method", name}, {"code", code}});
+    });
+  }
+  out.counter("runink_barn_api_packed_failures_total", "Packed operations that failed, by code.");
+  by_code(counters.packed_failures, [&](std::string_view code, uint64_t count) {
+    out.sample(count, {{"code", code}});
+  });
 }
 
 void alarm_metrics(Exposition& out, const AlarmSet* alarms) {
