@@ -34,6 +34,11 @@ class Service final : public OperatorService, public v1::Operator::CallbackServi
                                    v1::StatusResponse* response) override {
     return call<v1::StatusResponse>(context, false, response, [this](auto done) { handlers_.status(std::move(done)); });
   }
+  grpc::ServerUnaryReactor* Directory(grpc::CallbackServerContext* context, const v1::DirectoryRequest*,
+                                      v1::DirectoryResponse* response) override {
+    return call<v1::DirectoryResponse>(
+        context, false, response, [this](auto done) { handlers_.directory(std::move(done)); }, crypto::Role::kBarn);
+  }
   grpc::ServerUnaryReactor* Members(grpc::CallbackServerContext* context, const v1::MembersRequest*,
                                     v1::MembersResponse* response) override {
     return call<v1::MembersResponse>(context, false, response,
@@ -69,10 +74,12 @@ class Service final : public OperatorService, public v1::Operator::CallbackServi
   grpc::ServerWriteReactor<v1::BackupPiece>* Backup(grpc::CallbackServerContext* context,
                                                     const v1::BackupRequest*) override;
 
-  runink::Status may_call(const grpc::CallbackServerContext& context) const {
+  // The operator, and whoever has the other role.
+  runink::Status may_call(const grpc::CallbackServerContext& context, crypto::Role also = crypto::Role::kUser) const {
     const Result<crypto::Identity> who = caller(context, trust_domain_);
     RUNINK_RETURN_IF_ERROR(status_of(Result<crypto::Identity>(who)));
     if (who->role == crypto::Role::kUser && who->name == kOperator) return {};
+    if (also != crypto::Role::kUser && who->role == also) return {};
     return permission_denied("{} may not do this: only the user {} may", who->uri(), kOperator);
   }
   net::EventLoop& loop() { return loop_; }
@@ -90,8 +97,9 @@ class Service final : public OperatorService, public v1::Operator::CallbackServi
  private:
   template <typename Response>
   grpc::ServerUnaryReactor* call(grpc::CallbackServerContext* context, bool write, Response* response,
-                                 std::function<void(OperatorHandlers::Done<Response>)> work) {
-    if (const runink::Status refused = may_call(*context); !refused.ok()) return calls_.refuse(context, refused);
+                                 std::function<void(OperatorHandlers::Done<Response>)> work,
+                                 crypto::Role also = crypto::Role::kUser) {
+    if (const runink::Status refused = may_call(*context, also); !refused.ok()) return calls_.refuse(context, refused);
     return calls_.start(context, write, [this, response, work = std::move(work)](uint64_t id) {
       work([this, alive = calls_.alive(), response, id](Result<Response> answer) {
         if (!*alive || !calls_.is_open(id)) return;

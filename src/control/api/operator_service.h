@@ -1,5 +1,5 @@
 // What an operator asks of the cluster, over gRPC (cluster.proto): each call is handed to the event loop, and to
-// whoever carries it out there. Only the user kOperator is served.
+// whoever carries it out there. Only the user kOperator is served; of Directory members too.
 #pragma once
 
 #include <functional>
@@ -25,6 +25,7 @@ struct OperatorHandlers {
   using Done = std::function<void(Result<T>)>;
 
   std::function<void(Done<barn::v1::StatusResponse>)> status;
+  std::function<void(Done<barn::v1::DirectoryResponse>)> directory;
   std::function<void(Done<barn::v1::MembersResponse>)> members;
   std::function<void(const barn::v1::AddMemberRequest&, Done<barn::v1::AddMemberResponse>)> add_member;
   std::function<void(uint64_t node, Done<barn::v1::ChangeResponse>)> remove_member, promote_member;

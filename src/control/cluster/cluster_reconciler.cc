@@ -100,6 +100,19 @@ void ClusterReconciler::propose(barn::Txn txn, std::shared_ptr<std::vector<std::
   });
 }
 
+void ClusterReconciler::heard(const v1::DirectoryResponse& directory) {
+  if (directory.cluster_id() != cluster_id_ || directory.applied() < replica_.position().index) return;
+  bool named = false;
+  for (const v1::MemberRecord& record : directory.members()) {
+    named = named || record.node() == self_;
+    if (record.node() == self_ || members_.contains(record.node())) continue;
+    // Not into the directory, which holds what is applied here; that follows once there is a leader to hear from.
+    if (transport_.add_peer(record.node(), record.addresses().members()).ok())
+      connected_[record.node()] = record.addresses().members();
+  }
+  if (!named && directory.members_size() > 0) removed_ = true;
+}
+
 std::string ClusterReconciler::api_address(raft::NodeId node) const {
   const auto found = members_.find(node);
   return found == members_.end() ? std::string() : found->second.record.addresses().api();

@@ -34,6 +34,9 @@ class ClusterReconciler {
   Status tick();
   // As far as this member has heard, it is in the cluster no more.
   bool removed() const { return removed_; }
+  // What another member says of the cluster: of use where it has applied more than this one, which hears from nobody.
+  void heard(const v1::DirectoryResponse& directory);
+  const std::map<raft::NodeId, Stored<v1::MemberRecord>>& members() const { return members_; }
   // Where members serve gRPC, as far as this one has heard; empty: unknown.
   std::string api_address(raft::NodeId node) const;
 

@@ -1,5 +1,7 @@
 #include "control/node/barn_node.h"
 
+#include <set>
+
 #include "base/text.h"
 #include "control/raft/core/membership.h"
 #include "platform/net/tls_context.h"
@@ -10,6 +12,7 @@ namespace runink::node {
 namespace {
 
 constexpr uint64_t kMostHandOverTicks = 40, kMostSnapshotTicks = 600;
+constexpr uint64_t kAskAroundTicks = 60;
 constexpr uint64_t kCertificateTicks = 1200;  // how often it is looked at
 
 // Where to listen: the address, at another host where one is given.
@@ -103,7 +106,7 @@ Status BarnNode::open_barn() {
   options.context = RUNINK_TRY(net::TlsContext::mutual(opened_.credentials));
   options.key = opened_.key;
   options.listen = RUNINK_TRY_CONTEXT(listen_at(config.addresses.members, config.listen_host), "listen for members");
-  options.peers = config.peers;
+  for (const auto& [id, peer] : config.peers) options.peers[id] = peer.members;
   options.tick_nanos = config.tick_nanos;
   options.cache_bytes = options_.cache_bytes;
   options.write_buffer_bytes = options_.write_buffer_bytes;
@@ -121,6 +124,10 @@ Status BarnNode::open_barn() {
 
 Status BarnNode::open_api() {
   const auto address = [this](raft::NodeId node) { return reconciler_->api_address(node); };
+  directory_ = std::make_unique<DirectoryQuery>(
+      loop_,
+      rpc::ClientIdentity{opened_.config.trust_domain(), opened_.credentials.certificate.to_pem(),
+                          RUNINK_TRY(opened_.credentials.key.to_pem()), all_pem(opened_.credentials.authorities)});
   operator_ = api::OperatorService::create(loop_, opened_.config.trust_domain(), handlers(), address);
   api::ApiOptions options;
   options.listen = listen_text(opened_.config.addresses.api, opened_.config.listen_host);
@@ -175,6 +182,7 @@ BarnNode::~BarnNode() {
   // gRPC first: its calls end with an answer while the loop still turns.
   api_.reset();
   operator_.reset();
+  directory_.reset();
   join_.reset();
   metrics_.reset();
   reconciler_.reset();
@@ -196,6 +204,7 @@ void BarnNode::tick() {
   if (Status bad = reconciler_->tick(); !bad.ok()) return barn_->member().stop(std::move(bad));
   frontend_->tick();
   note_role();
+  ask_around();
   found();
   if (ticks_ % kCertificateTicks == 0) renew_certificate();
   if (reconciler_->removed()) {
@@ -231,6 +240,19 @@ void BarnNode::note_role() {
     log_.info("barn.leader.elected", fmt::format("member {} leads", raft.leader()),
               {{"term", raft.term()}, {"leader", raft.leader()}});
   }
+}
+
+// Without a leader for long: who leads may be one that joined while this member was away, and this member may have been
+// taken out. Others know.
+void BarnNode::ask_around() {
+  leaderless_ticks_ = barn_->member().raft().leader() == 0 ? leaderless_ticks_ + 1 : 0;
+  if (leaderless_ticks_ == 0 || leaderless_ticks_ % kAskAroundTicks != 0) return;
+  std::set<std::string> addresses;
+  for (const auto& [id, peer] : opened_.config.peers) addresses.insert(peer.api);
+  for (const auto& [id, stored] : reconciler_->members()) {
+    if (id != opened_.config.node) addresses.insert(stored.record.addresses().api());
+  }
+  directory_->ask(addresses, [this](const barn::v1::DirectoryResponse& said) { reconciler_->heard(said); });
 }
 
 // Where the folder still has the authority's key, the cluster's first records have to be written, or were and the
@@ -306,6 +328,13 @@ void BarnNode::hand_over(std::function<void()> done) {
 api::OperatorHandlers BarnNode::handlers() {
   api::OperatorHandlers out;
   out.status = [this](auto done) { status(std::move(done)); };
+  out.directory = [this](auto done) {
+    barn::v1::DirectoryResponse directory;
+    directory.set_cluster_id(opened_.config.cluster_id);
+    directory.set_applied(barn_->replica().position().index);
+    for (const auto& [id, stored] : reconciler_->members()) *directory.add_members() = stored.record;
+    done(std::move(directory));
+  };
   out.members = [this](auto done) { members(std::move(done)); };
   out.add_member = [this](const auto& request, auto done) { frontend_->add_member(request, std::move(done)); };
   out.remove_member = [this](uint64_t node, auto done) {

@@ -17,6 +17,7 @@
 #include "control/api/operator_service.h"
 #include "control/cluster/cluster_frontend.h"
 #include "control/cluster/cluster_reconciler.h"
+#include "control/node/directory_query.h"
 #include "control/node/member_folder.h"
 #include "control/server/barn_server.h"
 #include "platform/http/http_listener.h"
@@ -58,6 +59,7 @@ class BarnNode {
   api::OperatorHandlers handlers();
   void tick();
   void note_role();
+  void ask_around();
   void found();
   void founded();
   void renew_certificate();
@@ -79,6 +81,7 @@ class BarnNode {
   bool founding_ = false, is_founded_ = false;
   raft::NodeId leader_told_ = 0;
   raft::Term term_told_ = 0;
+  uint64_t leaderless_ticks_ = 0;
   struct SnapshotWanted {
     barn::Index at_least;
     uint64_t ticks_left;
@@ -93,6 +96,7 @@ class BarnNode {
   std::unique_ptr<server::BarnServer> barn_;
   std::unique_ptr<cluster::ClusterFrontend> frontend_;
   std::unique_ptr<cluster::ClusterReconciler> reconciler_;
+  std::unique_ptr<DirectoryQuery> directory_;
   std::unique_ptr<api::OperatorService> operator_;
   std::unique_ptr<api::KeyValueServer> api_;
   std::unique_ptr<net::JoinListener> join_;

@@ -166,7 +166,8 @@ Result<MemberConfig> join_cluster(const NewMember& wanted, const std::string& te
   if (!information.ParseFromString(joined.information) || information.cluster_id() != config.cluster_id)
     return data_loss("what the member at {} says about the cluster cannot be read", token.address);
   config.cluster_name = information.cluster_name();
-  for (const auto& member : information.members()) config.peers[member.node()] = member.addresses().members();
+  for (const auto& member : information.members())
+    config.peers[member.node()] = {member.addresses().members(), member.addresses().api()};
   RUNINK_RETURN_IF_ERROR(crypto::save_credentials(joined.credentials, making.at().tls()));
   RUNINK_RETURN_IF_ERROR(making.finish(config));
   return config;

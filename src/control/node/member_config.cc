@@ -69,17 +69,18 @@ class TableReader {
   std::set<std::string, std::less<>> taken_;
 };
 
-Status read_peers(const TableReader& reader, const toml::table& table, MemberConfig* out) {
+Status read_peers(const std::string& path, const TableReader& reader, const toml::table& table, MemberConfig* out) {
   for (const auto& [key, node] : table) {
     raft::NodeId id = 0;
     const std::string_view digits = key.str();
     const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
     if (failed != std::errc() || end != digits.data() + digits.size() || id == 0)
       return reader.error(node, fmt::format("\"{}\" is not the id of a member", digits));
-    const auto address = node.value_exact<std::string>();
-    if (!address || !net::parse_host_port(*address).ok())
-      return reader.error(node, "the address of a member is \"host:port\"");
-    out->peers[id] = *address;
+    if (!node.is_table()) return reader.error(node, "a peer is { members = \"host:port\", api = \"host:port\" }");
+    TableReader peer(path, *node.as_table());
+    RUNINK_RETURN_IF_ERROR(peer.address("members", &out->peers[id].members));
+    RUNINK_RETURN_IF_ERROR(peer.address("api", &out->peers[id].api));
+    RUNINK_RETURN_IF_ERROR(peer.done());
   }
   return {};
 }
@@ -130,7 +131,8 @@ std::string encode(const MemberConfig& config) {
                      at.members, at.join, at.metrics);
   if (!config.listen_host.empty()) out += fmt::format("\n[listen]\nhost = \"{}\"\n", config.listen_host);
   if (!config.peers.empty()) out += "\n[peers]\n";
-  for (const auto& [id, address] : config.peers) out += fmt::format("{} = \"{}\"\n", id, address);
+  for (const auto& [id, peer] : config.peers)
+    out += fmt::format("{} = {{ members = \"{}\", api = \"{}\" }}\n", id, peer.members, peer.api);
   return out;
 }
 
@@ -173,7 +175,7 @@ Result<MemberConfig> parse_member_config(const std::string& path, std::string te
     RUNINK_RETURN_IF_ERROR(where.done());
   }
   if (const toml::table* const peers = RUNINK_TRY(reader.table("peers", false)))
-    RUNINK_RETURN_IF_ERROR(read_peers(reader, *peers, &out));
+    RUNINK_RETURN_IF_ERROR(read_peers(path, reader, *peers, &out));
   RUNINK_RETURN_IF_ERROR(reader.done());
   return out;
 }

@@ -17,7 +17,7 @@
 //   host = "0.0.0.0"             # where it differs from the host of the addresses
 //
 //   [peers]                      # whom it knew when this was written; the cluster tells the rest
-//   2 = "10.0.0.2:7461"
+//   2 = { members = "10.0.0.2:7461", api = "10.0.0.2:7460" }
 //
 // An unknown key is an error with file, line and column.
 #pragma once
@@ -37,6 +37,11 @@ struct MemberAddresses {
   bool operator==(const MemberAddresses&) const = default;
 };
 
+struct PeerAddresses {
+  std::string members, api;
+  bool operator==(const PeerAddresses&) const = default;
+};
+
 struct MemberConfig {
   std::string cluster_id;  // also the first label of the trust domain
   std::string cluster_name;
@@ -45,7 +50,7 @@ struct MemberConfig {
   std::string key_id;  // 16 hexadecimal digits, or empty
   MemberAddresses addresses;
   std::string listen_host;  // empty: the hosts of the addresses
-  std::map<raft::NodeId, std::string> peers;
+  std::map<raft::NodeId, PeerAddresses> peers;
   bool operator==(const MemberConfig&) const = default;
 
   std::string trust_domain() const { return cluster_id + ".runink"; }
