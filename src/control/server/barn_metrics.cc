@@ -180,6 +180,8 @@ void storage_metrics(Exposition& out, const BarnView& barn) {
   const barn::RocksMemory memory = barn.keeper.rocks().memory();
   out.gauge("runink_barn_rocksdb_bytes", "Bytes of the state in RocksDB, about.")
       .sample(barn.keeper.rocks().approximate_bytes());
+  out.gauge("runink_barn_rocksdb_rows", "Rows of all tables in RocksDB (keys, events, sessions, …), about.")
+      .sample(barn.keeper.rocks().approximate_rows());
   out.gauge("runink_barn_rocksdb_memory_bytes", "Memory of RocksDB.");
   out.sample(memory.cache, {{"part", "cache"}});
   out.sample(memory.write_buffers, {{"part", "write_buffers"}});

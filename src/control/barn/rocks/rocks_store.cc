@@ -349,6 +349,12 @@ Status RocksStore::verify_table(const Table& table) const {
   return ours;
 }
 
+uint64_t RocksStore::approximate_rows() const {
+  uint64_t rows = 0;
+  database_->db->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &rows);
+  return rows;
+}
+
 RocksMemory RocksStore::memory() const {
   RocksMemory memory;
   memory.cache = database_->cache->GetUsage();

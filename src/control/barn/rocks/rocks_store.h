@@ -82,6 +82,7 @@ class RocksStore : public StateStore {
 
   Status failure() const;  // the first one; OK while all is well
   RocksMemory memory() const;
+  uint64_t approximate_rows() const;  // of all tables; what was written over may be counted twice
   const std::string& folder() const { return options_.folder; }
 
  private:
