@@ -78,7 +78,11 @@ Result<int> run_status(cli::Invocation& invocation) {
     }
     led = led || said->role() == "leader";
     std::vector<std::string> alarms;
-    for (const auto& alarm : said->alarms()) alarms.push_back(alarm.kind());
+    for (const auto& alarm : said->alarms()) {
+      // Of the others each member has its own opinion; whom it is about says the number.
+      alarms.push_back(alarm.member() == said->node() ? alarm.kind()
+                                                      : fmt::format("{} of {}", alarm.kind(), alarm.member()));
+    }
     table.add({said->node(), Cell(said->role()).styled(said->role() == "leader" ? Style::kGreen : Style::kPlain),
                said->term(), said->leader() == 0 ? Cell() : Cell(said->leader()), said->commit(), said->applied(),
                Cell::bytes(said->state_bytes()), said->snapshot() == 0 ? Cell() : Cell(said->snapshot()),

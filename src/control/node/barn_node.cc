@@ -162,17 +162,13 @@ Status BarnNode::open_join() {
 Status BarnNode::open_metrics() {
   const auto where = RUNINK_TRY_CONTEXT(listen_at(opened_.config.addresses.metrics, opened_.config.listen_host),
                                         "listen for scrapers of metrics");
-  metrics_ = RUNINK_TRY(http::HttpListener::create(
-      loop_, where,
-      [this](std::string_view path) -> http::Response {
-        if (path == "/healthz") return {.body = "ok\n"};
-        if (path == "/readyz") {
-          const bool ready = barn_->member().raft().leader() != 0;
-          return {ready ? 200 : 503, "text/plain; charset=utf-8", ready ? "ready\n" : "no leader is known\n"};
-        }
-        return {404, "text/plain; charset=utf-8", "there are /metrics, /healthz and /readyz\n"};
-      },
-      http::HttpListener::Options()));
+  if (!alarms_) {
+    alarms_ =
+        std::make_unique<server::AlarmWatch>(loop_, server::BarnView::of(*barn_), &log_, server::AlarmWatch::Options());
+  }
+  server::MetricsSources sources{server::BarnView::of(*barn_), api_.get(), &alarms_->alarms(), &log_, RUNINK_VERSION};
+  metrics_ =
+      RUNINK_TRY(server::MetricsListener::create(loop_, where, std::move(sources), server::MetricsListener::Options()));
   return {};
 }
 
@@ -180,11 +176,12 @@ BarnNode::~BarnNode() {
   *alive_ = false;
   loop_.cancel(timer_);
   // gRPC first: its calls end with an answer while the loop still turns.
+  metrics_.reset();
+  alarms_.reset();
   api_.reset();
   operator_.reset();
   directory_.reset();
   join_.reset();
-  metrics_.reset();
   reconciler_.reset();
   frontend_.reset();
   barn_.reset();
@@ -306,9 +303,12 @@ void BarnNode::renew_certificate() {
     // loop turns while they do, so this is not for the middle of a turn.
     loop_.defer([this, alive = alive_] {
       if (!*alive) return;
+      metrics_.reset();
       api_.reset();
       operator_.reset();
-      if (const Status opened = open_api(); !opened.ok()) end(opened);
+      Status opened = open_api();
+      if (opened.ok()) opened = open_metrics();
+      if (!opened.ok()) end(opened);
     });
     return {};
   };
@@ -383,6 +383,14 @@ void BarnNode::status(api::OperatorHandlers::Done<barn::v1::StatusResponse> done
   *out.mutable_addresses() = to_wire(opened_.config.addresses);
   out.set_sessions(machine.sessions().size());
   out.set_leases(machine.leases().size());
+  for (const server::Alarm& alarm : alarms_->alarms().active()) {
+    auto* const told = out.add_alarms();
+    told->set_kind(std::string(server::alarm_name(alarm.kind)));
+    told->set_severity(std::string(server::alarm_level_name(alarm.level)));
+    told->set_message(alarm.text);
+    told->set_since_micros(alarm.since_unix_micros);
+    told->set_member(alarm.member);
+  }
   done(std::move(out));
 }
 

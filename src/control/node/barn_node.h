@@ -19,8 +19,9 @@
 #include "control/cluster/cluster_reconciler.h"
 #include "control/node/directory_query.h"
 #include "control/node/member_folder.h"
+#include "control/server/alarms_watch.h"
+#include "control/server/barn_metrics_listener.h"
 #include "control/server/barn_server.h"
-#include "platform/http/http_listener.h"
 #include "platform/telemetry/log.h"
 
 namespace runink::node {
@@ -100,7 +101,8 @@ class BarnNode {
   std::unique_ptr<api::OperatorService> operator_;
   std::unique_ptr<api::KeyValueServer> api_;
   std::unique_ptr<net::JoinListener> join_;
-  std::unique_ptr<http::HttpListener> metrics_;
+  std::unique_ptr<server::AlarmWatch> alarms_;
+  std::unique_ptr<server::MetricsListener> metrics_;
 };
 
 }  // namespace runink::node
