@@ -108,6 +108,7 @@ Status StateMachine::Impl::put(const Put& put, OpAnswer& out, Answer& answer) {
   row.version = old.version + 1;
   row.lease = lease;
   row.chunk = put.chunk;
+  if (put.chunk) put_chunks.emplace_back(put.value);
   row.value = put.value;
   row_scratch.clear();
   tables::append_row(row_scratch, row);

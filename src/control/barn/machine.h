@@ -88,6 +88,7 @@ struct StateMachine::Impl {
   std::vector<LeaseId> touched_leases;  // may repeat
   std::vector<SessionId> touched_sessions;
   std::vector<LeaseId> changed_leases;  // of the call
+  std::vector<std::string> put_chunks;  // likewise
   size_t session_bytes = 0;             // about what writing the touched ones will add
   bool cluster_touched = false, head_touched = false;
   size_t batch_events = 0;  // the first record in `block` that is of this batch

@@ -65,6 +65,7 @@ Result<Applied> StateMachine::Impl::apply(std::span<const raft::Entry> entries) 
   block = std::make_shared<EventBlock>();
   batch_events = 0;
   changed_leases.clear();
+  put_chunks.clear();
   for (const raft::Entry& entry : entries) {
     AppliedEntry& applied = out.entries.emplace_back();
     Status status = apply_entry(entry, applied);
@@ -78,6 +79,7 @@ Result<Applied> StateMachine::Impl::apply(std::span<const raft::Entry> entries) 
   RUNINK_RETURN_IF_ERROR(write_batch());
   out.events = std::move(block);
   out.leases = each_once(changed_leases);
+  out.chunks = std::move(put_chunks);
   out.position = head.position;
   return out;
 }

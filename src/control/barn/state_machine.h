@@ -52,6 +52,8 @@ struct Applied {
   std::vector<AppliedEntry> entries;
   std::shared_ptr<const EventBlock> events;  // never null
   std::vector<LeaseId> leases;  // granted, renewed, ended, or with other keys; ascending, for lease_timers.h
+  // Values of chunk references that were put, whose content is to be here; also of puts that were taken back.
+  std::vector<std::string> chunks;
   Position position;            // of the last entry
 };
 

@@ -87,6 +87,7 @@ Status Replica::keep_alive(const LeaseId& lease) {
 Status Replica::apply(std::span<const raft::Entry> entries) {
   applied_ = RUNINK_TRY(machine_->apply(entries));
   hub_->publish(applied_);
+  if (on_chunks_ && !applied_.chunks.empty()) on_chunks_(applied_.chunks);
   if (leads_) timers_.follow(*machine_, applied_.leases, clock_->steady_nanos());
   return {};
 }

@@ -67,6 +67,9 @@ class Replica final : public raft::Application {
   // goes on, replication too.
   void set_doubt(Status doubt) { doubt_ = std::move(doubt); }
   const Status& doubt() const { return doubt_; }
+  // Is called with the values of chunk references as they are applied (Applied::chunks), in the midst of applying: it
+  // may only note them.
+  void on_chunks(std::function<void(const std::vector<std::string>&)> callback) { on_chunks_ = std::move(callback); }
   // The scrub that a mark in the log has begun (StateMachine::take_scrub); null: there is none.
   std::unique_ptr<Scrub> take_scrub() { return machine_->take_scrub(); }
 
@@ -108,6 +111,7 @@ class Replica final : public raft::Application {
   std::map<SessionId, std::pair<Index, int64_t>> session_seen_;
   size_t own_under_way_ = 0;
   Status doubt_;
+  std::function<void(const std::vector<std::string>&)> on_chunks_;
   std::shared_ptr<Replica*> self_ = std::make_shared<Replica*>(this);
 };
 

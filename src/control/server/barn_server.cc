@@ -74,6 +74,10 @@ Status BarnServer::open() {
   replica_->attach(member_.get());
   integrity_ = std::make_unique<Integrity>(loop_, options_.integrity, options_.folder, *keeper_, *replica_, *member_,
                                            *transport_);
+  std::optional<crypto::SealingKey> chunk_key;
+  if (options_.key) chunk_key = options_.key->derive("chunks");
+  chunks_ = RUNINK_TRY(ChunkExchange::open(loop_, options_.chunks, options_.folder + "/chunks", std::move(chunk_key),
+                                           *keeper_, *replica_, *member_, *transport_));
 
   loop_.add_hook([this, alive = alive_] {
     if (*alive) turn();
@@ -85,6 +89,7 @@ Status BarnServer::open() {
 BarnServer::~BarnServer() {
   *alive_ = false;
   loop_.cancel(timer_);
+  chunks_.reset();
   integrity_.reset();
   member_.reset();
   storage_.reset();    // what is under way is written first
@@ -97,6 +102,7 @@ void BarnServer::tick() {
   member_->tick();
   replica_->tick();
   integrity_->tick();
+  chunks_->tick();
 }
 
 void BarnServer::turn() {
@@ -122,6 +128,9 @@ void BarnServer::answer(raft::NodeId asker, raft::BulkRequest request, raft::Bul
       // Whoever took over a state in doubt would make a majority of it.
       if (integrity_->in_doubt()) return answer(unavailable("this member's state is in doubt"));
       return keeper_->answer(asker, std::move(request), std::move(answer));
+    case raft::BulkKind::kPut:
+    case raft::BulkKind::kGet:
+      return chunks_->answer(asker, std::move(request), std::move(answer));
     default:
       return answer(unimplemented("bulk of kind {} is not kept here", static_cast<int>(request.kind)));
   }

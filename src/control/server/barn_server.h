@@ -2,6 +2,7 @@
 //
 //   <folder>/journal/   log and hard state (control/journal)
 //   <folder>/state/     the applied state and its snapshots (control/barn/rocks)
+//   <folder>/chunks/    what is too large for the log (chunk_exchange.h)
 //   <folder>/state-quarantined/   a state that was given up, for people to look at (quarantine.h)
 //
 // on_failure with kind "barn.quarantined": what this member holds is wrong or cannot be read, and the others hold it
@@ -21,6 +22,7 @@
 #include "control/raft/driver/storage_thread.h"
 #include "control/raft/transport/tls_transport.h"
 #include "control/replica/replica.h"
+#include "control/server/chunk_exchange.h"
 #include "control/server/integrity.h"
 #include "control/server/rocks_keeper.h"
 #include "platform/net/event_loop.h"
@@ -40,6 +42,7 @@ struct BarnOptions {
   raft::MemberOptions member;  // id, random and what recovery says are set here
   barn::ReplicaOptions replica;
   IntegrityOptions integrity;
+  ChunkOptions chunks;
 };
 
 class BarnServer : private raft::BulkSource {
@@ -56,6 +59,7 @@ class BarnServer : private raft::BulkSource {
   raft::Member& member() { return *member_; }
   raft::TlsTransport& transport() { return *transport_; }
   const RocksKeeper& keeper() const { return *keeper_; }
+  ChunkExchange& chunks() { return *chunks_; }
   const Integrity& integrity() const { return *integrity_; }
   const raft::StorageThread& storage() const { return *storage_; }
   const journal::Recovered& opened() const { return opened_; }  // without its entries
@@ -85,6 +89,7 @@ class BarnServer : private raft::BulkSource {
   std::unique_ptr<raft::StorageThread> storage_;
   std::unique_ptr<raft::Member> member_;
   std::unique_ptr<Integrity> integrity_;
+  std::unique_ptr<ChunkExchange> chunks_;
 };
 
 }  // namespace runink::server

@@ -126,6 +126,49 @@ TEST_P(RocksStoreTest, DoesWhatAMapDoesAlsoAfterReopening) {
   EXPECT_TRUE(store->failure().ok());
 }
 
+// What the cache has is good; what the disk has is not.
+TEST_P(RocksStoreTest, ADamagedTableIsFoundPastTheCacheAndOneThatHasGoneIsNoError) {
+  auto store = open();
+  WriteBatch batch;
+  for (int i = 0; i < 1000; ++i) batch.put(fmt::format("{:04}", i), std::string(100, 'x'));
+  ASSERT_TRUE(store->apply(batch).ok());
+  ASSERT_TRUE(store->checkpoint(folder_.file("flush")).ok());
+  EXPECT_EQ(contents(*store).size(), 1000u);  // now cached
+  const std::vector<RocksStore::Table> tables = store->tables();
+  ASSERT_FALSE(tables.empty());
+  for (const RocksStore::Table& table : tables) EXPECT_TRUE(store->verify_table(table).ok());
+  EXPECT_TRUE(store->verify_table({folder_.file("state") + "/999999.sst", 1}).ok());
+  const os::Fd file = *os::open_file(tables[0].path, os::OpenMode::kReadWrite);
+  char byte = 0;
+  ASSERT_TRUE(os::pread_full(file, &byte, 1, tables[0].bytes / 2).ok());
+  byte = static_cast<char>(byte ^ 4);
+  ASSERT_TRUE(os::pwrite_all(file, {&byte, 1}, tables[0].bytes / 2).ok());
+  const Status found = store->verify_table(tables[0]);
+  EXPECT_EQ(found.code(), Code::kDataLoss) << found.to_string();
+  EXPECT_EQ(store->failure().code(), Code::kDataLoss);
+  std::string value;
+  EXPECT_FALSE(store->get("0001", &value).ok());  // nothing is read of it any more
+}
+
+TEST_P(RocksStoreTest, AScanViewSeesWhatAViewSeesAndLeavesTheCacheAlone) {
+  auto store = open();
+  WriteBatch batch;
+  for (int i = 0; i < 5000; ++i) batch.put(fmt::format("{:04}", i), std::string(300, static_cast<char>('a' + i % 26)));
+  ASSERT_TRUE(store->apply(batch).ok());
+  ASSERT_TRUE(store->checkpoint(folder_.file("flush")).ok());
+  std::string value;
+  ASSERT_TRUE(*store->get("0001", &value));
+  const auto scan = store->scan_view(), view = store->view();
+  WriteBatch later;
+  later.put("0001", "later");
+  ASSERT_TRUE(store->apply(later).ok());
+  const uint64_t before = store->memory().cache;
+  const Model seen = contents(*scan);
+  EXPECT_EQ(store->memory().cache, before);
+  EXPECT_EQ(seen, contents(*view));
+  EXPECT_GT(store->memory().cache, before);
+}
+
 TEST_P(RocksStoreTest, KeysAreComparedAsUnsignedBytesAndMayHoldAnything) {
   auto store = open();
   Model model;

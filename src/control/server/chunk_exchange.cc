@@ -1,0 +1,531 @@
+#include "control/server/chunk_exchange.h"
+
+#include <algorithm>
+
+#include "control/barn/command.h"
+
+namespace runink::server {
+namespace {
+
+constexpr size_t kPiece = raft::kMaxChunkBytes;
+constexpr size_t kFetchesAtOnce = 64, kRepairsAtOnce = 2;
+constexpr int64_t kRepairPauseNanos = 1'000'000'000;  // after one that failed
+constexpr int64_t kGatheringNanos = 60'000'000'000;   // a peer that does not go on
+constexpr std::string_view kKeptAlready = "kept";     // an answer to the first piece: spare the rest
+
+using barn::ChunkHash;
+using barn::ChunkReference;
+
+std::optional<ChunkHash> hash_of_name(std::string_view name) {
+  ChunkHash hash;
+  if (name.size() != 2 * hash.size()) return std::nullopt;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return std::nullopt;
+    hash[i / 2] = static_cast<uint8_t>(i % 2 == 0 ? digit << 4 : hash[i / 2] | digit);
+  }
+  return hash;
+}
+
+void add_references(const std::vector<barn::TxnOp>& ops, std::set<ChunkReference>* out) {
+  for (const barn::TxnOp& op : ops) {
+    const auto* put = std::get_if<barn::Put>(&op);
+    if (put == nullptr || !put->chunk) continue;
+    if (const auto reference = barn::decode_chunk_reference(put->value)) out->insert(*reference);
+  }
+}
+
+// What the entries behind `applied` will refer to.
+std::set<ChunkReference> references_to_come(const raft::Raft& raft) {
+  std::set<ChunkReference> out;
+  for (raft::Index i = std::max(raft.applied() + 1, raft.log().first()); i <= raft.log().last(); ++i) {
+    const raft::Entry& entry = raft.log().at(i);
+    if (entry.kind != raft::EntryKind::kCommand || !entry.data) continue;
+    const Result<barn::Command> command = barn::decode_command(*entry.data);
+    if (!command.ok()) continue;  // applying it will say so
+    if (const auto* put = std::get_if<barn::Put>(&command->body)) add_references({*put}, &out);
+    if (const auto* txn = std::get_if<barn::Txn>(&command->body)) {
+      add_references(txn->then_ops, &out);
+      add_references(txn->else_ops, &out);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+struct ChunkExchange::Put {
+  Put(std::string content, std::shared_ptr<uint64_t> counter)
+      : bytes(std::make_shared<const std::string>(std::move(content))), under_way(std::move(counter)) {
+    *under_way += bytes->size();
+  }
+  ~Put() { *under_way -= bytes->size(); }
+  Put(const Put&) = delete;
+  Put& operator=(const Put&) = delete;
+
+  const std::shared_ptr<const std::string> bytes;
+  const std::shared_ptr<uint64_t> under_way;
+  ChunkReference reference;
+  std::function<void(Result<ChunkReference>)> done;
+  int64_t deadline = 0;
+  std::set<raft::NodeId> confirmed;
+  bool over = false;  // answered; peers that answer promptly are still sent it
+};
+
+struct ChunkExchange::Sender {
+  std::deque<std::shared_ptr<Put>> queue;
+  bool busy = false;
+  int64_t not_before = 0;
+};
+
+struct ChunkExchange::Gathering {
+  ChunkHash hash{};
+  uint64_t size = 0;
+  std::string bytes;
+  int64_t last_nanos = 0;
+};
+
+struct ChunkExchange::Fetch {
+  ChunkReference reference;
+  bool damaged = false;  // the own one is
+  std::vector<std::function<void(Result<std::string>)>> done;
+  std::deque<raft::NodeId> peers;  // that were not asked yet; the first one is being asked
+  std::string bytes;
+  Status last;
+};
+
+ChunkExchange::ChunkExchange(net::EventLoop& loop, ChunkOptions options, RocksKeeper& keeper, barn::Replica& replica,
+                             raft::Member& member, raft::Transport& transport)
+    : loop_(loop),
+      options_(options),
+      keeper_(keeper),
+      replica_(replica),
+      member_(member),
+      transport_(transport),
+      started_nanos_(system_clock().steady_nanos()),
+      generation_(replica.state_generation()) {
+  swept_nanos_ = started_nanos_ - options_.sweep_nanos + options_.sweep_first_nanos;
+}
+
+Result<std::unique_ptr<ChunkExchange>> ChunkExchange::open(net::EventLoop& loop, ChunkOptions options,
+                                                           const std::string& folder,
+                                                           std::optional<crypto::SealingKey> key, RocksKeeper& keeper,
+                                                           barn::Replica& replica, raft::Member& member,
+                                                           raft::Transport& transport) {
+  std::unique_ptr<ChunkExchange> chunks(new ChunkExchange(loop, options, keeper, replica, member, transport));
+  chunks->store_ = RUNINK_TRY(barn::ChunkStore::open(folder, std::move(key)));
+  ChunkExchange* const self = chunks.get();
+  keeper.before_release([self, alive = chunks->alive_] {
+    if (*alive) self->sweep_.reset();
+  });
+  replica.on_chunks([self, alive = chunks->alive_](const std::vector<std::string>& references) {
+    if (*alive) self->applied(references);
+  });
+  return chunks;
+}
+
+ChunkExchange::~ChunkExchange() {
+  *alive_ = false;
+  sweep_.reset();
+}
+
+template <typename Work, typename Then>
+void ChunkExchange::on_worker(Work work, Then then) {
+  worker_.submit([alive = alive_, loop = &loop_, work = std::move(work), then = std::move(then)] {
+    auto result = std::make_shared<decltype(work())>(work());
+    loop->post([alive, result, then] {
+      if (*alive) then(std::move(*result));
+    });
+  });
+}
+
+// ---- pins
+
+void ChunkExchange::pin(const ChunkHash& hash) { pins_.emplace_back(loop_.now(), hash); }
+
+void ChunkExchange::unpin_old() {
+  while (!pins_.empty() && loop_.now() - pins_.front().first >= options_.pin_nanos) {
+    store_->unpin(pins_.front().second);
+    pins_.pop_front();
+  }
+}
+
+// ---- putting
+
+void ChunkExchange::put(std::string bytes, std::function<void(Result<ChunkReference>)> done) {
+  ++status_.puts;
+  Status refused;
+  if (bytes.size() > barn::kChunkBytes) {
+    refused = invalid_argument("a chunk of {} bytes; {} are the most", bytes.size(), barn::kChunkBytes);
+  } else if (*bytes_under_way_ + bytes.size() > options_.bytes_under_way) {
+    refused = resource_exhausted("{} bytes of chunks are under way", *bytes_under_way_)
+                  .with_kind("barn.busy")
+                  .with_hint("try again a little later");
+  }
+  if (!refused.ok()) {
+    ++status_.puts_failed;
+    return loop_.defer([done = std::move(done), refused] { done(refused); });
+  }
+  auto put = std::make_shared<Put>(std::move(bytes), bytes_under_way_);
+  put->done = std::move(done);
+  put->deadline = loop_.now() + options_.put_nanos;
+  put->reference.size = put->bytes->size();
+  puts_.insert(put);
+  on_worker([store = store_.get(), bytes = put->bytes] { return store->put(*bytes); },
+            [this, put](const Result<ChunkHash>& stored) { stored_here(put, stored); });
+}
+
+void ChunkExchange::stored_here(const std::shared_ptr<Put>& put, const Result<ChunkHash>& stored) {
+  if (stored.ok()) pin(*stored);
+  if (put->over) return;
+  if (!stored.ok()) return finish(put, stored.status());
+  put->reference.hash = *stored;
+  const raft::NodeId self = member_.raft().id();
+  for (const raft::NodeId id : member_.raft().membership().voters) {
+    if (id == self) continue;
+    senders_[id].queue.push_back(put);
+    send_next(id);
+  }
+  confirm(put, self);
+}
+
+void ChunkExchange::send_next(raft::NodeId id) {
+  Sender& sender = senders_[id];
+  if (!member_.raft().membership().has(id)) sender.queue.clear();
+  while (!sender.queue.empty() && sender.queue.front()->deadline <= loop_.now()) sender.queue.pop_front();
+  if (sender.busy || sender.queue.empty() || loop_.now() < sender.not_before) return;
+  sender.busy = true;
+  sent(id, sender.queue.front(), 0, std::string());
+}
+
+// Sends the piece at `offset`; before it, `answer` said what became of the one before.
+void ChunkExchange::sent(raft::NodeId id, const std::shared_ptr<Put>& put, uint64_t offset,
+                         const Result<std::string>& answer) {
+  Sender& sender = senders_[id];
+  const std::string& bytes = *put->bytes;
+  const bool whole = answer.ok() && (*answer == kKeptAlready || (offset > 0 && offset >= bytes.size()));
+  if (!answer.ok() || whole) {
+    sender.busy = false;
+    if (whole) confirm(put, id);
+    // One that does not answer holds nobody up: it will fetch what it lacks.
+    if (whole || put->over) {
+      std::erase(sender.queue, put);
+    } else {
+      sender.not_before = loop_.now() + options_.retry_nanos;
+    }
+    return send_next(id);
+  }
+  raft::BulkRequest request;
+  request.kind = raft::BulkKind::kPut;
+  request.name = crypto::hex(put->reference.hash);
+  request.index = bytes.size();
+  request.offset = offset;
+  request.body = bytes.substr(offset, kPiece);
+  const uint64_t next = offset + std::max<uint64_t>(request.body.size(), 1);  // also of an empty chunk
+  transport_.fetch(id, std::move(request), [this, alive = alive_, id, put, next](const Result<std::string>& said) {
+    if (*alive) sent(id, put, next, said);
+  });
+}
+
+void ChunkExchange::confirm(const std::shared_ptr<Put>& put, raft::NodeId id) {
+  if (put->over) return;
+  put->confirmed.insert(id);
+  const raft::Membership& membership = member_.raft().membership();
+  const auto has = std::count_if(put->confirmed.begin(), put->confirmed.end(),
+                                 [&](raft::NodeId node) { return membership.votes(node); });
+  if (static_cast<size_t>(has) >= membership.quorum()) finish(put, Status());
+}
+
+void ChunkExchange::finish(const std::shared_ptr<Put>& put, Status status) {
+  if (put->over) return;
+  put->over = true;
+  puts_.erase(put);
+  if (status.ok()) return put->done(put->reference);
+  ++status_.puts_failed;
+  put->done(std::move(status));
+}
+
+// ---- the other side of it
+
+void ChunkExchange::answer(raft::NodeId asker, raft::BulkRequest request, raft::BulkAnswer answer) {
+  if (request.kind == raft::BulkKind::kPut) return take_piece(asker, std::move(request), std::move(answer));
+  give_piece(std::move(request), std::move(answer));
+}
+
+void ChunkExchange::take_piece(raft::NodeId asker, raft::BulkRequest request, raft::BulkAnswer answer) {
+  const std::optional<ChunkHash> hash = hash_of_name(request.name);
+  const uint64_t size = request.index;
+  if (!hash || size > barn::kChunkBytes || (request.body.empty() && size != 0))
+    return answer(invalid_argument("a piece of no chunk"));
+  if (request.offset == 0) gathering_[asker] = {*hash, size, {}, 0};
+  const auto found = gathering_.find(asker);
+  if (found == gathering_.end() || found->second.hash != *hash || found->second.size != size ||
+      found->second.bytes.size() != request.offset || request.body.size() > size - request.offset) {
+    gathering_.erase(asker);
+    return answer(invalid_argument("pieces of a chunk that do not follow each other"));
+  }
+  Gathering& gathering = found->second;
+  gathering.bytes += request.body;
+  gathering.last_nanos = loop_.now();
+  if (gathering.bytes.size() == size) {
+    auto bytes = std::make_shared<const std::string>(std::move(gathering.bytes));
+    gathering_.erase(found);
+    return keep(std::move(bytes), *hash, std::move(answer));
+  }
+  if (request.offset != 0) return answer(std::string());
+  // It may be here already.
+  on_worker(
+      [store = store_.get(), hash = *hash, answer = std::move(answer)] {
+        Result<std::string> there = store->get(hash);
+        const bool kept = there.ok() && store->put(*there).ok();
+        answer(std::string(kept ? kKeptAlready : ""));
+        return kept;
+      },
+      [this, hash = *hash](bool kept) {
+        if (kept) pin(hash);
+      });
+}
+
+void ChunkExchange::keep(std::shared_ptr<const std::string> bytes, const ChunkHash& hash, raft::BulkAnswer answer) {
+  on_worker(
+      [store = store_.get(), bytes = std::move(bytes), hash, answer = std::move(answer)] {
+        if (crypto::sha256(*bytes) != hash) {
+          answer(invalid_argument("a chunk that is not what its name says"));
+          return false;
+        }
+        const Result<ChunkHash> stored = store->put(*bytes);
+        answer(stored.ok() ? Result<std::string>(std::string()) : Result<std::string>(stored.status()));
+        return stored.ok();
+      },
+      [this, hash](bool stored) {
+        if (!stored) return;
+        pin(hash);
+        ++status_.taken;
+      });
+}
+
+void ChunkExchange::give_piece(raft::BulkRequest request, raft::BulkAnswer answer) {
+  const std::optional<ChunkHash> hash = hash_of_name(request.name);
+  if (!hash) return answer(invalid_argument("a piece of no chunk"));
+  worker_.submit([this, hash = *hash, offset = request.offset, size = request.size, answer = std::move(answer)] {
+    if (given_ == nullptr || given_hash_ != hash) {
+      given_.reset();
+      Result<std::string> bytes = store_->get(hash);
+      if (!bytes.ok()) return answer(bytes.status());
+      given_ = std::make_shared<const std::string>(std::move(*bytes));
+      given_hash_ = hash;
+    }
+    if (offset > given_->size()) return answer(invalid_argument("a piece from behind the chunk's end"));
+    Result<std::string> piece = given_->substr(offset, size);
+    if (offset + size >= given_->size()) given_.reset();  // that was its end: 8 MiB need not be kept
+    answer(std::move(piece));
+  });
+}
+
+// ---- fetching
+
+void ChunkExchange::get(const ChunkReference& reference, std::function<void(Result<std::string>)> done) {
+  on_worker([store = store_.get(), reference] { return store->get(reference.hash); },
+            [this, reference, done = std::move(done)](Result<std::string> bytes) {
+              if (bytes.ok()) return done(std::move(bytes));
+              fetch(reference, bytes.status().code() == Code::kDataLoss, done);
+            });
+}
+
+void ChunkExchange::fetch(const ChunkReference& reference, bool damaged,
+                          std::function<void(Result<std::string>)> done) {
+  if (const auto under_way = fetches_.find(reference); under_way != fetches_.end()) {
+    under_way->second->done.push_back(std::move(done));
+    return;
+  }
+  Status refused;
+  if (reference.size > barn::kChunkBytes) refused = not_found("no chunk has {} bytes", reference.size);
+  if (fetches_.size() >= kFetchesAtOnce)
+    refused = resource_exhausted("too many chunks are being fetched").with_kind("barn.busy");
+  if (!refused.ok()) return done(std::move(refused));
+  auto fetch = std::make_shared<Fetch>();
+  fetch->reference = reference;
+  fetch->damaged = damaged;
+  fetch->done.push_back(std::move(done));
+  fetch->last = not_found("no other member has chunk {}", crypto::hex(reference.hash));
+  const raft::Membership& membership = member_.raft().membership();
+  for (const auto* nodes : {&membership.voters, &membership.learners}) {
+    for (const raft::NodeId id : *nodes) {
+      if (id != member_.raft().id()) fetch->peers.push_back(id);
+    }
+  }
+  fetches_[reference] = fetch;
+  if (fetch->peers.empty()) return fetched(fetch, fetch->last);
+  fetch_piece(fetch);
+}
+
+void ChunkExchange::fetch_from_next(const std::shared_ptr<Fetch>& fetch) {
+  fetch->peers.pop_front();
+  fetch->bytes.clear();
+  if (fetch->peers.empty()) return fetched(fetch, fetch->last);
+  fetch_piece(fetch);
+}
+
+void ChunkExchange::fetch_piece(const std::shared_ptr<Fetch>& fetch) {
+  raft::BulkRequest request;
+  request.kind = raft::BulkKind::kGet;
+  request.name = crypto::hex(fetch->reference.hash);
+  request.offset = fetch->bytes.size();
+  request.size = static_cast<uint32_t>(std::min<uint64_t>(kPiece, fetch->reference.size - fetch->bytes.size()));
+  const uint32_t size = request.size;
+  transport_.fetch(fetch->peers.front(), std::move(request),
+                   [this, alive = alive_, fetch, size](const Result<std::string>& piece) {
+                     if (!*alive) return;
+                     if (!piece.ok() || piece->size() != size) {
+                       if (!piece.ok()) fetch->last = piece.status();
+                       return fetch_from_next(fetch);
+                     }
+                     fetch->bytes += *piece;
+                     if (fetch->bytes.size() < fetch->reference.size) return fetch_piece(fetch);
+                     auto bytes = std::make_shared<const std::string>(std::move(fetch->bytes));
+                     on_worker(
+                         [store = store_.get(), bytes, hash = fetch->reference.hash]() -> Result<std::string> {
+                           if (crypto::sha256(*bytes) != hash) return data_loss("a chunk arrived damaged");
+                           // What cannot be kept here (a full disk) can be given all the same.
+                           return store->put(*bytes).ok() ? std::string("stored") : std::string();
+                         },
+                         [this, fetch, bytes](const Result<std::string>& stored) {
+                           if (!stored.ok()) {
+                             fetch->last = stored.status();
+                             return fetch_from_next(fetch);
+                           }
+                           if (!stored->empty()) {
+                             pin(fetch->reference.hash);
+                             ++status_.fetched;
+                             status_.repaired += fetch->damaged;
+                             wanted_.erase(fetch->reference);
+                           }
+                           fetched(fetch, *bytes);
+                         });
+                   });
+}
+
+void ChunkExchange::fetched(const std::shared_ptr<Fetch>& fetch, Result<std::string> outcome) {
+  fetches_.erase(fetch->reference);
+  if (!outcome.ok()) {
+    ++status_.fetches_failed;
+    outcome = std::move(outcome).status().with_context("fetch a chunk from the other members");
+  }
+  for (const auto& done : std::exchange(fetch->done, {})) done(outcome);
+}
+
+// ---- what the state refers to is to be here
+
+void ChunkExchange::applied(const std::vector<std::string>& values) {
+  std::vector<ChunkReference> references;
+  for (const std::string& value : values) {
+    const auto reference = barn::decode_chunk_reference(value);
+    if (!reference || reference->size > barn::kChunkBytes) continue;
+    references.push_back(*reference);
+    if (sweep_ != nullptr) applied_late_.insert(*reference);
+  }
+  on_worker(
+      [store = store_.get(), references = std::move(references)] {
+        std::vector<ChunkReference> missing;
+        for (const ChunkReference& reference : references) {
+          const Result<bool> has = store->has(reference.hash);
+          if (has.ok() && !*has) missing.push_back(reference);
+        }
+        return missing;
+      },
+      [this](const std::vector<ChunkReference>& missing) {
+        for (const ChunkReference& reference : missing) wanted_.insert(reference);
+        repair_some();
+      });
+}
+
+void ChunkExchange::repair_some() {
+  if (wanted_.empty() || repairs_ >= kRepairsAtOnce || loop_.now() < repair_not_before_) return;
+  auto at = repair_after_ ? wanted_.upper_bound(*repair_after_) : wanted_.begin();
+  if (at == wanted_.end()) at = wanted_.begin();
+  const ChunkReference reference = *at;
+  repair_after_ = reference;
+  if (fetches_.contains(reference)) return;
+  ++repairs_;
+  // From here, if it has come meanwhile.
+  get(reference, [this, reference](const Result<std::string>& bytes) {
+    --repairs_;
+    if (bytes.ok()) {
+      wanted_.erase(reference);
+    } else {
+      repair_not_before_ = loop_.now() + kRepairPauseNanos;
+    }
+  });
+}
+
+bool ChunkExchange::may_collect() const {
+  const raft::Raft& raft = member_.raft();
+  return loop_.now() - started_nanos_ >= options_.pin_nanos && raft.may_vote() && raft.leader() != 0 &&
+         raft.applied() > 0 && raft.applied() == raft.commit() && replica_.doubt().ok();
+}
+
+void ChunkExchange::begin_sweep() {
+  // Pins first, then the view: what was put long enough ago is referred to by now, if it ever will be.
+  collects_ = may_collect();
+  if (collects_) unpin_old();
+  applied_late_.clear();
+  sweep_ = std::make_unique<ChunkSweep>(loop_, worker_, *store_, options_.sweep_bytes_per_second,
+                                        keeper_.rocks().scan_view(), references_to_come(member_.raft()),
+                                        [this](ChunkSweep::Outcome outcome) { swept(std::move(outcome)); });
+}
+
+void ChunkExchange::swept(ChunkSweep::Outcome outcome) {
+  sweep_.reset();
+  swept_nanos_ = loop_.now();
+  ++status_.sweeps;
+  status_.swept_unix_micros = system_clock().unix_micros();
+  status_.sweep_result = outcome.status;
+  if (!outcome.status.ok()) return;
+  std::erase_if(wanted_, [&](const ChunkReference& wanted) { return !applied_late_.contains(wanted); });
+  wanted_.merge(outcome.wanted);
+  repair_some();
+  if (!collects_ || !may_collect()) return;
+  for (const ChunkReference& reference : applied_late_) outcome.roots.insert(reference.hash);
+  on_worker(
+      [store = store_.get(), roots = std::make_shared<const std::set<ChunkHash>>(std::move(outcome.roots))] {
+        return store->collect([&](const ChunkHash& hash) { return roots->contains(hash); });
+      },
+      [this](const Result<barn::ChunkStore::Collected>& collected) {
+        if (!collected.ok()) {
+          status_.sweep_result = collected.status();
+          return;
+        }
+        status_.removed += collected->removed;
+        status_.removed_bytes += collected->removed_bytes;
+      });
+}
+
+void ChunkExchange::tick() {
+  const int64_t now = loop_.now();
+  const std::set<std::shared_ptr<Put>> puts = puts_;
+  for (const auto& put : puts) {
+    if (put->deadline > now) continue;
+    finish(put, unavailable("the chunk is on {} of {} voters, and not on a majority", put->confirmed.size(),
+                            member_.raft().membership().voters.size())
+                    .with_kind("barn.chunk.no_majority")
+                    .with_hint("put it again when more members are at work"));
+  }
+  for (auto& [id, sender] : senders_) send_next(id);
+  std::erase_if(gathering_, [&](const auto& g) { return now - g.second.last_nanos > kGatheringNanos; });
+  if (!member_.failed().ok()) return;
+  if (generation_ != replica_.state_generation()) {
+    generation_ = replica_.state_generation();
+    sweep_soon();  // another state refers to other chunks
+  }
+  repair_some();
+  if (sweep_ == nullptr && (!swept_nanos_ || now - *swept_nanos_ >= options_.sweep_nanos)) begin_sweep();
+}
+
+ChunkStatus ChunkExchange::status() const {
+  ChunkStatus out = status_;
+  out.missing = wanted_.size();
+  return out;
+}
+
+}  // namespace runink::server
