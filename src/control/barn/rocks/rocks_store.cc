@@ -181,11 +181,7 @@ Status RocksStore::open_database() {
   options.info_log = std::make_shared<NoLog>();
   options.listeners.push_back(std::make_shared<FailureListener>(this));
 
-  // Safety. What a crash cut off the write-ahead log is dropped, from the first doubtful record on; everything else
-  // that is damaged is an error.
   options.paranoid_checks = true;
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  options.track_and_verify_wals_in_manifest = true;
   options.max_bgerror_resume_count = 0;
   options.allow_mmap_reads = options.allow_mmap_writes = false;
 
@@ -201,7 +197,6 @@ Status RocksStore::open_database() {
   options.db_write_buffer_size = options_.write_buffer_bytes;
   options.write_buffer_size = std::max<uint64_t>(options_.write_buffer_bytes / 2, 1 << 20);
   options.max_write_buffer_number = 3;
-  options.max_total_wal_size = 2 * options_.write_buffer_bytes;
 
   // Files.
   options.compression = fast_compression();
@@ -272,7 +267,9 @@ Status RocksStore::apply(const WriteBatch& batch) {
         break;
     }
   });
-  if (status.ok() && to.Count() > 0) status = database_->db->Write(rocksdb::WriteOptions(), &to);
+  rocksdb::WriteOptions without_log;
+  without_log.disableWAL = true;
+  if (status.ok() && to.Count() > 0) status = database_->db->Write(without_log, &to);
   Status ours = from_rocks(status, "write a batch to the state");
   latch(ours);
   // A failure in the background may have come between: what was written then is not to be built upon.
@@ -288,7 +285,7 @@ uint64_t RocksStore::approximate_bytes() const {
 
 Status RocksStore::sync() {
   if (failed_.load()) return failure();
-  Status status = from_rocks(database_->db->SyncWAL(), "sync the state");
+  Status status = from_rocks(database_->db->Flush(rocksdb::FlushOptions()), "write the memtables");
   latch(status);
   return status;
 }

@@ -1,9 +1,9 @@
 // The state store on RocksDB (store.h): for states larger than memory, sealed where a key is given.
 //
-// One batch is one rocksdb::WriteBatch: after a crash of the process everything applied is there, after a crash of the
-// machine everything up to some batch (the write-ahead log is written with each batch and synced only by sync() and
-// checkpoint(); recovery takes the longest prefix that is whole). The Raft log brings back the rest; so it may be cut
-// only below an index that a checkpoint() or sync() after it covers.
+// One batch is one rocksdb::WriteBatch, and there is no write-ahead log: after a crash of the process or the machine
+// there is everything up to some batch, at least up to the last sync() or checkpoint(). The Raft log has the rest, and
+// would only be written a second time here; so it may be cut only below an index that a checkpoint() or sync() after it
+// covers.
 //
 // Any error of RocksDB, at a call or in the background, is latched: failure() tells it, and every call from then on
 // answers with it. RocksDB's own resumption after errors is off. A store with a failure is to be closed; whether the
@@ -53,7 +53,7 @@ class RocksStore : public StateStore {
   // kFailedPrecondition, kinds "key.wrong", "key.missing", "key.unsealed": see sealed_file.h. kNotFound: read-only, and
   // there is none.
   static Result<std::unique_ptr<RocksStore>> open(RocksOptions options);
-  ~RocksStore() override;  // without sync: what is not synced is left to the kernel
+  ~RocksStore() override;  // writes its memtables, if it can
 
   Result<bool> get(std::string_view key, std::string* value) const override;
   std::unique_ptr<StateIterator> iterate(std::string_view from, std::string_view to) const override;
