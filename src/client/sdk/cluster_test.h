@@ -53,14 +53,23 @@ class TestCluster {
       Node& node = nodes_[id];
       node.loop = *net::EventLoop::create();
       RUNINK_CHECK(server::BarnServer::create(options(id), founders).ok());
-      node.thread = std::thread([&node] { node.loop->run(); });
+      // What is done to a member is done between two runs: gRPC's end turns the loop itself, which a task of the loop
+      // must not do, as those behind it would wait for it.
+      node.thread = std::thread([&node] {
+        for (;;) {
+          node.loop->run();
+          const std::function<void()> task = std::exchange(node.task, nullptr);
+          if (!task) return;
+          task();
+        }
+      });
     }
     for (raft::NodeId id = 1; id <= members; ++id) start(id);
   }
   ~TestCluster() {
     for (auto& [id, node] : nodes_) {
       stop(id);
-      node.loop->stop();
+      node.loop->stop();  // without a task: the end
       node.thread.join();
     }
   }
@@ -164,6 +173,7 @@ class TestCluster {
   struct Node {
     std::unique_ptr<net::EventLoop> loop;
     std::thread thread;
+    std::function<void()> task;  // of the thread
     std::unique_ptr<server::BarnServer> barn;
     std::unique_ptr<api::KeyValueServer> api;
     std::string raft_address;
@@ -183,9 +193,13 @@ class TestCluster {
   }
   void run(raft::NodeId id, const std::function<void()>& task) {
     const auto done = std::make_shared<std::promise<void>>();
-    nodes_.at(id).loop->post([&task, done] {
-      task();
-      done->set_value();
+    Node& node = nodes_.at(id);
+    node.loop->post([&task, &node, done] {
+      node.task = [&task, done] {
+        task();
+        done->set_value();
+      };
+      node.loop->stop();
     });
     done->get_future().wait();
   }

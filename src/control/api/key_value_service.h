@@ -45,7 +45,8 @@ struct ApiCounters {
 class KeyValueServer {
  public:
   // Serves at once. `replica` and `loop` outlive it; all of this is called on the loop's thread, the destructor too (it
-  // ends the calls that are open, and waits for gRPC's threads).
+  // ends the calls that are open, and waits for gRPC's threads). It turns the loop meanwhile: not to be destroyed within
+  // a task of the loop, since what was posted together with that task could never come.
   static Result<std::unique_ptr<KeyValueServer>> start(net::EventLoop& loop, barn::Replica& replica,
                                                        const ApiOptions& options);
   virtual ~KeyValueServer() = default;
