@@ -40,7 +40,8 @@ void ClusterReconciler::connect() {
     if (transport_.add_peer(node, address).ok()) connected_[node] = address;
   }
   for (const raft::PeerStatus& peer : transport_.peers()) {
-    if (members_.contains(peer.id)) continue;
+    // The state may be behind the log (after a power cut it is), and what is applied then knows too few.
+    if (members_.contains(peer.id) || member_.raft().membership().has(peer.id)) continue;
     transport_.remove_peer(peer.id);
     connected_.erase(peer.id);
   }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "control/journal/format.h"
@@ -27,7 +28,7 @@ class DiskFile final : public File {
 
   Status write(uint64_t offset, std::string_view bytes) override {
     RUNINK_RETURN_IF_ERROR(check_writable());
-    return os::pwrite_all(fd_, bytes, offset).with_context(at(offset));
+    return told(os::pwrite_all(fd_, bytes, offset), offset);
   }
 
   // Without the kernel's cache and with one system call, where the file system can: a failed write is then told at
@@ -36,7 +37,7 @@ class DiskFile final : public File {
     RUNINK_RETURN_IF_ERROR(check_writable());
     const bool aligned = (reinterpret_cast<uintptr_t>(bytes.data()) | offset | bytes.size()) % kBlock == 0;
     if (!aligned || !open_direct()) return File::write_durably(offset, bytes);
-    Status status = os::pwrite_all(direct_, bytes, offset).with_context(at(offset));
+    Status status = told(os::pwrite_all(direct_, bytes, offset), offset);
     if (status.code() != Code::kInvalidArgument) return status;
     // EINVAL: this device wants more than 4,096 for alignment, which it says at the write only. Nothing was written.
     direct_.reset();
@@ -47,7 +48,7 @@ class DiskFile final : public File {
   Status sync() override {
     RUNINK_RETURN_IF_ERROR(check_writable());
     while (::fdatasync(fd_.get()) != 0) {
-      if (errno != EINTR) return from_errno(errno, fmt::format("sync {}", fd_.path()));
+      if (errno != EINTR) return from_errno(errno, fmt::format("sync {}", name()));
     }
     return {};
   }
@@ -63,8 +64,7 @@ class DiskFile final : public File {
     const std::string zeros(std::min(kZerosAtOnce, size - before), '\0');
     for (uint64_t done = before; done < size;) {
       const uint64_t piece = std::min<uint64_t>(zeros.size(), size - done);
-      RUNINK_RETURN_IF_ERROR(
-          os::pwrite_all(fd_, std::string_view(zeros).substr(0, piece), done).with_context(at(done)));
+      RUNINK_RETURN_IF_ERROR(told(os::pwrite_all(fd_, std::string_view(zeros).substr(0, piece), done), done));
       done += piece;
     }
     return {};
@@ -73,7 +73,18 @@ class DiskFile final : public File {
   Result<uint64_t> size() override { return RUNINK_TRY(os::file_info(fd_)).size; }
 
  private:
-  static std::string at(uint64_t offset) { return fmt::format("at byte {}", offset); }
+  Status told(Status status, uint64_t offset) const {
+    return status.ok() ? std::move(status) : std::move(status).with_context(at(offset));
+  }
+  std::string at(uint64_t offset) const { return fmt::format("at byte {} of {}", offset, name()); }
+  // As it is called now: a segment was written under another name before it got its own.
+  std::string name() const {
+    const int error = errno;
+    std::array<char, 4096> path;
+    const ssize_t size = ::readlink(fmt::format("/proc/self/fd/{}", fd_.get()).c_str(), path.data(), path.size());
+    errno = error;
+    return size > 0 ? std::string(path.data(), static_cast<size_t>(size)) : fd_.path();
+  }
   Status check_writable() const {
     return read_only_ ? failed_precondition("{} was opened for reading only", fd_.path()) : Status();
   }

@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint64_t kMostHandOverTicks = 40, kMostSnapshotTicks = 600;
 constexpr uint64_t kAskAroundTicks = 60;
+constexpr uint64_t kRememberAgainTicks = 200;
 constexpr uint64_t kCertificateTicks = 1200;  // how often it is looked at
 
 // Where to listen: the address, at another host where one is given.
@@ -202,6 +203,7 @@ void BarnNode::tick() {
   frontend_->tick();
   note_role();
   ask_around();
+  remember_peers();
   found();
   if (ticks_ % kCertificateTicks == 0) renew_certificate();
   if (reconciler_->removed()) {
@@ -250,6 +252,26 @@ void BarnNode::ask_around() {
     if (id != opened_.config.node) addresses.insert(stored.record.addresses().api());
   }
   directory_->ask(addresses, [this](const barn::v1::DirectoryResponse& said) { reconciler_->heard(said); });
+}
+
+// A member needs the others' addresses before it has any state: that is not synced with each entry, so a power cut may
+// take it back to nothing, and entries are applied only once the members have found each other.
+void BarnNode::remember_peers() {
+  if (reconciler_->members().empty() || ticks_ < remember_at_tick_) return;
+  MemberConfig config = opened_.config;
+  const raft::Membership& membership = barn_->member().raft().membership();
+  std::erase_if(config.peers, [&](const auto& peer) { return !membership.has(peer.first); });
+  for (const auto& [id, stored] : reconciler_->members()) {
+    if (id != config.node) config.peers[id] = {stored.record.addresses().members(), stored.record.addresses().api()};
+  }
+  if (config == opened_.config) return;
+  const Status written = os::write_file_atomic(opened_.folder.config_path(), encode(config), 0600);
+  if (written.ok()) {
+    opened_.config = std::move(config);
+  } else {
+    remember_at_tick_ = ticks_ + kRememberAgainTicks;
+    log_.warning("barn.peers.not_remembered", written.to_string());
+  }
 }
 
 // Where the folder still has the authority's key, the cluster's first records have to be written, or were and the

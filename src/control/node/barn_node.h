@@ -61,6 +61,7 @@ class BarnNode {
   void tick();
   void note_role();
   void ask_around();
+  void remember_peers();
   void found();
   void founded();
   void renew_certificate();
@@ -79,6 +80,7 @@ class BarnNode {
 
   net::EventLoop::TimerId timer_ = 0;
   uint64_t ticks_ = 0;
+  uint64_t remember_at_tick_ = 0;
   bool founding_ = false, is_founded_ = false;
   raft::NodeId leader_told_ = 0;
   raft::Term term_told_ = 0;

@@ -1,5 +1,5 @@
-// member.toml: what one member of a cluster is, and where it listens. Written once, by `runi barn init`, `join` or
-// `restore`, and read at every start.
+// member.toml: what one member of a cluster is, and where it listens. Written by `runi barn init`, `join` or
+// `restore`, read at every start, and written again by the member when other members come or go.
 //
 //   cluster = "3f9c…"            # its id, 32 hexadecimal digits
 //   name = "shop"
@@ -16,7 +16,7 @@
 //   [listen]
 //   host = "0.0.0.0"             # where it differs from the host of the addresses
 //
-//   [peers]                      # whom it knew when this was written; the cluster tells the rest
+//   [peers]                      # the others: how it finds them before it knows anything else
 //   2 = { members = "10.0.0.2:7461", api = "10.0.0.2:7460" }
 //
 // An unknown key is an error with file, line and column.
