@@ -155,6 +155,38 @@ TEST_F(IntegrityOfMembers, WithoutAMajorityNobodyServesUntilOneIsThere) {
   expect_repair(wrong);
 }
 
+// A third member that needs a snapshot would make a majority of whatever it is given. So nobody gives it one, until
+// somebody has decided: who is taken to be wrong is stopped, and the other one begins anew without knowing of it.
+TEST_F(IntegrityOfMembers, InDoubtNobodyGivesSnapshotsAndStoppingOneDecides) {
+  snapshot_entries_ = 40;
+  found(3);
+  write_some(10);
+  const raft::NodeId away = follower_id();
+  servers_.erase(away);
+  for (int i = 0; i < 150; ++i) put("key-3", "value " + std::to_string(i));
+  const raft::NodeId wrong = leader_id(), right = 6 - away - wrong;
+  ASSERT_TRUE(until([&] { return servers_[wrong]->member().raft().log().base() > 20; }));
+  change_row(*servers_[wrong], "key-3", "something else");
+  put("key-3", "new", true);
+  const auto doubt = [this](raft::NodeId id) { return servers_[id]->integrity().in_doubt(); };
+  ASSERT_TRUE(until([&] { return doubt(right) && doubt(wrong); }));
+  start(away);
+  const barn::Index before = servers_[away]->replica().position().index;
+  ASSERT_TRUE(until([&] { return servers_[away]->keeper().counters().transfers_failed >= 2; }));
+  EXPECT_EQ(servers_[away]->replica().position().index, before);
+  EXPECT_TRUE(failures_.empty());
+
+  servers_.erase(wrong);
+  servers_.erase(right);
+  start(right);
+  ASSERT_TRUE(until([this] { return same_everywhere(); }));
+  EXPECT_GT(servers_[away]->keeper().counters().transfers, 0u);
+  put("decided", "1");
+  start(wrong);
+  ASSERT_TRUE(until([&] { return quarantined(wrong); }));
+  expect_repair(wrong);
+}
+
 TEST_F(IntegrityOfMembers, WhatNoCommandTouchesIsFoundByAScrub) {
   scrub_nanos_ = 300'000'000;
   found(3);
