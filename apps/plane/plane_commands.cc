@@ -1,5 +1,8 @@
 #include "plane/plane_commands.h"
 
+#include "client/cli/commands.h"
+#include "plane/program_tree.h"
+
 namespace runink::plane {
 
 namespace {
@@ -298,6 +301,12 @@ std::vector<cli::Command> plane_commands(const RunOf& run) {
     for (Command& sub : command.subcommands) sub.run = run(command.name + " " + sub.name);
   }
   return out;
+}
+
+cli::Command program_tree(const RunOf& run) {
+  cli::Command tree = cli::command_tree();
+  for (Command& command : plane_commands(run)) tree.subcommands.push_back(std::move(command));
+  return tree;
 }
 
 }  // namespace runink::plane

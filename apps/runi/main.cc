@@ -4,18 +4,16 @@
 #include <string>
 #include <vector>
 
-#include "client/cli/commands.h"
 #include "client/cli/program.h"
 #include "plane/enter_plane.h"
-#include "plane/plane_commands.h"
+#include "plane/program_tree.h"
 
 int main(int argc, char** argv) {
   // A reader that goes away is an error of the write that meets it, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   runink::plane::remember_arguments(argv);
-  runink::cli::Command tree = runink::cli::command_tree();
-  for (auto& command : runink::plane::plane_commands([](const std::string&) { return runink::plane::enter_plane; }))
-    tree.subcommands.push_back(std::move(command));
+  const runink::cli::Command tree =
+      runink::plane::program_tree([](const std::string&) { return runink::plane::enter_plane; });
   runink::cli::Console console = runink::cli::Console::of_process();
   return runink::cli::run_program(tree, std::vector<std::string>(argv + 1, argv + argc), console);
 }

@@ -2,7 +2,7 @@
 //
 // Everything a person sees of the command line comes from this tree: parsing, `--help`, near-miss suggestions, shell
 // completion (generate.h), man pages and docs/reference/cli.md. A command is a value; to add one, write a function
-// that returns it (commands/x.cc), and name that function in the tree (commands/tree.cc, or apps/runi for commands that
+// that returns it (commands/x.cc), and name that function in the tree (commands/tree.cc, or apps/plane for commands that
 // start or open a plane). docs/checklists/cli-command.md lists the steps.
 //
 // Building the tree touches no file and starts no thread, so that `runi --help` stays instant. Immutable after

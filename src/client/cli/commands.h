@@ -5,7 +5,7 @@
 
 namespace runink::cli {
 
-// The tree with all commands of this module. apps/runi appends those that start or open a plane.
+// The tree with all commands of this module. apps/plane appends those that start or open a plane.
 Command command_tree();
 
 }  // namespace runink::cli

@@ -6,17 +6,22 @@
 #include <fstream>
 #include <sstream>
 
-#include "client/cli/commands.h"
 #include "client/cli/generate.h"
+#include "plane/program_tree.h"
 
 namespace runink::cli {
 namespace {
 
-TEST(Tree, IsWellDeclared) { EXPECT_THAT(check_tree(command_tree()), ::testing::IsEmpty()); }
+Command whole_tree() {
+  return plane::program_tree(
+      [](const std::string&) -> RunFunction { return [](Invocation&) -> Result<int> { return 0; }; });
+}
+
+TEST(Tree, IsWellDeclared) { EXPECT_THAT(check_tree(whole_tree()), ::testing::IsEmpty()); }
 
 TEST(Tree, ReferenceIsUpToDate) {
-  const std::string path = "../../../docs/reference/cli.md";
-  const std::string text = markdown_reference(command_tree());
+  const std::string path = "../../docs/reference/cli.md";
+  const std::string text = markdown_reference(whole_tree());
   if (std::getenv("RUNINK_REWRITE")) std::ofstream(path) << text;
   std::ifstream file(path);
   std::stringstream stored;
@@ -25,7 +30,7 @@ TEST(Tree, ReferenceIsUpToDate) {
 }
 
 TEST(Tree, EveryShownCommandHasAnExample) {
-  for (const Command& command : command_tree().subcommands) {
+  for (const Command& command : whole_tree().subcommands) {
     if (command.hidden) continue;
     EXPECT_FALSE(command.examples.empty() && command.subcommands.empty()) << command.name;
     for (const Command& sub : command.subcommands)
