@@ -400,6 +400,25 @@ Status check_command(const Command& command, size_t encoded_bytes, const Limits&
   return std::visit(Checker{}, command.body);
 }
 
+std::vector<ChunkReference> chunk_references(const Command& command) {
+  std::vector<ChunkReference> out;
+  const auto add = [&out](const Put& put) {
+    if (!put.chunk) return;
+    if (const auto reference = decode_chunk_reference(put.value)) out.push_back(*reference);
+  };
+  if (const auto* put = std::get_if<Put>(&command.body)) add(*put);
+  if (const auto* txn = std::get_if<Txn>(&command.body)) {
+    for (const auto* ops : {&txn->then_ops, &txn->else_ops}) {
+      for (const TxnOp& op : *ops) {
+        if (const auto* put = std::get_if<Put>(&op)) add(*put);
+      }
+    }
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
 Result<std::string> prepare_command(const Command& command, const Limits& limits) {
   std::string bytes = encode_command(command);
   RUNINK_RETURN_IF_ERROR(check_command(command, bytes.size(), limits));

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "control/barn/chunk_reference.h"
 #include "control/barn/ids.h"
 #include "control/barn/limits.h"
 
@@ -143,6 +144,9 @@ Result<Command> decode_command(std::string_view bytes);
 // What a leader refuses before it proposes: kInvalidArgument, or kResourceExhausted for what is too large. The state
 // machine checks again when it applies, since limits may have changed on the way.
 Status check_command(const Command& command, size_t encoded_bytes, const Limits& limits);
+
+// What its puts refer to, each once, ascending.
+std::vector<ChunkReference> chunk_references(const Command& command);
 
 // The one door to the log: checks, encodes, and reads back what it encoded, because an entry that cannot be decoded
 // stops every member for good. Errors as of check_command.

@@ -57,7 +57,19 @@ void Replica::execute(Command command, std::function<void(Result<Answer>)> done)
   command.unix_micros = clock_->unix_micros();
   auto bytes = prepare_command(command, machine_->limits());
   if (!bytes.ok()) return done(std::move(bytes).status());
-  member_->propose(std::make_shared<const std::string>(std::move(*bytes)), [this, done = std::move(done)](
+  std::vector<ChunkReference> chunks;
+  if (chunk_check_ && leads_) chunks = chunk_references(command);
+  if (chunks.empty()) return propose(std::move(*bytes), std::move(done));
+  chunk_check_(std::move(chunks), [self = self_, bytes = std::move(*bytes), done = std::move(done)](Status ready) {
+    if (*self == nullptr) return;
+    if (ready.ok()) ready = (*self)->doubt_;
+    if (!ready.ok()) return done(std::move(ready));
+    (*self)->propose(bytes, done);
+  });
+}
+
+void Replica::propose(std::string bytes, std::function<void(Result<Answer>)> done) {
+  member_->propose(std::make_shared<const std::string>(std::move(bytes)), [this, done = std::move(done)](
                                                                                const raft::Proposed& proposed) {
     if (Status status = outcome(proposed); !status.ok()) return done(std::move(status));
     const auto& entries = applied_.entries;

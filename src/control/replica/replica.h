@@ -21,6 +21,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "control/barn/chunk_reference.h"
 #include "control/barn/lease_timers.h"
 #include "control/barn/state_machine.h"
 #include "control/barn/watch.h"
@@ -67,6 +68,10 @@ class Replica final : public raft::Application {
   // goes on, replication too.
   void set_doubt(Status doubt) { doubt_ = std::move(doubt); }
   const Status& doubt() const { return doubt_; }
+  // On a leader, before a command with chunk references is proposed: `ready` says OK once their content is where it has
+  // to be, or why it is not; then nothing is proposed.
+  using ChunkCheck = std::function<void(std::vector<ChunkReference> references, std::function<void(Status)> ready)>;
+  void set_chunk_check(ChunkCheck check) { chunk_check_ = std::move(check); }
   // Is called with the values of chunk references as they are applied (Applied::chunks), in the midst of applying: it
   // may only note them.
   void on_chunks(std::function<void(const std::vector<std::string>&)> callback) { on_chunks_ = std::move(callback); }
@@ -90,6 +95,7 @@ class Replica final : public raft::Application {
       : keeper_(keeper), clock_(clock), options_(options) {}
   Status open_machine();
   Status outcome(const raft::Proposed& proposed) const;
+  void propose(std::string bytes, std::function<void(Result<Answer>)> done);
   void propose_own(Command command);
   void expire_leases();
   void expire_sessions();
@@ -112,6 +118,7 @@ class Replica final : public raft::Application {
   size_t own_under_way_ = 0;
   Status doubt_;
   std::function<void(const std::vector<std::string>&)> on_chunks_;
+  ChunkCheck chunk_check_;
   std::shared_ptr<Replica*> self_ = std::make_shared<Replica*>(this);
 };
 

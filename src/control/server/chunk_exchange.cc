@@ -28,14 +28,6 @@ std::optional<ChunkHash> hash_of_name(std::string_view name) {
   return hash;
 }
 
-void add_references(const std::vector<barn::TxnOp>& ops, std::set<ChunkReference>* out) {
-  for (const barn::TxnOp& op : ops) {
-    const auto* put = std::get_if<barn::Put>(&op);
-    if (put == nullptr || !put->chunk) continue;
-    if (const auto reference = barn::decode_chunk_reference(put->value)) out->insert(*reference);
-  }
-}
-
 // What the entries behind `applied` will refer to.
 std::set<ChunkReference> references_to_come(const raft::Raft& raft) {
   std::set<ChunkReference> out;
@@ -44,11 +36,7 @@ std::set<ChunkReference> references_to_come(const raft::Raft& raft) {
     if (entry.kind != raft::EntryKind::kCommand || !entry.data) continue;
     const Result<barn::Command> command = barn::decode_command(*entry.data);
     if (!command.ok()) continue;  // applying it will say so
-    if (const auto* put = std::get_if<barn::Put>(&command->body)) add_references({*put}, &out);
-    if (const auto* txn = std::get_if<barn::Txn>(&command->body)) {
-      add_references(txn->then_ops, &out);
-      add_references(txn->else_ops, &out);
-    }
+    for (const ChunkReference& reference : chunk_references(*command)) out.insert(reference);
   }
   return out;
 }
@@ -119,6 +107,10 @@ Result<std::unique_ptr<ChunkExchange>> ChunkExchange::open(net::EventLoop& loop,
   keeper.before_release([self, alive = chunks->alive_] {
     if (*alive) self->sweep_.reset();
   });
+  replica.set_chunk_check(
+      [self, alive = chunks->alive_](std::vector<ChunkReference> references, std::function<void(Status)> ready) {
+        if (*alive) self->place(std::move(references), std::move(ready));
+      });
   replica.on_chunks([self, alive = chunks->alive_](const std::vector<std::string>& references) {
     if (*alive) self->applied(references);
   });
@@ -241,9 +233,34 @@ void ChunkExchange::finish(const std::shared_ptr<Put>& put, Status status) {
   if (put->over) return;
   put->over = true;
   puts_.erase(put);
-  if (status.ok()) return put->done(put->reference);
+  if (status.ok()) {
+    placed_[put->reference] = loop_.now();
+    return put->done(put->reference);
+  }
   ++status_.puts_failed;
   put->done(std::move(status));
+}
+
+// What this member did not put itself of late is put once more: that pins it on a majority.
+void ChunkExchange::place(std::vector<ChunkReference> references, std::function<void(Status)> ready) {
+  std::erase_if(placed_, [&](const auto& placed) { return loop_.now() - placed.second >= options_.pin_nanos / 2; });
+  while (!references.empty() && placed_.contains(references.back())) references.pop_back();
+  if (references.empty()) return ready(Status());
+  const ChunkReference reference = references.back();
+  get(reference, [this, reference, references = std::move(references),
+                  ready = std::move(ready)](Result<std::string> bytes) mutable {
+    if (bytes.status().code() == Code::kNotFound || (bytes.ok() && bytes->size() != reference.size)) {
+      return ready(failed_precondition("there is no chunk {} of {} bytes", crypto::hex(reference.hash), reference.size)
+                       .with_kind("barn.chunk.unknown")
+                       .with_hint("put the chunk before the key that refers to it"));
+    }
+    if (!bytes.ok()) return ready(std::move(bytes).status());
+    put(std::move(*bytes), [this, references, ready](const Result<ChunkReference>& put) mutable {
+      if (!put.ok()) return ready(put.status().with_context("place a chunk that is referred to"));
+      references.pop_back();
+      place(std::move(references), std::move(ready));
+    });
+  });
 }
 
 // ---- the other side of it

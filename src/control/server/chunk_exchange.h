@@ -6,8 +6,10 @@
 // side gathers them in memory (8 MiB for each peer at most), compares the hash, and answers the last piece when the
 // chunk is synced. kGet gives pieces; the receiver compares the hash of the whole.
 //
-// Who keeps what, and how long: a chunk that was put is pinned for `pin_nanos` on every member that took it, so a
-// reference must be applied within that time; propose it at once. A sweep (chunk_sweep.h) from time to time fetches
+// Who keeps what, and how long: a chunk that was put is pinned for `pin_nanos` on every member that took it. A leader
+// proposes a reference only if the chunk was put in the first half of that time, or else puts it once more itself
+// (Replica::set_chunk_check), so that no reference is proposed to what is not on a majority; it then has to be applied
+// within the other half. A sweep (chunk_sweep.h) from time to time fetches
 // what the state refers to and is not here or is damaged, and removes what nothing refers to. Nothing is removed by a
 // member that is younger than `pin_nanos` (pins end with the process), has no vote, or is behind in applying.
 //
@@ -91,6 +93,7 @@ class ChunkExchange {
   void sent(raft::NodeId peer, const std::shared_ptr<Put>& put, uint64_t offset, const Result<std::string>& answer);
   void confirm(const std::shared_ptr<Put>& put, raft::NodeId peer);
   void finish(const std::shared_ptr<Put>& put, Status status);
+  void place(std::vector<barn::ChunkReference> references, std::function<void(Status)> ready);
   void pin(const barn::ChunkHash& hash);
   void unpin_old();
 
@@ -124,6 +127,7 @@ class ChunkExchange {
   std::shared_ptr<uint64_t> bytes_under_way_ = std::make_shared<uint64_t>(0);  // of Puts, queued ones included
   std::map<raft::NodeId, Sender> senders_;
   std::map<raft::NodeId, Gathering> gathering_;
+  std::map<barn::ChunkReference, int64_t> placed_;        // when this member's put of it was on a majority
   std::deque<std::pair<int64_t, barn::ChunkHash>> pins_;  // of the store, the oldest first
   std::map<barn::ChunkReference, std::shared_ptr<Fetch>> fetches_;
   std::set<barn::ChunkReference> wanted_;        // to be fetched

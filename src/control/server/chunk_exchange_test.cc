@@ -157,6 +157,35 @@ TEST_F(ChunksOfMembers, ADamagedChunkIsRepaired) {
   }
 }
 
+TEST_F(ChunksOfMembers, AReferenceIsNotProposedBeforeItsChunkIsOnAMajority) {
+  found(3);
+  ASSERT_TRUE(until([this] { return leader() != nullptr; }));
+  const auto propose = [this](const std::vector<ChunkReference>& references) {
+    std::vector<std::string> values;
+    for (const ChunkReference& reference : references) values.push_back(encode(reference));
+    barn::Txn txn;
+    for (size_t i = 0; i < values.size(); ++i)
+      txn.then_ops.push_back(barn::Put{.key = i == 0 ? "a" : "b", .value = values[i], .chunk = true});
+    std::optional<Status> out;
+    leader()->replica().execute({0, {}, std::move(txn)}, [&](const Result<barn::Answer>& a) { out = a.status(); });
+    EXPECT_TRUE(until([&] { return out.has_value(); }));
+    return out.value_or(Status());
+  };
+  const auto stored = store(leader_id(), "this was put");
+  ASSERT_TRUE(stored.ok());
+  const ChunkReference unknown{crypto::sha256("this was not"), 12};
+  EXPECT_EQ(propose({*stored, unknown}).kind(), "barn.chunk.unknown");
+  EXPECT_EQ(propose({{stored->hash, stored->size + 1}}).kind(), "barn.chunk.unknown");
+  EXPECT_TRUE(propose({*stored}).ok());
+  // One that only a follower has: it is on a majority before the answer.
+  auto& only = const_cast<barn::ChunkStore&>(servers_[follower_id()]->chunks().store());
+  const std::string bytes = content(1'200'000, 4);
+  ASSERT_TRUE(only.put(bytes).ok());
+  const ChunkReference lonely{crypto::sha256(bytes), bytes.size()};
+  EXPECT_TRUE(propose({lonely, *stored}).ok());
+  EXPECT_TRUE(has(leader_id(), lonely));
+}
+
 TEST_F(ChunksOfMembers, WhoAppliesAReferenceWithoutHavingTheChunkFetchesIt) {
   found(3);
   ASSERT_TRUE(until([this] { return leader() != nullptr; }));
