@@ -65,6 +65,8 @@ enum class Zoo : int {
   kRetriesAreApplied,
   kApplyReadsLocally,
   kLimitNotChecked,
+  kComparisonsHold,
+  kWatchesBeginLate,
   // What comes from peers
   kCountsAreBelieved,
   // Put into a simulated disk, not into code: a replica's stored state changes by itself

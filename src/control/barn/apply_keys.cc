@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/zoo.h"
 #include "control/barn/machine.h"
 
 namespace runink::barn {
@@ -172,6 +173,7 @@ Status StateMachine::Impl::remove_range(const DeleteRange& remove, OpAnswer& out
 Result<bool> StateMachine::Impl::holds(const Compare& compare) {
   tables::Row row;
   const bool exists = RUNINK_TRY(row_of(compare.key, old_row, row));
+  if (zoo(Zoo::kComparisonsHold) && compare.target == CompareTarget::kModifyIndex) return true;
   switch (compare.target) {
     case CompareTarget::kExists:
       return compare_with<uint64_t>(exists ? 1 : 0, compare.is, compare.number);

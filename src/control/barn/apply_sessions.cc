@@ -30,8 +30,12 @@ Status StateMachine::Impl::with_session(const Command& command, size_t bytes, An
     drop_answer(session, session.answers.begin());
   }
   session.floor = std::max(session.floor, mark.lowest_unanswered);
-  const auto first = session.answers.find(mark.sequence);
-  if (first != session.answers.end() && !zoo(Zoo::kRetriesAreApplied)) {
+  auto first = session.answers.find(mark.sequence);
+  if (zoo(Zoo::kRetriesAreApplied) && first != session.answers.end()) {
+    drop_answer(session, first);
+    first = session.answers.end();
+  }
+  if (first != session.answers.end()) {
     answer = RUNINK_TRY(decode_answer(first->second));
     repeated = true;
     return {};

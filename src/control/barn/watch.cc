@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/zoo.h"
 #include "control/barn/tables.h"
 
 namespace runink::barn {
@@ -77,7 +78,7 @@ Result<WatchId> WatchHub::watch(const WatchRequest& request, Index known) {
   const WatchId id = ++last_id_;
   Watch& watch = watches_[id];
   watch.request = request;
-  watch.next = request.from == 0 ? published_ + 1 : request.from;
+  watch.next = request.from == 0 ? published_ + 1 : request.from + (zoo(Zoo::kWatchesBeginLate) ? 1 : 0);
   watch.pending = watch.next <= published_;
   file(id, request.range);
   if (watch.pending) announce(id, watch);

@@ -14,7 +14,7 @@ namespace runink::testing {
 
 struct ClientOptions {
   size_t clients = 8, keys = 6;
-  Micros think_min = 5'000, think_max = 150'000;
+  Micros think_min = 5'000, think_max = 200'000;
   Micros deadline = 4'000'000;  // of one operation, over all its tries
   Micros try_for = 1'000'000;   // of one try
 };

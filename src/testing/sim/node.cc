@@ -1,5 +1,7 @@
 #include "testing/sim/node.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -31,13 +33,16 @@ void SimStorage::begin() {
 
 void SimStorage::finish() {
   std::optional<raft::HardState> hard_state;
+  raft::Index first = 0;
   for (const auto& work : in_flight_) {
     if (work.hard_state) hard_state = work.hard_state;
+    if (!work.append.empty() && (first == 0 || work.append.front().index < first)) first = work.append.front().index;
   }
   const auto alive = alive_;
   const Status status = storage_->perform(in_flight_);
   if (status.ok()) {
     if (hard_state) durable_(*hard_state);
+    if (first != 0) last_write_ = first;
     reserve();
   }
   std::vector<raft::StorageWork> done;
@@ -49,6 +54,11 @@ void SimStorage::finish() {
   if (!queue_.empty() && status.ok()) begin();
   const auto turn = turn_;  // which may be the end of this object
   turn();
+}
+
+bool SimStorage::resetting() const {
+  const auto resets = [](const raft::StorageWork& work) { return work.reset.has_value(); };
+  return std::any_of(queue_.begin(), queue_.end(), resets) || std::any_of(in_flight_.begin(), in_flight_.end(), resets);
 }
 
 void SimStorage::reserve() {
@@ -178,6 +188,7 @@ void Node::start() {
     return;
   }
   whole_ = opened.whole;
+  check_acknowledged(recovered);
   totals_.torn += !opened.torn.empty();
   totals_.damaged += !opened.damage.empty();
   durable_term_ = recovered.hard_state.term;
@@ -193,6 +204,7 @@ void Node::start() {
   options.core.incarnation = opened.incarnation;
   options.core.may_vote = opened.whole;
   seen_commit_ = recovered.snapshot_index;
+  seen_applied_ = 0;
   led_term_ = 0;
   member_ = std::make_unique<raft::Member>(std::move(options), std::move(recovered), *storage_, transport_, *replica_);
   replica_->attach(member_.get());
@@ -253,10 +265,42 @@ void Node::observe() {
   for (raft::Index i = std::max(seen_commit_ + 1, raft.log().first()); i <= raft.commit(); ++i)
     context_.oracle.committed(id_, raft.log().at(i));
   seen_commit_ = raft.commit();
-  context_.oracle.applied(id_, replica_->position());
+  if (const barn::Position& now = replica_->position(); now.index != seen_applied_) {
+    context_.oracle.applied(id_, now);
+    seen_applied_ = now.index;
+  }
   if (!whole_ && raft.may_vote()) {
     whole_ = true;
     ++totals_.repaired;
+  }
+}
+
+void Node::damage() {
+  damaged_ = true;
+  for (uint64_t i = 0; i <= context_.world.random.below(3); ++i) (void)disk_.rot_somewhere();
+}
+
+void Node::note_acknowledged() {
+  const raft::Log& log = member_->raft().log();
+  acknowledged_ = {};
+  damaged_ = false;
+  if (!whole_ || storage_->resetting()) return;
+  acknowledged_ = {log.persisted(), log.persisted_term(), storage_->last_write()};
+}
+
+// Damage to the last batch may read as a write that was cut short (docs/internals/journal.md): that much a damaged
+// member may lack.
+void Node::check_acknowledged(const raft::Recovered& recovered) {
+  const auto [index, term, last_write] = acknowledged_;
+  if (!whole_ || index <= recovered.snapshot_index) return;
+  const raft::Index last = recovered.snapshot_index + recovered.entries.size();
+  if (damaged_ && index > last && last + 1 >= last_write) return;
+  if (index > last || recovered.entries[index - recovered.snapshot_index - 1].term != term) {
+    context_.oracle.fail(
+        fmt::format("node {} had acknowledged entry {} of term {}; it is started again, its log ends at {}, and it "
+                    "takes that to be "
+                    "whole",
+                    id_, index, term, last));
   }
 }
 
@@ -289,6 +333,7 @@ void Node::stop(bool power) {
   if (!up()) return;
   ++life_;
   gather();
+  note_acknowledged();
   context_.network.leave(id_);
   if (power) storage_->cut_short(disk_, context_.world.random.below(3));
   member_.reset();

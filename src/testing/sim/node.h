@@ -46,6 +46,10 @@ class SimStorage final : public raft::Storage {
   // The power goes while something is being written: it is carried out in part.
   void cut_short(SimDisk& disk, uint64_t operations);
   uint64_t truncations() const { return truncations_; }
+  // A snapshot is about to take the place of the log.
+  bool resetting() const;
+  // Where the last write that was done began.
+  raft::Index last_write() const { return last_write_; }
   // While it is full, asks again.
   void look_for_space() {
     if (!has_space_ && !busy_) reserve();
@@ -65,7 +69,7 @@ class SimStorage final : public raft::Storage {
   std::function<void()> when_writing_;
   Status broken_;
   Micros latency_min_ = 50, latency_max_ = 400;
-  raft::Index last_ = 0;
+  raft::Index last_ = 0, last_write_ = 0;
   uint64_t truncations_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
@@ -129,6 +133,8 @@ class Node {
   barn::Replica& replica() { return *replica_; }
   SimKeeper& keeper() { return keeper_; }
   SimDisk& disk() { return disk_; }
+  // Of one to three sectors of its disk, while it is down.
+  void damage();
   SimClock& clock() { return clock_; }
   SimStorage* storage() { return storage_.get(); }
 
@@ -143,6 +149,8 @@ class Node {
   void tick(uint64_t life);
   void observe();
   void gather();
+  void note_acknowledged();
+  void check_acknowledged(const raft::Recovered& recovered);
 
   NodeContext& context_;
   const raft::NodeId id_;
@@ -155,10 +163,18 @@ class Node {
   std::unique_ptr<raft::Member> member_;
   raft::Term durable_term_ = 0;
   bool paused_ = false, whole_ = true;
+  // What it had acknowledged when it stopped last, and has to hold when it starts again, or to know that it does not.
+  struct Acknowledged {
+    raft::Index index = 0;
+    raft::Term term = 0;
+    raft::Index last_write = 0;
+  };
+  Acknowledged acknowledged_;
+  bool damaged_ = false;             // since then
   std::deque<raft::Message> inbox_;  // while it stands still
   uint64_t life_ = 0;
   std::string lost_;
-  raft::Index seen_commit_ = 0;
+  raft::Index seen_commit_ = 0, seen_applied_ = 0;
   raft::Term led_term_ = 0;
   Totals totals_;
 };

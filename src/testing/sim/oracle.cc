@@ -32,6 +32,15 @@ void Oracle::committed(raft::NodeId node, const raft::Entry& entry) {
   }
 }
 
+std::vector<raft::Entry> Oracle::committed_entries() const {
+  std::vector<raft::Entry> out;
+  for (const auto& [index, known] : entries_) {
+    if (index != out.size() + 1) break;
+    out.push_back({index, known.term, known.kind, known.data});
+  }
+  return out;
+}
+
 void Oracle::applied(raft::NodeId node, const barn::Position& position) {
   if (position.index == 0) return;
   const auto [known, first] = positions_.emplace(position.index, position);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "control/barn/ids.h"
 #include "control/raft/core/raft.h"
@@ -30,6 +31,8 @@ class Oracle {
   const std::string& failure() const { return failure_; }
   raft::Index committed_to() const { return entries_.empty() ? 0 : entries_.rbegin()->first; }
   uint64_t elections() const { return leaders_.size(); }
+  // What was committed, from index 1 on, up to the first one that nobody was seen to commit.
+  std::vector<raft::Entry> committed_entries() const;
 
  private:
   struct Known {

@@ -30,6 +30,7 @@ struct Sums {
   uint64_t seeds = 0, counted = 0, failed = 0, events = 0, simulated_seconds = 0;
   uint64_t faults[static_cast<size_t>(FaultKind::kCount)] = {};
   uint64_t operations = 0, answered = 0, open = 0, tries = 0;
+  uint64_t transactions = 0, aborted = 0, unknown = 0, told = 0, resumed = 0, compacted = 0, snapshots_watched = 0;
   uint64_t leaders = 0, truncations = 0, snapshots_made = 0, snapshots_installed = 0, membership_changes = 0,
            repaired = 0, torn = 0, damaged = 0, starts = 0, stopped = 0;
   uint64_t leaders_of_seed[8] = {};  // 0, 1, 2, 3-4, 5-8, 9-16, 17-32, more
@@ -45,6 +46,13 @@ struct Sums {
     answered += r.clients.answered;
     open += r.clients.open;
     tries += r.clients.tries;
+    transactions += r.lists.committed;
+    aborted += r.lists.aborted;
+    unknown += r.lists.unknown;
+    told += r.watches.changes;
+    resumed += r.watches.resumed;
+    compacted += r.watches.compacted;
+    snapshots_watched += r.watches.snapshots;
     leaders += r.leaders;
     truncations += r.nodes.truncations;
     snapshots_made += r.nodes.snapshots_made;
@@ -79,6 +87,13 @@ void print(const Sums& s, double seconds) {
   row("  answered", s.answered);
   row("  outcome unknown", s.open);
   row("  tries", s.tries);
+  row("transactions", s.transactions);
+  row("  overtaken", s.aborted);
+  row("  outcome unknown", s.unknown);
+  row("changes watched", s.told);
+  row("  watches resumed", s.resumed);
+  row("  past was compacted", s.compacted);
+  row("  state was replaced", s.snapshots_watched);
   row("terms with a leader", s.leaders);
   row("truncations of a log", s.truncations);
   row("snapshots made", s.snapshots_made);
@@ -109,6 +124,11 @@ int missing(const Sums& s) {
   for (size_t i = 0; i < static_cast<size_t>(FaultKind::kCount); ++i)
     need(runink::testing::name(static_cast<FaultKind>(i)), s.faults[i]);
   need("elections", s.leaders);
+  need("transactions", s.transactions);
+  need("transactions overtaken", s.aborted);
+  need("watches resumed", s.resumed);
+  need("watches whose past was compacted", s.compacted);
+  need("watches under which the state was replaced", s.snapshots_watched);
   need("truncations", s.truncations);
   need("snapshots", s.snapshots_installed);
   need("membership changes", s.membership_changes);

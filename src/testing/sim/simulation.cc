@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/zoo.h"
 #include "testing/checkers/linearizability.h"
+#include "testing/sim/truth.h"
 
 namespace runink::testing {
 
@@ -13,7 +15,7 @@ namespace {
 constexpr const char* kNames[] = {"kill",        "power cut",  "power cut of all", "pause",       "partition",
                                   "one-way cut", "swizzle",    "bad weather",      "slow disk",   "failing disk",
                                   "full disk",   "damage",     "clock jump",       "clock drift", "transfer",
-                                  "membership",  "replacement"};
+                                  "transfers",   "membership", "replacement"};
 static_assert(std::size(kNames) == static_cast<size_t>(FaultKind::kCount));
 }  // namespace
 
@@ -33,7 +35,9 @@ class Simulation {
         world_(options.seed),
         network_(world_),
         context_{world_, network_, oracle_, [this](raft::NodeId id) { return find(id); }, {}, 50'000, {}, {}},
-        clients_(context_, options.clients, &members_) {
+        clients_(context_, options.clients, &members_),
+        lists_(context_, options.lists, &members_),
+        watchers_(context_, &members_) {
     context_.cluster.fill(7);
     context_.member.core.election_ticks = 10;
     context_.member.core.heartbeat_ticks = 1;
@@ -53,6 +57,9 @@ class Simulation {
 
   SimulationReport run() {
     clients_.start();
+    lists_.start();
+    watchers_.start();
+    if (zoo(Zoo::kStateRots)) world_.after(30'000'000, [this] { rot(); });
     world_.after(world_.random.between(500'000, 2'000'000), [this] { fault(); });
     run_until([this] { return world_.now() >= options_.duration; });
     settle();
@@ -204,8 +211,9 @@ class Simulation {
           if (!n->whole() || !n->lost().empty() || (!n->up() && n->id() != node.id())) return;
         }
         if (!members_have_quorum_without(node)) return;
-        node.kill();
-        for (uint64_t i = 0; i <= world_.random.below(3); ++i) (void)node.disk().rot_somewhere();
+        // Where the state is still all there, it makes up for what the log lost.
+        world_.random.chance(0.5) ? node.cut_power() : node.kill();
+        node.damage();
         node.start();
         (void)gone(node);
         break;
@@ -223,6 +231,9 @@ class Simulation {
         l->turn();
         break;
       }
+      case FaultKind::kTransfers:
+        transfer_again(static_cast<int>(world_.random.between(5, 30)));
+        break;
       case FaultKind::kMembership:
         change_membership();
         break;
@@ -241,6 +252,27 @@ class Simulation {
         return;
     }
     count(kind);
+  }
+
+  void transfer_again(int times) {
+    if (times == 0 || over_) return;
+    if (Node* const l = leader(); l != nullptr) {
+      (void)l->member().transfer(0);
+      l->turn();
+    }
+    world_.after(200'000, [this, times] { transfer_again(times - 1); });
+  }
+
+  // Of the zoo: one bit of what one replica has stored of a list that nobody appends to any more.
+  void rot() {
+    const std::string key = "k" + ListClients::key_of(0);
+    for (const raft::NodeId id : members_) {
+      std::string row;
+      barn::MemoryStore* const store = find(id)->keeper().memory();
+      const auto found = store->get(key, &row);
+      if (id % 2 == 1 && found.ok() && *found && store->damage(key, row.size() - 1, 1)) return;
+    }
+    world_.after(1'000'000, [this] { rot(); });
   }
 
   void cut_for(raft::NodeId a, raft::NodeId b, bool both) {
@@ -349,6 +381,8 @@ class Simulation {
   void settle() {
     over_ = true;
     clients_.stop();
+    lists_.stop();
+    watchers_.stop();
     network_.heal_all();
     network_.set_weather({.loss = 0, .duplicate = 0, .slow = 0});
     // Cuts and slow disks that were to come, too.
@@ -418,6 +452,38 @@ class Simulation {
       report.failure = "not linearizable: key " + verdict.key + "\n" + verdict.explanation;
     if (verdict.outcome == Verdict::Outcome::kGaveUp)
       report.failure = "the search for linearizability gave up at key " + verdict.key;
+    if (report.failure.empty()) report.failure = check_lists();
+    if (report.failure.empty()) report.failure = check_state_and_watches();
+  }
+  std::string check_lists() const {
+    const std::vector<Anomaly> anomalies = check_list_append(lists_.history());
+    if (anomalies.empty()) return {};
+    return "not strictly serializable: " + testing::name(anomalies[0]) + "\n" + anomalies[0].text;
+  }
+  std::string check_state_and_watches() {
+    const auto truth = Truth::of(oracle_.committed_entries(), context_.replica.machine);
+    if (!truth.ok()) return "the committed entries cannot be applied again: " + truth.status().to_string();
+    const barn::Position& end = truth->position();
+    size_t compared = 0;
+    for (const raft::NodeId id : members_) {
+      Node* const node = find(id);
+      if (!node->serves() || node->replica().position().index != end.index) continue;
+      ++compared;
+      const auto difference = truth->difference(*node->keeper().memory());
+      const std::string what = !difference.ok()                    ? difference.status().to_string()
+                               : node->replica().position() == end ? *difference
+                                                                   : "its digest is another one";
+      if (!what.empty())
+        return fmt::format("the state of node {} at entry {} is not what the entries make: {}", id, end.index, what);
+    }
+    if (compared < 2)
+      return fmt::format("of entry {}, the last that was committed, only {} members hold the state", end.index,
+                         compared);
+    watchers_.finish(end.index);
+    if (!oracle_.failure().empty()) return oracle_.failure();
+    const auto faults = check_watches(truth->changes(), watchers_.history());
+    return faults.empty() ? std::string()
+                          : fmt::format("a watch is not {}: {}", testing::name(faults[0].promise), faults[0].text);
   }
 
   void fill(SimulationReport& report) {
@@ -425,6 +491,8 @@ class Simulation {
     report.simulated = world_.now();
     report.faults = faults_;
     report.clients = clients_.totals();
+    report.lists = lists_.totals();
+    report.watches = watchers_.totals();
     report.leaders = oracle_.elections();
     report.membership_changes = membership_changes_;
     for (auto& [id, node] : nodes_) {
@@ -449,6 +517,8 @@ class Simulation {
   std::map<raft::NodeId, std::unique_ptr<Node>> nodes_;  // whoever was ever there
   std::vector<raft::NodeId> members_;
   Clients clients_;
+  ListClients lists_;
+  Watchers watchers_;
   raft::NodeId last_id_ = 0;
   std::set<raft::NodeId> down_;  // not to be started by watch_over()
   std::vector<raft::NodeId> replaced_;

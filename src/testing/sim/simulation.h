@@ -1,6 +1,7 @@
 // Runs a whole cluster with clients through sixty or more simulated seconds of faults, then stops the faults and asks
-// that it works again, all as one seed says; and checks what must hold (oracle.h), that replicas agree, and that what
-// clients saw is linearizable.
+// that it works again, all as one seed says; and checks what must hold (oracle.h), that replicas hold what the
+// committed entries make (truth.h), that what clients saw is linearizable and their transactions are strictly
+// serializable, and that watchers were told everything, once and in order.
 #pragma once
 
 #include <array>
@@ -10,7 +11,9 @@
 #include <vector>
 
 #include "testing/sim/clients.h"
+#include "testing/sim/lists.h"
 #include "testing/sim/node.h"
+#include "testing/sim/watchers.h"
 
 namespace runink::testing {
 
@@ -30,6 +33,7 @@ enum class FaultKind : uint8_t {
   kClockJump,
   kClockDrift,
   kTransfer,
+  kTransfers,   // every 200 ms for some seconds
   kMembership,  // a voter is added or removed
   kReplace,     // a member is gone for good: another takes its place
   kCount,
@@ -41,6 +45,7 @@ struct SimulationOptions {
   size_t voters = 3;
   Micros duration = 60'000'000;
   ClientOptions clients;
+  ListOptions lists;
 };
 
 struct SimulationReport {
@@ -49,6 +54,8 @@ struct SimulationReport {
   Micros simulated = 0;
   std::array<uint64_t, static_cast<size_t>(FaultKind::kCount)> faults{};
   Clients::Totals clients;
+  ListClients::Totals lists;
+  Watchers::Totals watches;
   Node::Totals nodes;
   uint64_t leaders = 0;             // terms that had one
   uint64_t membership_changes = 0;  // that took place

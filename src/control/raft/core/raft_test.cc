@@ -57,6 +57,33 @@ INSTANTIATE_TEST_SUITE_P(All, RaftUnderFaults,
                                            Kind{"from_one", false, false, true, 0, 1}),
                          [](const auto& info) { return info.param.name; });
 
+// The kinds that come to what the others seldom do: half of the nodes against the other half, messages of long ago, learners
+// beside a leader that nobody else hears.
+TEST(RaftGroups, OfTheOddKindsKeepTheirPromisesToo) {
+  size_t odd = 0;
+  for (const GroupKind& kind : group_kinds()) {
+    if (kind.faults.split == 0) continue;
+    ++odd;
+    SimCluster::Totals all;
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+      SimCluster cluster(seed, kind.voters, kind.faults);
+      cluster.run(10000);
+      if (cluster.settle()) cluster.prove_liveness();
+      all.elections += cluster.totals().elections;
+      all.committed += cluster.totals().committed;
+      all.truncations += cluster.totals().truncations;
+      all.changes += cluster.totals().changes;
+      all.wipes += cluster.totals().wipes;
+    }
+    EXPECT_GT(all.elections, 20u) << kind.name;
+    EXPECT_GT(all.committed, 100u) << kind.name;
+    EXPECT_GT(all.truncations, 0u) << kind.name;
+    EXPECT_EQ(all.changes > 0, kind.faults.change_members) << kind.name;
+    EXPECT_EQ(all.wipes > 0, kind.faults.wipe > 0) << kind.name;
+  }
+  EXPECT_GE(odd, 4u);
+}
+
 // Cores whose disks and links do all at once, until nothing is left to do.
 void exchange(const std::vector<Raft*>& cores) {
   for (bool any = true; any;) {
