@@ -2,6 +2,9 @@
 // servers.
 #pragma once
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <future>
 #include <map>
 #include <memory>
@@ -11,6 +14,7 @@
 #include "control/api/key_value_service.h"
 #include "control/server/barn_server.h"
 #include "platform/net/tls_in_test.h"
+#include "platform/os/fd.h"
 #include "platform/os/temp.h"
 #include "platform/rpc/client_credentials.h"
 
@@ -25,7 +29,6 @@ inline bool until(const std::function<bool()>& so) {
   const int64_t end = after(30 * kSecond);
   while (!so()) {
     if (system_clock().steady_nanos() > end) return false;
-    std::this_thread::yield();
     std::promise<void> never;
     never.get_future().wait_for(std::chrono::milliseconds(1));
   }
@@ -52,6 +55,7 @@ class TestCluster {
     for (raft::NodeId id = 1; id <= members; ++id) {
       Node& node = nodes_[id];
       node.loop = *net::EventLoop::create();
+      reserve_port(node);
       RUNINK_CHECK(server::BarnServer::create(options(id), founders).ok());
       // What is done to a member is done between two runs: gRPC's end turns the loop itself, which a task of the loop
       // must not do, as those behind it would wait for it.
@@ -120,7 +124,6 @@ class TestCluster {
       auto served = api::KeyValueServer::start(*node.loop, node.barn->replica(), api);
       RUNINK_CHECK(served.ok());
       node.api = std::move(*served);
-      node.port = node.api->port();
     });
   }
   void stop_api(raft::NodeId id) {
@@ -177,8 +180,23 @@ class TestCluster {
     std::unique_ptr<server::BarnServer> barn;
     std::unique_ptr<api::KeyValueServer> api;
     std::string raft_address;
+    os::Fd reserved;
     int port = 0;
   };
+  // A port that its gRPC server comes back to. A socket that is bound and does not listen keeps others from being given
+  // it, and lets those in that name it (SO_REUSEADDR, socket(7)).
+  static void reserve_port(Node& node) {
+    node.reserved = os::Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "a reserved port");
+    const int on = 1;
+    struct sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const any = reinterpret_cast<struct sockaddr*>(&address);
+    RUNINK_CHECK(::setsockopt(node.reserved.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                 ::bind(node.reserved.get(), any, size) == 0 && ::getsockname(node.reserved.get(), any, &size) == 0);
+    node.port = ntohs(address.sin_port);
+  }
   server::BarnOptions options(raft::NodeId id) {
     server::BarnOptions out;
     out.folder = folder_->path() + "/" + std::to_string(id);

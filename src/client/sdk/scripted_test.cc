@@ -142,12 +142,17 @@ TEST_F(Scripted, WhatIsBusyLostOrUnknownToTheMemberIsRepeatedUnderTheSameMark) {
 }
 
 TEST_F(Scripted, AtTheDeadlineWhatWasRefusedForCertainIsNotUnknown) {
-  const auto busy = put(
-      [](const auto&, int) -> std::optional<Status> { return resource_exhausted("much to do").with_kind("barn.busy"); },
-      300 * kMillisecond);
-  EXPECT_EQ(busy.status().code(), Code::kResourceExhausted) << busy.status().to_string();
-  EXPECT_EQ(busy.status().kind(), "barn.busy");
-  EXPECT_THAT(busy.status().to_string(), testing::HasSubstr("not carried out"));
+  // If the deadline comes while a try is under way, that is unknown; so now and then it takes another one.
+  Status busy;
+  ASSERT_TRUE(until([&] {
+    busy = put([](const auto&,
+                  int) -> std::optional<Status> { return resource_exhausted("much to do").with_kind("barn.busy"); },
+               300 * kMillisecond)
+               .status();
+    return busy.kind() == "barn.busy";
+  })) << busy.to_string();
+  EXPECT_EQ(busy.code(), Code::kResourceExhausted);
+  EXPECT_THAT(busy.to_string(), testing::HasSubstr("not carried out"));
   EXPECT_GT(member_->marks().size(), 1u);
   // But once a try was open, a refusal of a later one closes nothing.
   const auto open = put(
