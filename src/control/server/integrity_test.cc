@@ -45,7 +45,10 @@ std::string flip_bit(BarnServer& server) {
 
 class IntegrityOfMembers : public Members {
  protected:
-  void change_options(BarnOptions& options) override { options.integrity.scrub_nanos = scrub_nanos_; }
+  void change_options(BarnOptions& options) override {
+    options.integrity.scrub_nanos = scrub_nanos_;
+    if (slow_) options.integrity.pace = {1, 1};
+  }
   void write_some(int count) {
     for (int i = 0; i < count; ++i)
       put("key-" + std::to_string(i % 50), std::string(500, static_cast<char>('a' + i % 26)));
@@ -89,6 +92,7 @@ class IntegrityOfMembers : public Members {
   }
 
   int64_t scrub_nanos_ = 0;
+  bool slow_ = false;  // a scrub does not end
 };
 
 TEST_F(IntegrityOfMembers, WhoHasAppliedSomethingElseIsQuarantinedAndRepaired) {
@@ -197,6 +201,33 @@ TEST_F(IntegrityOfMembers, WhatNoCommandTouchesIsFoundByAScrub) {
   EXPECT_THAT(failures_[id].to_string(), HasSubstr("has stored"));
   EXPECT_THAT(failures_[id].to_string(), HasSubstr("range"));
   expect_repair(id);
+}
+
+TEST_F(IntegrityOfMembers, AScrubLetsGoOfAStateThatASnapshotReplaces) {
+  scrub_nanos_ = 100'000'000;
+  slow_ = true;
+  snapshot_entries_ = 40;
+  found(3);
+  write_some(20);
+  ASSERT_TRUE(until([this] {
+    return std::all_of(servers_.begin(), servers_.end(),
+                       [](auto& s) { return s.second->integrity().status().scrub_under_way; });
+  }));
+  const raft::NodeId id = follower_id();
+  for (auto& [other, server] : servers_) {
+    if (other == id) continue;
+    server->transport().remove_peer(id);
+    servers_[id]->transport().remove_peer(other);
+  }
+  for (int i = 0; i < 150; ++i) put("key-3", "value " + std::to_string(i));
+  const barn::Index last = servers_[id]->replica().position().index;
+  ASSERT_TRUE(until([&] { return leader()->member().raft().log().base() > last; }));
+  EXPECT_TRUE(servers_[id]->integrity().status().scrub_under_way);
+  introduce();
+  ASSERT_TRUE(until([this] { return same_everywhere(); }));
+  EXPECT_EQ(servers_[id]->keeper().counters().transfers, 1u);
+  EXPECT_FALSE(servers_[id]->integrity().status().scrub_under_way);
+  EXPECT_TRUE(failures_.empty());
 }
 
 class FlippedBit : public IntegrityOfMembers, public testing::WithParamInterface<bool> {};

@@ -62,7 +62,10 @@ class Members : public testing::Test {
     auto server = BarnServer::start(*loop_, options(id), [this, id](const Status& status) { failures_[id] = status; });
     ASSERT_TRUE(server.ok()) << server.status().to_string();
     servers_[id] = std::move(*server);
-    // Addresses change with every start here.
+    introduce();
+  }
+  // Addresses change with every start here.
+  void introduce() {
     for (auto& [a, from] : servers_) {
       for (auto& [b, to] : servers_) {
         if (a == b) continue;
