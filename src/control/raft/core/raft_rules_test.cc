@@ -2,108 +2,17 @@
 // that each rule is about. (raft_cases_test.cc has what was got wrong here.)
 #include <gtest/gtest.h>
 
-#include "control/raft/core/raft.h"
+#include <algorithm>
+
+#include "control/raft/core/core_in_test.h"
 
 namespace runink::raft {
 namespace {
 
-Entry entry(Index index, Term term) {
-  return {index, term, EntryKind::kCommand, std::make_shared<const std::string>("x")};
-}
-Entry membership_entry(Index index, Term term, const Membership& membership) {
-  return {index, term, EntryKind::kMembership, std::make_shared<const std::string>(encode(membership))};
-}
-
-const Membership kThree{{1, 2, 3}, {}};
-
-// A core whose disk does everything at once; what it says is kept until it is looked at.
-class Core {
- public:
-  struct Disk {
-    HardState hard_state;
-    std::vector<Entry> entries;
-    bool whole = true;
-    uint64_t incarnation = 1;
-  };
-  Core(NodeId id, const Membership& membership, const Disk& disk, Options options = {}) {
-    options.id = id;
-    options.random = [] { return uint64_t{0}; };
-    options.may_vote = disk.whole;
-    options.incarnation = disk.incarnation;
-    Recovered recovered;
-    recovered.hard_state = disk.hard_state;
-    recovered.membership = membership;
-    recovered.entries = disk.entries;
-    raft = std::make_unique<Raft>(std::move(options), std::move(recovered));
-  }
-
-  void settle() {
-    while (raft->has_ready()) {
-      Ready ready = raft->take_ready();
-      if (ready.hard_state) raft->hard_state_persisted(ready.hard_state_version);
-      if (!ready.append.empty()) raft->log_persisted(ready.append.back().index, ready.append.back().term);
-      if (!ready.committed.empty()) raft->applied(ready.committed.back().index);
-      for (Message& message : ready.messages) said.push_back(std::move(message));
-      for (const auto& read : ready.reads) reads.push_back(read.id);
-      regained = regained || ready.vote_regained;
-    }
-  }
-  void hear(Message message) {
-    message.to = raft->id();
-    raft->step(message);
-    settle();
-  }
-  void hear(MessageKind kind, NodeId from, Term term, Index index = 0) {
-    Message m;
-    m.kind = kind;
-    m.from = from;
-    m.term = term;
-    m.index = index;
-    m.incarnation = 1;
-    hear(m);
-  }
-  void hear_append(NodeId from, Term term, Index before, Term before_term, std::vector<Entry> entries, Index commit = 0,
-                   uint64_t echo = 0, bool own_term_committed = false) {
-    Message m;
-    m.kind = MessageKind::kAppend;
-    m.from = from;
-    m.term = term;
-    m.index = before;
-    m.log_term = before_term;
-    m.entries = std::move(entries);
-    m.commit = commit;
-    m.echo = echo;
-    m.own_term_committed = own_term_committed;
-    hear(m);
-  }
-  // Elected by the voters from `from` on, as many as it takes.
-  void lead(NodeId from = 2) {
-    raft->campaign();
-    settle();
-    for (const MessageKind kind : {MessageKind::kPreVoteReply, MessageKind::kVoteReply}) {
-      const Term term = raft->term() + (kind == MessageKind::kPreVoteReply ? 1 : 0);
-      for (NodeId id = from;
-           raft->role() == (kind == MessageKind::kPreVoteReply ? Role::kPreCandidate : Role::kCandidate); ++id) {
-        ASSERT_LT(id, 10u);
-        hear(kind, id, term);
-      }
-    }
-    ASSERT_EQ(raft->role(), Role::kLeader);
-  }
-  std::vector<Message> take(MessageKind kind) {
-    std::vector<Message> out;
-    for (const Message& m : said) {
-      if (m.kind == kind) out.push_back(m);
-    }
-    said.clear();
-    return out;
-  }
-
-  std::unique_ptr<Raft> raft;
-  std::vector<Message> said;
-  std::vector<ReadId> reads;
-  bool regained = false;
-};
+using test::Core;
+using test::entry;
+using test::kThree;
+using test::membership_entry;
 
 // C1. Figure 8: an entry of term 2 is on two of three disks, and its term is over.
 TEST(Rules, OfEarlierTermsNothingIsCommittedByCounting) {
@@ -182,6 +91,105 @@ TEST(Rules, OneVoteATermTransfersIncluded) {
   ASSERT_EQ(answers.size(), 2u);
   EXPECT_FALSE(answers[0].reject);
   EXPECT_TRUE(answers[1].reject);
+}
+
+size_t count(const Ready& ready, MessageKind kind) {
+  return static_cast<size_t>(
+      std::count_if(ready.messages.begin(), ready.messages.end(), [&](const Message& m) { return m.kind == kind; }));
+}
+
+TEST(Rules, AVoteAndACandidacyWaitForTheDisk) {
+  Core core(3, kThree, {});
+  Message request;
+  request.kind = MessageKind::kVote;
+  request.from = 1;
+  request.to = 3;
+  request.term = 1;
+  core.raft->step(request);
+  Ready ready = core.raft->take_ready();
+  ASSERT_TRUE(ready.hard_state.has_value());
+  EXPECT_EQ(ready.hard_state->vote, 1u);
+  EXPECT_EQ(count(ready, MessageKind::kVoteReply), 0u);
+  core.raft->hard_state_persisted(ready.hard_state_version);
+  EXPECT_EQ(count(core.raft->take_ready(), MessageKind::kVoteReply), 1u);
+
+  Core candidate(3, kThree, {});
+  candidate.raft->campaign();
+  candidate.settle();
+  Message yes;
+  yes.kind = MessageKind::kPreVoteReply;
+  yes.from = 1;
+  yes.to = 3;
+  yes.term = 1;
+  candidate.raft->step(yes);
+  ready = candidate.raft->take_ready();
+  ASSERT_TRUE(ready.hard_state.has_value());
+  EXPECT_EQ(count(ready, MessageKind::kVote), 0u);
+  yes.kind = MessageKind::kVoteReply;
+  candidate.raft->step(yes);
+  EXPECT_EQ(candidate.raft->role(), Role::kCandidate) << "its own vote is not durable yet";
+  candidate.raft->hard_state_persisted(ready.hard_state_version);
+  EXPECT_EQ(candidate.raft->role(), Role::kLeader);
+}
+
+// C7, C10.
+TEST(Rules, CopiesCountOnceTheyAreOnDisk) {
+  Core follower(3, kThree, {{1, 0, 0}, {}});
+  Message m;
+  m.kind = MessageKind::kAppend;
+  m.from = 1;
+  m.to = 3;
+  m.term = 1;
+  m.entries = {entry(1, 1)};
+  follower.raft->step(m);
+  EXPECT_EQ(count(follower.raft->take_ready(), MessageKind::kAppendReply), 0u);
+  follower.raft->log_persisted(1, 1);
+  EXPECT_EQ(count(follower.raft->take_ready(), MessageKind::kAppendReply), 1u);
+
+  Core leader(1, kThree, {{1, 1, 0}, {}});
+  leader.lead();
+  leader.hear(MessageKind::kAppendReply, 2, 2, 1);
+  ASSERT_EQ(leader.raft->commit(), 1u);
+  ASSERT_EQ(leader.raft->propose(std::make_shared<const std::string>("x")).index, 2u);
+  (void)leader.raft->take_ready();
+  Message ack;
+  ack.kind = MessageKind::kAppendReply;
+  ack.from = 2;
+  ack.to = 1;
+  ack.term = 2;
+  ack.index = 2;
+  ack.incarnation = 1;
+  leader.raft->step(ack);
+  EXPECT_EQ(leader.raft->commit(), 1u);
+  leader.raft->log_persisted(2, 2);
+  EXPECT_EQ(leader.raft->commit(), 2u);
+}
+
+TEST(Rules, AnOldRequestLeavesWhatCameAfterIt) {
+  Core core(3, kThree, {{1, 0, 0}, {}});
+  core.hear_append(1, 1, 0, 0, {entry(1, 1), entry(2, 1), entry(3, 1)});
+  core.hear_append(1, 1, 0, 0, {entry(1, 1)});
+  EXPECT_EQ(core.raft->log().last(), 3u);
+}
+
+TEST(Rules, WhatDoesNotFollowIsRefusedWithAHint) {
+  struct {
+    Index before;
+    Term before_term;
+    Index hint;
+    Term hint_term;
+  } const kCases[] = {{9, 3, 4, 2}, {4, 3, 4, 2}, {3, 1, 2, 1}, {4, 1, 2, 1}};
+  for (const auto& c : kCases) {
+    Core core(3, kThree, {{3, 0, 0}, {entry(1, 1), entry(2, 1), entry(3, 2), entry(4, 2)}});
+    core.hear_append(1, 3, c.before, c.before_term, {entry(c.before + 1, 3)});
+    const auto answers = core.take(MessageKind::kAppendReply);
+    ASSERT_EQ(answers.size(), 1u);
+    EXPECT_TRUE(answers[0].reject);
+    EXPECT_EQ(answers[0].index, c.before);
+    EXPECT_EQ(answers[0].hint_index, c.hint) << c.before << " of term " << c.before_term;
+    EXPECT_EQ(answers[0].hint_term, c.hint_term);
+    EXPECT_EQ(core.raft->log().last(), 4u);
+  }
 }
 
 TEST(Rules, AVoteGoesByTheLastTermThenByLength) {
@@ -388,63 +396,6 @@ TEST(Rules, WhatIsUncommittedHasABound) {
   core.settle();
   core.hear(MessageKind::kAppendReply, 2, 2, 4);
   EXPECT_EQ(core.raft->propose(std::make_shared<const std::string>("x")).outcome, Proposal::Outcome::kAccepted);
-}
-
-// One message at a time to a peer of which nothing is known, a window to the others; one entry may be larger than all.
-TEST(FlowControl, WindowsInMessagesAndBytes) {
-  struct {
-    size_t messages, bytes, message_bytes;
-    size_t sent;  // messages with entries before the first answer, of 8 entries of 132 bytes
-  } const kCases[] = {{256, 8 << 20, 1 << 20, 1}, {256, 8 << 20, 1, 8}, {3, 8 << 20, 1, 3},
-                      {256, 300, 1, 3},           {256, 1, 1, 1},       {1, 1, 1 << 20, 1},
-                      {2, 8 << 20, 264, 2}};
-  for (const auto& c : kCases) {
-    Options options;
-    options.max_in_flight_messages = c.messages;
-    options.max_in_flight_bytes = c.bytes;
-    options.max_message_bytes = c.message_bytes;
-    Core core(1, {{1, 2}, {}}, {{1, 1, 0}, {}}, options);
-    core.lead();
-    core.hear(MessageKind::kAppendReply, 2, 2, 1);
-    core.said.clear();
-    for (int i = 0; i < 8; ++i) (void)core.raft->propose(std::make_shared<const std::string>(100, 'x'));
-    core.settle();
-    size_t sent = 0;
-    for (const Message& m : core.take(MessageKind::kAppend)) sent += !m.entries.empty();
-    EXPECT_EQ(sent, c.sent) << c.messages << " messages, " << c.bytes << " bytes, " << c.message_bytes << " a message";
-    // Answers make room: in the end everything has gone, once.
-    Index next = 2;
-    for (int i = 0; i < 100 && core.raft->commit() < 9; ++i) {
-      core.hear(MessageKind::kAppendReply, 2, 2, core.raft->peers().at(2).in_flight.front().last);
-      next = core.raft->peers().at(2).next;
-    }
-    EXPECT_EQ(core.raft->commit(), 9u);
-    EXPECT_EQ(next, 10u);
-    EXPECT_TRUE(core.raft->peers().at(2).in_flight.empty());
-    EXPECT_EQ(core.raft->peers().at(2).in_flight_bytes, 0u);
-  }
-}
-
-TEST(FlowControl, ALateRefusalDoesNotStopThePipeline) {
-  Core core(1, {{1, 2}, {}}, {{1, 1, 0}, {entry(1, 1)}});
-  core.lead();
-  core.hear(MessageKind::kAppendReply, 2, 2, 2);
-  ASSERT_EQ(core.raft->peers().at(2).state, Progress::State::kReplicate);
-  Message no;
-  no.kind = MessageKind::kAppendReply;
-  no.from = 2;
-  no.term = 2;
-  no.incarnation = 1;
-  no.index = 1;
-  no.reject = true;
-  core.hear(no);
-  EXPECT_EQ(core.raft->peers().at(2).state, Progress::State::kReplicate);
-  no.index = 3;  // of one that was sent behind something that got lost
-  (void)core.raft->propose(std::make_shared<const std::string>("x"));
-  core.settle();
-  core.hear(no);
-  EXPECT_EQ(core.raft->peers().at(2).state, Progress::State::kProbe);
-  EXPECT_EQ(core.raft->peers().at(2).next, 3u);
 }
 
 }  // namespace
