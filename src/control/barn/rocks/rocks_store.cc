@@ -18,6 +18,7 @@
 
 #include "control/barn/rocks/rocks_status.h"
 #include "control/barn/rocks/sealed_file_system.h"
+#include "control/barn/tables.h"
 #include "platform/os/file.h"
 
 namespace runink::barn {
@@ -50,6 +51,31 @@ bool says_locked(const rocksdb::Status& status) {
                                 text.find("While lock file") != std::string::npos);
 }
 
+// Events have a column family of their own. They come in the order of their keys and are forgotten in that order, so
+// their tables are never merged; among the other rows they would be written again with every compaction of those.
+constexpr char kEventFamily[] = "events";
+const std::string kEventsBegin(1, tables::kEvents), kEventsEnd(1, tables::kEvents + 1);
+
+bool is_event(std::string_view key) { return !key.empty() && key[0] == tables::kEvents; }
+
+struct KeySpan {
+  bool events;
+  std::string_view from, to;  // an empty `to` is no end
+};
+// The range, cut where the events begin and end.
+std::vector<KeySpan> cut(std::string_view from, std::string_view to) {
+  std::vector<KeySpan> out;
+  const auto add = [&](bool events, std::string_view begin, std::string_view end) {
+    begin = std::max(begin, from);
+    if (!to.empty()) end = end.empty() ? to : std::min(end, to);
+    if (end.empty() || begin < end) out.push_back({events, begin, end});
+  };
+  add(false, {}, kEventsBegin);
+  add(true, kEventsBegin, kEventsEnd);
+  add(false, kEventsEnd, {});
+  return out;
+}
+
 }  // namespace
 
 class FailureListener : public rocksdb::EventListener {
@@ -69,57 +95,90 @@ struct RocksStore::Database {
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<rocksdb::Cache> cache;
   std::unique_ptr<rocksdb::DB> db;
-  rocksdb::WriteBatch batch;  // kept for its memory
+  std::vector<rocksdb::ColumnFamilyHandle*> families;  // rows, events
+  rocksdb::WriteBatch batch;                           // kept for its memory
+
+  ~Database() {
+    for (rocksdb::ColumnFamilyHandle* family : families) (void)db->DestroyColumnFamilyHandle(family);
+  }
+  rocksdb::ColumnFamilyHandle* family(bool events) const { return families[events ? 1 : 0]; }
+  rocksdb::ColumnFamilyHandle* family_of(std::string_view key) const { return family(is_event(key)); }
+  uint64_t sum(const std::string& property) const {
+    uint64_t out = 0;
+    db->GetAggregatedIntProperty(property, &out);
+    return out;
+  }
 };
 
 class RocksIterator : public StateIterator {
  public:
   RocksIterator(const RocksStore* store, const rocksdb::Snapshot* snapshot, bool scan, std::string_view from,
                 std::string_view to)
-      : store_(store), end_(to), end_slice_(end_) {
+      : store_(store) {
     status_ = store->failure();
     if (!status_.ok() || (!to.empty() && from >= to)) return;
-    rocksdb::ReadOptions options;
-    options.snapshot = snapshot;
-    options.fill_cache = !scan;
-    if (scan) options.readahead_size = kScanReadahead;
-    if (!end_.empty()) options.iterate_upper_bound = &end_slice_;
-    iterator_.reset(store->database_->db->NewIterator(options));
-    iterator_->Seek(slice(from));
-    look();
+    // All at once, so that they see the same state.
+    for (const KeySpan& span : cut(from, to)) {
+      Part& part = *parts_.emplace_back(std::make_unique<Part>());
+      part.from = span.from;
+      part.to = span.to;
+      part.to_slice = part.to;
+      rocksdb::ReadOptions options;
+      options.snapshot = snapshot;
+      options.fill_cache = !scan;
+      if (scan) options.readahead_size = kScanReadahead;
+      if (!part.to.empty()) options.iterate_upper_bound = &part.to_slice;
+      part.iterator.reset(store->database_->db->NewIterator(options, store->database_->family(span.events)));
+    }
+    begin();
   }
   bool valid() const override { return valid_; }
   void next() override {
-    iterator_->Next();
+    at()->Next();
     look();
   }
-  std::string_view key() const override { return view_of(iterator_->key()); }
-  std::string_view value() const override { return view_of(iterator_->value()); }
+  std::string_view key() const override { return view_of(at()->key()); }
+  std::string_view value() const override { return view_of(at()->value()); }
   Status status() const override { return status_; }
 
  private:
+  struct Part {
+    std::string from, to;
+    rocksdb::Slice to_slice;
+    std::unique_ptr<rocksdb::Iterator> iterator;
+  };
+  rocksdb::Iterator* at() const { return parts_[part_]->iterator.get(); }
+  void begin() {
+    if (part_ == parts_.size()) return;
+    at()->Seek(slice(parts_[part_]->from));
+    look();
+  }
   void look() {
-    valid_ = iterator_->Valid();
-    if (valid_ || iterator_->status().ok()) return;
-    status_ = from_rocks(iterator_->status(), "read a range of the state");
+    valid_ = at()->Valid();
+    if (valid_) return;
+    if (at()->status().ok()) {
+      ++part_;
+      return begin();
+    }
+    status_ = from_rocks(at()->status(), "read a range of the state");
     store_->latch(status_);
   }
 
   const RocksStore* store_;
-  std::string end_;
-  rocksdb::Slice end_slice_;
-  std::unique_ptr<rocksdb::Iterator> iterator_;
+  std::vector<std::unique_ptr<Part>> parts_;
+  size_t part_ = 0;
   bool valid_ = false;
   Status status_;
 };
 
 namespace {
 
-Result<bool> get_from(rocksdb::DB& db, const rocksdb::Snapshot* snapshot, std::string_view key, std::string* value,
-                      const RocksStore* store, void (RocksStore::*latch)(const Status&) const) {
+Result<bool> get_from(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, const rocksdb::Snapshot* snapshot,
+                      std::string_view key, std::string* value, const RocksStore* store,
+                      void (RocksStore::*latch)(const Status&) const) {
   rocksdb::ReadOptions options;
   options.snapshot = snapshot;
-  const rocksdb::Status status = db.Get(options, db.DefaultColumnFamily(), slice(key), value);
+  const rocksdb::Status status = db.Get(options, family, slice(key), value);
   if (status.ok()) return true;
   if (status.IsNotFound()) return false;
   Status failure = from_rocks(status, "read a key of the state");
@@ -137,7 +196,8 @@ class RocksView : public StateView {
 
   Result<bool> get(std::string_view key, std::string* value) const override {
     if (store_->failed_.load()) return store_->failure();
-    return get_from(*store_->database_->db, snapshot_, key, value, store_, &RocksStore::latch);
+    return get_from(*store_->database_->db, store_->database_->family_of(key), snapshot_, key, value, store_,
+                    &RocksStore::latch);
   }
   std::unique_ptr<StateIterator> iterate(std::string_view from, std::string_view to) const override {
     return std::make_unique<RocksIterator>(store_, snapshot_, scan_, from, to);
@@ -177,7 +237,8 @@ Status RocksStore::open_database() {
     to.env = rocksdb::NewCompositeEnv(sealed_file_system(*options_.key));
     options.env = to.env.get();
   }
-  options.create_if_missing = true;
+  options.create_if_missing = options.create_missing_column_families = true;
+  options.atomic_flush = true;  // without a log: else one family could be ahead of the other after a crash
   options.info_log = std::make_shared<NoLog>();
   options.listeners.push_back(std::make_shared<FailureListener>(this));
 
@@ -207,9 +268,16 @@ Status RocksStore::open_database() {
   options.skip_stats_update_on_db_open = true;
   options.stats_dump_period_sec = options.stats_persist_period_sec = 0;
 
+  rocksdb::ColumnFamilyOptions events = options;
+  table.filter_policy.reset();  // none is asked for by its key
+  events.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {{rocksdb::kDefaultColumnFamilyName, options},
+                                                                 {kEventFamily, events}};
+
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = options_.read_only ? rocksdb::DB::OpenForReadOnly(options, options_.folder, &db)
-                                                    : rocksdb::DB::Open(options, options_.folder, &db);
+  const rocksdb::Status status =
+      options_.read_only ? rocksdb::DB::OpenForReadOnly(options, options_.folder, families, &to.families, &db)
+                         : rocksdb::DB::Open(options, options_.folder, families, &to.families, &db);
   to.db.reset(db);
   if (!status.ok() && says_locked(status)) {
     return aborted("{}", status.ToString()).with_kind("barn.state.locked");
@@ -237,7 +305,7 @@ Status RocksStore::failure() const {
 
 Result<bool> RocksStore::get(std::string_view key, std::string* value) const {
   if (failed_.load()) return failure();
-  return get_from(*database_->db, nullptr, key, value, this, &RocksStore::latch);
+  return get_from(*database_->db, database_->family_of(key), nullptr, key, value, this, &RocksStore::latch);
 }
 
 std::unique_ptr<StateIterator> RocksStore::iterate(std::string_view from, std::string_view to) const {
@@ -257,13 +325,16 @@ Status RocksStore::apply(const WriteBatch& batch) {
     if (!status.ok()) return;
     switch (kind) {
       case WriteBatch::Kind::kPut:
-        status = to.Put(slice(key), slice(value));
+        status = to.Put(database_->family_of(key), slice(key), slice(value));
         break;
       case WriteBatch::Kind::kRemove:
-        status = to.Delete(slice(key));
+        status = to.Delete(database_->family_of(key), slice(key));
         break;
       case WriteBatch::Kind::kRemoveRange:
-        if (key < value) status = to.DeleteRange(slice(key), slice(value));
+        if (key >= value) break;
+        for (const KeySpan& span : cut(key, value)) {
+          if (status.ok()) status = to.DeleteRange(database_->family(span.events), slice(span.from), slice(span.to));
+        }
         break;
     }
   });
@@ -277,15 +348,13 @@ Status RocksStore::apply(const WriteBatch& batch) {
 }
 
 uint64_t RocksStore::approximate_bytes() const {
-  uint64_t tables = 0, memtables = 0;
-  database_->db->GetIntProperty(rocksdb::DB::Properties::kEstimateLiveDataSize, &tables);
-  database_->db->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &memtables);
-  return tables + memtables;
+  return database_->sum(rocksdb::DB::Properties::kEstimateLiveDataSize) +
+         database_->sum(rocksdb::DB::Properties::kCurSizeAllMemTables);
 }
 
 Status RocksStore::sync() {
   if (failed_.load()) return failure();
-  Status status = from_rocks(database_->db->Flush(rocksdb::FlushOptions()), "write the memtables");
+  Status status = from_rocks(database_->db->Flush(rocksdb::FlushOptions(), database_->families), "write the memtables");
   latch(status);
   return status;
 }
@@ -294,7 +363,7 @@ Status RocksStore::begin_flush() {
   if (failed_.load()) return failure();
   rocksdb::FlushOptions options;
   options.wait = false;
-  Status status = from_rocks(database_->db->Flush(options), "write the memtables");
+  Status status = from_rocks(database_->db->Flush(options, database_->families), "write the memtables");
   latch(status);
   return status;
 }
@@ -346,17 +415,13 @@ Status RocksStore::verify_table(const Table& table) const {
   return ours;
 }
 
-uint64_t RocksStore::approximate_rows() const {
-  uint64_t rows = 0;
-  database_->db->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &rows);
-  return rows;
-}
+uint64_t RocksStore::approximate_rows() const { return database_->sum(rocksdb::DB::Properties::kEstimateNumKeys); }
 
 RocksMemory RocksStore::memory() const {
   RocksMemory memory;
   memory.cache = database_->cache->GetUsage();
-  database_->db->GetIntProperty(rocksdb::DB::Properties::kSizeAllMemTables, &memory.write_buffers);
-  database_->db->GetIntProperty(rocksdb::DB::Properties::kEstimateTableReadersMem, &memory.table_readers);
+  memory.write_buffers = database_->sum(rocksdb::DB::Properties::kSizeAllMemTables);
+  memory.table_readers = database_->sum(rocksdb::DB::Properties::kEstimateTableReadersMem);
   return memory;
 }
 
