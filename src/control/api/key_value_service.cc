@@ -58,12 +58,14 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     loop_.add_hook([this, alive = calls_.alive()] {
       if (*alive) turn();
     });
+    bookmark_later();
     return {};
   }
 
   int port() const override { return port_; }
   ApiCounters counters() const override {
-    return {calls_.calls(), calls_.refused(), calls_.expired_calls(), packed_, watches_, counts_->get(), packed_failures_};
+    return {calls_.calls(), calls_.refused(), calls_.expired_calls(), packed_,
+            watches_,       counts_->get(),   packed_failures_};
   }
 
   // ---- unary calls, on gRPC's threads
@@ -227,6 +229,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   void finish(uint64_t id, Status status) { calls_.finish(id, std::move(status)); }
 
   void turn();
+  void bookmark_later();
   void end();
 
   net::EventLoop& loop_;
@@ -235,6 +238,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
   OpenCalls calls_;
+  net::EventLoop::TimerId bookmarks_ = 0;
   std::shared_ptr<CallCounts> counts_ = std::make_shared<CallCounts>();
   ByCode packed_failures_{};
   std::map<PackStream*, bool> packs_;
@@ -464,6 +468,15 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
     id_ = 0;
     finish(unavailable("this member took over a snapshot: watch again from the next index"));
   }
+  // It has had nothing for a while: whoever comes back later goes on from here, and not from what was forgotten since.
+  void bookmark() {
+    if (writing_ || finished_ || ready_ || id_ == 0) return;
+    const auto through = server_.hub().bookmark(id_);
+    if (!through.ok() || !through->has_value() || **through <= told_through_) return;
+    barn::WatchAnswer answer;
+    answer.through = **through;
+    send(std::move(answer));
+  }
   // There is something to fetch.
   void more() {
     ready_ = true;
@@ -479,6 +492,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
  private:
   void send(barn::WatchAnswer answer) {
     writing_ = true;
+    told_through_ = std::max(told_through_, answer.through);
     response_.Clear();
     to_wire(std::move(answer), server_.replica().machine().incarnation(), &response_);
     StartWrite(&response_);
@@ -486,6 +500,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
   Server& server_;
   std::shared_ptr<bool> alive_;
   barn::WatchId id_ = 0;
+  barn::Index told_through_ = 0;
   v1::WatchResponse response_;
   bool writing_ = false, ready_ = false, finished_ = false;
 };
@@ -496,6 +511,13 @@ grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse>* Server::Pack(grpc::C
 grpc::ServerWriteReactor<v1::WatchResponse>* Server::Watch(grpc::CallbackServerContext* context,
                                                            const v1::WatchRequest* request) {
   return new WatchStream(*this, context, request);
+}
+
+void Server::bookmark_later() {
+  bookmarks_ = loop_.call_after(options_.bookmark_nanos, [this] {
+    for (const auto& [id, stream] : watch_streams_) stream->bookmark();
+    bookmark_later();
+  });
 }
 
 void Server::turn() {
@@ -513,6 +535,7 @@ void Server::turn() {
 
 void Server::end() {
   if (!*calls_.alive()) return;
+  loop_.cancel(bookmarks_);
   calls_.end();
   if (options_.on_stop) options_.on_stop();
   for (const auto& [stream, there] : packs_) stream->finish(stopping(true));

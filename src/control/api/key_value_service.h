@@ -30,6 +30,7 @@ struct ApiOptions {
   std::string listen = "127.0.0.1:0";  // host:port; port 0: any
   std::string trust_domain;            // of whose identities calls are taken
   std::string certificate_pem, key_pem, authorities_pem;
+  int64_t bookmark_nanos = 5'000'000'000;  // how often a watch that had nothing is told how far it is
   // Where another member serves, as told to whoever asks the wrong one; empty: unknown.
   std::function<std::string(raft::NodeId)> api_address;
   std::vector<grpc::Service*> services;  // served on the same port
@@ -45,8 +46,8 @@ struct ApiCounters {
 class KeyValueServer {
  public:
   // Serves at once. `replica` and `loop` outlive it; all of this is called on the loop's thread, the destructor too (it
-  // ends the calls that are open, and waits for gRPC's threads). It turns the loop meanwhile: not to be destroyed within
-  // a task of the loop, since what was posted together with that task could never come.
+  // ends the calls that are open, and waits for gRPC's threads). It turns the loop meanwhile: not to be destroyed
+  // within a task of the loop, since what was posted together with that task could never come.
   static Result<std::unique_ptr<KeyValueServer>> start(net::EventLoop& loop, barn::Replica& replica,
                                                        const ApiOptions& options);
   virtual ~KeyValueServer() = default;

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 #include "control/server/barn_server.h"
@@ -40,6 +41,7 @@ class Served : public testing::Test {
     const crypto::Credentials own = net::credentials(authority_, net::member(1));
     ApiOptions api;
     api.trust_domain = net::kTestDomain;
+    api.bookmark_nanos = 50'000'000;
     api.certificate_pem = own.certificate.to_pem();
     api.key_pem = own.key.to_pem().value();
     api.authorities_pem = authority_.certificate().to_pem();
@@ -254,6 +256,85 @@ TEST_F(Served, AWatchToldFromAnIndexOnHasNoGap) {
   EXPECT_EQ(seen, "+w/a=1 +w/b=2 +w/a=3 ");
   context.TryCancel();
   EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(Served, AWatchOfWhatDoesNotChangeIsToldHowFarItIs) {
+  put("w/a", "1");
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::WatchRequest request;
+  request.set_from("w/");
+  request.set_to("w0");
+  auto watch = stub_->Watch(&context, request);
+  v1::WatchResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  v1::WriteResponse other;
+  ASSERT_TRUE(put("other", "x", &other).ok());
+  while (response.through() < other.index()) {
+    ASSERT_TRUE(watch->Read(&response));
+    EXPECT_EQ(response.changes_size(), 0);
+  }
+  context.TryCancel();
+  watch->Finish();
+}
+
+TEST_F(Served, TheSystemsKeysAreNotThere) {
+  const std::string secret("\0secret", 7);
+  std::promise<Status> made;
+  loop_->post([&] {
+    barn::Command command;
+    command.body = barn::Put{.key = secret, .value = "hidden"};
+    barn_->replica().execute(std::move(command),
+                             [&](Result<barn::Answer> answer) { made.set_value(status_of(std::move(answer))); });
+  });
+  ASSERT_TRUE(made.get_future().get().ok());
+  put("a", "1");
+
+  EXPECT_EQ(put(secret, "x").error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(get(secret), testing::HasSubstr("error"));
+  const auto range = [&](const std::string& from, const std::string& to) {
+    grpc::ClientContext context;
+    set_deadline(context);
+    v1::RangeRequest request;
+    request.set_from(from);
+    request.set_to(to);
+    v1::RangeResponse response;
+    EXPECT_TRUE(stub_->Range(&context, request, &response).ok());
+    std::string keys;
+    for (const auto& item : response.items()) keys += item.key() + " ";
+    return keys;
+  };
+  EXPECT_EQ(range("", ""), "a ");
+  EXPECT_EQ(range("", "\x01"), "");
+  EXPECT_EQ(range(secret, ""), "a ");
+
+  v1::TxnRequest txn;
+  auto* const inside = txn.add_then_ops()->mutable_range();
+  inside->set_from(secret);
+  v1::WriteResponse answer;
+  {
+    grpc::ClientContext context;
+    set_deadline(context);
+    ASSERT_TRUE(stub_->Txn(&context, txn, &answer).ok());
+  }
+  ASSERT_EQ(answer.ops_size(), 1);
+  EXPECT_EQ(answer.ops(0).items_size(), 1);
+  txn.add_compares()->set_key(secret);
+  {
+    grpc::ClientContext context;
+    set_deadline(context);
+    EXPECT_EQ(stub_->Txn(&context, txn, &answer).error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  }
+  {
+    grpc::ClientContext context;
+    set_deadline(context);
+    v1::DeleteRangeRequest request;
+    ASSERT_TRUE(stub_->DeleteRange(&context, request, &answer).ok());
+    EXPECT_EQ(answer.ops(0).deleted(), 1u);
+  }
+  std::promise<bool> there;
+  loop_->post([&] { there.set_value((*barn_->replica().machine().get(secret)).has_value()); });
+  EXPECT_TRUE(there.get_future().get());
 }
 
 TEST_F(Served, LeasesAndSessions) {
