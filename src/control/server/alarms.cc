@@ -77,7 +77,7 @@ void AlarmSet::look_at_self(const AlarmInputs& in) {
          0);
   }
   const AlarmLevel full = critical_if(!in.journal_has_space);
-  note(AlarmKind::kJournalFull, in.self, {full, full, "there is no space for the journal: this member accepts nothing"},
+  note(AlarmKind::kJournalFull, in.self, {full, full, "there is no space for journal or state: this member accepts nothing"},
        0);
   look_at_certificate(in, in.self, in.certificate_not_after_micros);
 

@@ -7,6 +7,11 @@
 namespace runink::server {
 namespace {
 
+// For the state store: its log and memtables, the tables that they become, and what it writes when it is opened. As much
+// for the journal's next segment.
+constexpr uint64_t kReserveLow = 64 << 20;
+uint64_t reserve_bytes(const BarnOptions& options) { return kReserveLow + 4 * options.write_buffer_bytes; }
+
 std::string journal_folder(const BarnOptions& options) { return options.folder + "/journal"; }
 
 journal::Options journal_options(const BarnOptions& options) {
@@ -37,6 +42,8 @@ Status BarnServer::open() {
   if (!RUNINK_TRY(journal::Journal::exists(*disk_))) {
     return not_found("{} holds no member of a Barn", options_.folder).with_hint("found a cluster, or join one, first");
   }
+  // Before the state store is opened, which needs space.
+  reserve_ = std::make_unique<DiskReserve>(options_.folder, reserve_bytes(options_), kReserveLow);
   (void)RUNINK_TRY(set_aside_if_marked(options_.folder, *disk_, options_.identity, journal_options(options_)));
   KeeperOptions keeper;
   keeper.root = options_.folder + "/state";
@@ -65,6 +72,7 @@ Status BarnServer::open() {
   keeper_->set_transport(transport_.get());
 
   storage_ = std::make_unique<raft::StorageThread>(std::move(storage), post);
+  storage_->set_room_elsewhere(reserve_->has_room());
   raft::MemberOptions member = options_.member;
   member.core.id = options_.identity.node;
   member.core.incarnation = opened_.incarnation;
@@ -99,6 +107,8 @@ BarnServer::~BarnServer() {
 void BarnServer::tick() {
   timer_ = loop_.call_after(options_.tick_nanos, [this] { tick(); });
   if (Status status = keeper_->failure(); !status.ok()) member_->stop(std::move(status));
+  reserve_->look();
+  storage_->set_room_elsewhere(reserve_->has_room());
   member_->tick();
   replica_->tick();
   integrity_->tick();

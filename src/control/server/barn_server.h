@@ -3,6 +3,7 @@
 //   <folder>/journal/   log and hard state (control/journal)
 //   <folder>/state/     the applied state and its snapshots (control/barn/rocks)
 //   <folder>/chunks/    what is too large for the log (chunk_exchange.h)
+//   <folder>/ballast    space that is kept for a full disk (disk_reserve.h)
 //   <folder>/state-quarantined/   a state that was given up, for people to look at (quarantine.h)
 //
 // on_failure with kind "barn.quarantined": what this member holds is wrong or cannot be read, and the others hold it
@@ -23,6 +24,7 @@
 #include "control/raft/transport/tls_transport.h"
 #include "control/replica/replica.h"
 #include "control/server/chunk_exchange.h"
+#include "control/server/disk_reserve.h"
 #include "control/server/integrity.h"
 #include "control/server/rocks_keeper.h"
 #include "platform/net/event_loop.h"
@@ -82,6 +84,7 @@ class BarnServer : private raft::BulkSource {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
   // In the order in which they are made; they go in the other one.
+  std::unique_ptr<DiskReserve> reserve_;
   std::unique_ptr<RocksKeeper> keeper_;
   std::unique_ptr<barn::Replica> replica_;
   std::unique_ptr<journal::FileDisk> disk_;

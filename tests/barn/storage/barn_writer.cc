@@ -186,7 +186,7 @@ Status run(const std::vector<std::string>& words) {
     const auto client = RUNINK_TRY(connect(words[0], static_cast<int64_t>(number(3)) * kMillisecond, true));
     return check(*client, words[2]);
   }
-  const auto client = RUNINK_TRY(connect(word(0), 10'000 * kMillisecond, true));
+  const auto client = RUNINK_TRY(connect(word(0), 4'000 * kMillisecond, true));
   if (word(1) == "get") {
     v1::GetRequest request;
     request.set_key(word(2));

@@ -88,6 +88,10 @@ class Faults:
             file.seek(offset)
             file.write(data)
 
+    def reuse(self, kept):
+        """The places of all rules but the first ones, which have ended."""
+        self._used = kept
+
     def add(self, call, path, action, argument=0, times=-1):
         """`path`: part of the file's path. `argument`: errno, milliseconds, or how many bytes are written. "skip": a sync
         that says all is well, and does nothing."""
@@ -192,9 +196,17 @@ class Disk:
         self.mount()
 
 
+def sync_file_system(folder):
+    """What was removed before is free after it."""
+    here = os.open(folder, os.O_RDONLY)
+    _libc.syncfs(here)
+    os.close(here)
+
+
 def fill(folder, leave=0):
     """Fills its file system up to `leave` bytes; returns the file, with whose removal the space returns."""
     path = os.path.join(folder, "filling")
+    sync_file_system(folder)
     with open(path, "ab", buffering=0) as file:
         space = os.statvfs(folder)
         size = space.f_bavail * space.f_frsize - leave
@@ -337,7 +349,7 @@ def put_some(cluster, count, size=100, prefix="k/", first=1, under_way=8):
 
 def get(cluster, key, *more):
     return subprocess.run([PROGRAMS.writer, cluster.client, "get", key, *more], capture_output=True, text=True,
-                          preexec_fn=die_with_rig)
+                          errors="replace", preexec_fn=die_with_rig)
 
 
 def put(cluster, key, value):

@@ -45,6 +45,9 @@ void Member::on_message(Message message) {
     message.entries.clear();
     ++counters_.appends_without_space;
   }
+  // Without room it could not even commit the first entry of its term: where all disks are full, whoever leads stays, and
+  // answers reads.
+  if (message.kind == MessageKind::kTimeoutNow && !storage_.has_space()) return;
   raft_.step(message);
 }
 

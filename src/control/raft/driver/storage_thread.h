@@ -24,7 +24,11 @@ class StorageThread final : public Storage {
   ~StorageThread() override;  // what was submitted is carried out first
 
   void submit(StorageWork work) override;
-  bool has_space() const override { return has_space_.load(std::memory_order_relaxed); }
+  bool has_space() const override {
+    return has_space_.load(std::memory_order_relaxed) && room_elsewhere_.load(std::memory_order_relaxed);
+  }
+  // Others that need the disk for what is accepted here say whether they have room.
+  void set_room_elsewhere(bool room) { room_elsewhere_.store(room, std::memory_order_relaxed); }
 
   Status failure() const override;
 
@@ -45,7 +49,7 @@ class StorageThread final : public Storage {
 
   std::unique_ptr<JournalStorage> storage_;
   std::function<void(std::function<void()>)> post_;
-  std::atomic<bool> has_space_{true};
+  std::atomic<bool> has_space_{true}, room_elsewhere_{true};
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<StorageWork> queue_;
