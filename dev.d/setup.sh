@@ -33,7 +33,19 @@ Ask an administrator for: apt-get install ${missing[*]}"
   fi
   say "packages: installing ${#missing[@]} with apt-get: ${missing[*]}"
   "${as_root[@]}" apt-get update -qq
+  keep_services_down "${as_root[@]}"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# etcd and Prometheus come as services, which Debian starts when they are installed; tests start their own. A policy that says
+# no (invoke-rc.d(8)), unless this machine has one already, for as long as this script runs.
+keep_services_down() {
+  local policy=/usr/sbin/policy-rc.d
+  [[ -e $policy ]] && return 0
+  printf '#!/bin/sh\nexit 101\n' | "$@" tee $policy >/dev/null
+  "$@" chmod 755 $policy
+  # shellcheck disable=SC2064
+  trap "$* rm -f $policy" EXIT
 }
 
 # Other people's parsers and readers that tests compare ours with. Tests that need them are skipped without.
