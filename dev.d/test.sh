@@ -15,11 +15,11 @@ rm -f $results/*.xml
 # Which modules are tested once more under sanitizers: those that read what users, files and peers say, and consensus. Fuzz
 # targets, and what has threads under ThreadSanitizer, take two cores half an hour more: --deep.
 asan_targets=(base_test columnar_test expr_test contract_test dsl_test ledger_test connectors_test
-  crypto_test raft_core_test journal_test raft_driver_test barn_test)
+  crypto_test http_test raft_core_test journal_test raft_driver_test barn_test)
 tsan_targets=()
 if [[ $deep == yes ]]; then
   asan_targets+=(fuzz_targets)
-  tsan_targets+=(os_test engine_test corpus_test local_test net_test transport_test raft_driver_test)
+  tsan_targets+=(os_test engine_test corpus_test local_test net_test transport_test raft_driver_test telemetry_test http_test)
 fi
 
 # run PRESET NAME [CTEST ARGUMENTS]: never stops the script; what failed is told by the summary.
