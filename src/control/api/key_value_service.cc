@@ -381,23 +381,25 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
   }
   void read(uint64_t number, bool serializable, std::function<void()> give) {
     const uint64_t id = open(number, false);
-    server_.read(id, serializable, [this, here = here_, id, number, give = std::move(give)](const Status& status) {
-      server_.calls().close(id);
+    auto done = [this, &server = server_, here = here_, id, number, give = std::move(give)](const Status& status) {
+      server.calls().close(id);  // the stream may be gone, and with it all that `this` leads to
       if (!*here) return;
       status.ok() ? give() : fail(number, status);
       answered();
-    });
+    };
+    server_.read(id, serializable, std::move(done));
   }
   void execute(uint64_t number, Result<barn::Command> command) {
     if (!command.ok()) return fail(number, command.status());
     const uint64_t id = open(number, true);
-    server_.execute(id, std::move(*command), [this, here = here_, id, number](Result<barn::Answer> answer) {
-      server_.calls().close(id);
+    auto done = [this, &server = server_, here = here_, id, number](Result<barn::Answer> answer) {
+      server.calls().close(id);
       if (!*here) return;
       const Status status = answer.ok() ? barn::to_status(*answer) : answer.status();
       status.ok() ? to_wire(std::move(*answer), result(number)->mutable_write()) : fail(number, status);
       answered();
-    });
+    };
+    server_.execute(id, std::move(*command), std::move(done));
   }
   void answered() {
     if (paused_ && under_way_ < kPackedOpen / 2) read_on();
