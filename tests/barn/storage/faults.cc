@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -17,14 +18,14 @@
 
 namespace {
 
-enum Call : uint32_t { kWrite = 1, kSync = 2, kOpenDirect = 3, kReserve = 4, kRead = 5 };
-enum Action : uint32_t { kFail = 1, kDelay = 2, kShort = 3, kSkip = 4 };
+enum Call : uint32_t { kWrite = 1, kSync = 2, kOpenDirect = 3, kReserve = 4, kRead = 5, kName = 6 };
+enum Action : uint32_t { kFail = 1, kDelay = 2, kShort = 3, kSkip = 4, kKillAfter = 5 };
 
 // As in faults.py.
 struct Rule {
   std::atomic<uint32_t> active;  // set last
   uint32_t call, action;
-  uint32_t argument;          // errno; milliseconds; bytes that are written
+  uint32_t argument;          // errno; milliseconds; bytes that are written; calls before the one that kills
   std::atomic<int32_t> left;  // how often still; negative: always
   std::atomic<uint32_t> struck;
   char path[104];  // part of the file's path
@@ -43,22 +44,20 @@ __attribute__((constructor)) void map_rules(void) {
   g_rules = static_cast<Rule*>(page);
 }
 
-bool path_has(int fd, const char* part) {
-  char name[32], path[4096];
+bool path_of(int fd, char* path, size_t room) {
+  char name[32];
   snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-  const ssize_t size = readlink(name, path, sizeof path - 1);
-  if (size < 0) return false;
-  path[size] = 0;
-  return strstr(path, part) != nullptr;
+  const ssize_t size = readlink(name, path, room - 1);
+  if (size >= 0) path[size] = 0;
+  return size >= 0;
 }
 
-// The rule that strikes this call, counted; none: nullptr.
-Rule* strike(Call call, int fd) {
-  if (g_rules == nullptr) return nullptr;
+// The rule that strikes such a call on this file, counted; none: nullptr.
+Rule* strike_path(Call call, const char* path) {
   for (int i = 0; i < kRules; ++i) {
     Rule* const rule = &g_rules[i];
     if (!rule->active.load(std::memory_order_acquire) || rule->call != call) continue;
-    if (!path_has(fd, rule->path)) continue;
+    if (strstr(path, rule->path) == nullptr) continue;
     int32_t left = rule->left.load();
     while (left > 0 && !rule->left.compare_exchange_weak(left, left - 1)) {
     }
@@ -67,6 +66,15 @@ Rule* strike(Call call, int fd) {
     return rule;
   }
   return nullptr;
+}
+
+// Without any rule for such calls it costs no look at the path.
+Rule* strike(Call call, int fd) {
+  if (g_rules == nullptr) return nullptr;
+  bool any = false;
+  for (int i = 0; i < kRules; ++i) any = any || (g_rules[i].active && g_rules[i].call == call);
+  char path[4096];
+  return any && path_of(fd, path, sizeof path) ? strike_path(call, path) : nullptr;
 }
 
 void wait_milliseconds(uint32_t milliseconds) {
@@ -80,9 +88,21 @@ void wait_milliseconds(uint32_t milliseconds) {
 bool faulty(Call call, int fd, size_t* size, bool* skip = nullptr) {
   const Rule* rule = strike(call, fd);
   if (rule == nullptr) return false;
+  if (rule->action == kKillAfter && rule->struck > rule->argument) kill(getpid(), SIGKILL);
   if (rule->action == kDelay) wait_milliseconds(rule->argument);
   if (rule->action == kShort && size != nullptr && *size > rule->argument) *size = rule->argument;
   if (rule->action == kSkip && skip != nullptr) *skip = true;
+  if (rule->action != kFail) return false;
+  errno = static_cast<int>(rule->argument);
+  return true;
+}
+
+// Renames, links and removals, by their path.
+bool faulty_name(const char* path) {
+  if (g_rules == nullptr) return false;
+  Rule* const rule = strike_path(kName, path);
+  if (rule == nullptr) return false;
+  if (rule->action == kKillAfter && rule->struck > rule->argument) kill(getpid(), SIGKILL);
   if (rule->action != kFail) return false;
   errno = static_cast<int>(rule->argument);
   return true;
@@ -103,6 +123,8 @@ using Write = ssize_t (*)(int, const void*, size_t);
 using Sync = int (*)(int);
 using Reserve = int (*)(int, off_t, off_t);
 using Open = int (*)(const char*, int, ...);
+using Two = int (*)(const char*, const char*);
+using One = int (*)(const char*);
 
 }  // namespace
 
@@ -149,6 +171,18 @@ int posix_fallocate64(int fd, off64_t offset, off64_t size) {
   return faulty(kReserve, fd, nullptr) ? errno : next(fd, offset, size);
 }
 
+int rename(const char* from, const char* to) noexcept {
+  NEXT(Two, rename);
+  return faulty_name(to) ? -1 : next(from, to);
+}
+int link(const char* from, const char* to) noexcept {
+  NEXT(Two, link);
+  return faulty_name(to) ? -1 : next(from, to);
+}
+int unlink(const char* path) noexcept {
+  NEXT(One, unlink);
+  return faulty_name(path) ? -1 : next(path);
+}
 int open(const char* path, int flags, ...) {
   NEXT(Open, open);
   va_list rest;

@@ -65,8 +65,8 @@ class Rule:
 class Faults:
     """Of one process, which is started with env(). Rules may come and go while it runs (faults.cc)."""
 
-    CALLS = {"write": 1, "sync": 2, "open_direct": 3, "reserve": 4, "read": 5}
-    ACTIONS = {"fail": 1, "delay": 2, "short": 3, "skip": 4}
+    CALLS = {"write": 1, "sync": 2, "open_direct": 3, "reserve": 4, "read": 5, "name": 6}
+    ACTIONS = {"fail": 1, "delay": 2, "short": 3, "skip": 4, "kill_after": 5}
     SIZE, RULES = 128, 16
 
     def __init__(self, path):
@@ -94,7 +94,8 @@ class Faults:
 
     def add(self, call, path, action, argument=0, times=-1):
         """`path`: part of the file's path. `argument`: errno, milliseconds, or how many bytes are written. "skip": a sync
-        that says all is well, and does nothing."""
+        that says all is well, and does nothing. "kill_after": so many calls are let pass, and the next one is the end of the
+        process (kill -9). "name": renames, links and removals."""
         check(self._used < self.RULES, "there is room for no more rules")
         offset = self._used * self.SIZE
         self._used += 1
