@@ -182,6 +182,18 @@ class Member:
             return self.metrics() is not None
         wait_for(lambda: f"{self} serves:\n{self.log_end()}", up, seconds)
 
+    def ready(self):
+        """As /readyz says: it knows a leader and has about all that is committed."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://{self.place.host}:{self.place.port + 3}/readyz", timeout=1) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def wait_until_ready(self, seconds=30):
+        wait_for(lambda: f"{self} is ready:\n{self.log_end()}", self.ready, seconds)
+
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
@@ -254,7 +266,7 @@ class Member:
 
     def role(self):
         samples = self.metrics() or {}
-        for role in ("leader", "follower", "learner", "candidate"):
+        for role in ("leader", "follower", "pre_candidate", "candidate"):
             if samples.get(f'runink_barn_role{{role="{role}"}}') == 1:
                 return role
         return None
@@ -296,6 +308,10 @@ class Cluster:
         self._end(failed=kind is not None and kind is not Skip)
 
     def _end(self, failed):
+        if failed:
+            for member in self.members.values():
+                if member.process is not None and not member.alive():
+                    print(f"--- {member} had ended with {member.process.returncode}", file=sys.stderr)
         for member in self.members.values():
             member.kill()
             member.place.close()

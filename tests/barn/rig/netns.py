@@ -170,7 +170,8 @@ class Network:
             self._apply(number)
 
     def detour(self, sender, receiver, port):
-        """New connections from `sender` to the other's members' port go to a port of the hub; None: no more."""
+        """New connections from `sender` to the other's members' port go to a port of the hub, and older ones end by RST;
+        None: no more."""
         there = self._detours.setdefault(sender, {})
         if port is None:
             there.pop(receiver, None)
@@ -178,9 +179,8 @@ class Network:
             there[receiver] = port
         self._apply(sender)
 
-    def reset_connections(self, sender, receiver):
-        """What `sender` sends to the members' port of `receiver` is answered by RST until the next change of rules."""
-        self._apply(sender, extra=f"chain reset {{ type filter hook output priority 1\n ip daddr {_PREFIX}{receiver} tcp dport {PORT + 1} reject with tcp reset\n }}")
+    def members_address(self, number):
+        return f"{_PREFIX}{number}", PORT + 1
 
     def heal(self):
         self._drops.clear()
@@ -195,7 +195,7 @@ class Network:
         self._losses.pop(number, None)
         self._detours.pop(number, None)
 
-    def _apply(self, number, extra=""):
+    def _apply(self, number):
         place = self.places.get(number)
         if place is None or place._namespace is None:
             return
@@ -208,6 +208,9 @@ class Network:
         if rules:
             text += "chain faults { type filter hook input priority 0\n " + "\n ".join(rules) + "\n }\n"
         if detours:
+            # What was not sent through the chain above still has the receiver's address here.
+            older = [f"ip daddr {_PREFIX}{receiver} tcp dport {PORT + 1} reject with tcp reset" for receiver in self._detours[number]]
+            text += "chain older { type filter hook output priority 0\n " + "\n ".join(older) + "\n }\n"
             text += "chain detours { type nat hook output priority -100\n " + "\n ".join(detours) + "\n }\n"
-        text += extra + "\n}\n"
+        text += "}\n"
         place.run("nft", "-f", "-", stdin=text)

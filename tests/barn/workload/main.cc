@@ -5,7 +5,7 @@
 //     [--kinds registers,appends,sets,counters,watches,leases,marks]  default: all that the store has
 //     [--callers 20] [--rate 500] [--seconds S]                       without --seconds: until SIGTERM
 //     [--clients 4] [--timeout 5] [--patience 90] [--seed N] [--history FILE] [--acks FILE]
-//     [--lie] [--stale-reads HOST:PORT]
+//     [--lie] [--reads-at HOST:PORT | --stale-reads-at HOST:PORT]
 //
 // Prints "ready" when the first write was acknowledged, and at the end one line of JSON. Exit code 1: a violation; 2:
 // some of it could not be checked, since last reads were not answered; 3: it could not begin.
@@ -17,8 +17,6 @@
 #include <sstream>
 #include <thread>
 
-#include "platform/config/client_folder.h"
-#include "platform/crypto/certificate_authority.h"
 #include "platform/os/file.h"
 #include "platform/os/signals.h"
 #include "platform/rpc/client_credentials.h"
@@ -86,17 +84,6 @@ class Arguments {
   Status bad_;
 };
 
-Status read_cluster(const std::string& folder, Access* out) {
-  const config::ClientFolder client = RUNINK_TRY(config::load_client_folder(folder));
-  const crypto::Credentials credentials = RUNINK_TRY(crypto::load_credentials(folder));
-  if (out->endpoints.empty()) out->endpoints = client.endpoints;
-  out->trust_domain = RUNINK_TRY(crypto::trust_domain_of(client.cluster_id));
-  out->certificate_pem = credentials.certificate.to_pem();
-  out->key_pem = RUNINK_TRY(credentials.key.to_pem());
-  for (const crypto::Certificate& authority : credentials.authorities) out->authorities_pem += authority.to_pem();
-  return {};
-}
-
 Result<Options> parse(int argc, char** argv) {
   Arguments given;
   RUNINK_RETURN_IF_ERROR(given.read(argc, argv));
@@ -104,7 +91,10 @@ Result<Options> parse(int argc, char** argv) {
   out.etcd = !given.take("--etcd").empty();
   out.lie = !given.take("--lie").empty();
   out.access.endpoints = split(given.take("--endpoints"));
-  out.access.stale_endpoint = given.take("--stale-reads");
+  out.access.reads_endpoint = given.take("--reads-at");
+  const std::string stale = given.take("--stale-reads-at");
+  out.access.stale_reads = !stale.empty();
+  if (out.access.stale_reads) out.access.reads_endpoint = stale;
   out.access.timeout_nanos = static_cast<int64_t>(given.number("--timeout", 5) * kSecond);
   out.kinds = split(given.take("--kinds", out.etcd ? "registers,appends,sets,counters"
                                                    : "registers,appends,sets,counters,watches,leases,marks"));

@@ -52,9 +52,12 @@ struct Access {
   std::string trust_domain;  // Runink
   std::string certificate_pem, key_pem, authorities_pem;
   int64_t timeout_nanos = 5'000'000'000;
-  std::string stale_endpoint;  // reads are asked of this member's own state; empty: linearizable
+  std::string reads_endpoint;  // reads are asked here first; empty: as the writes
+  bool stale_reads = false;    // and are answered from that member's own state
 };
 
+// Of a client folder, as `runi barn` uses it; endpoints that are given already are kept.
+Status read_cluster(const std::string& folder, Access* out);
 sdk::ClientOptions client_options(const Access& access);
 Result<std::unique_ptr<sdk::BarnClient>> connect(const Access& access);
 Outcome outcome_of(const Status& status);

@@ -16,7 +16,7 @@ constexpr int64_t kPage = 1000;
 
 class EtcdStore final : public Store {
  public:
-  explicit EtcdStore(const Access& access) : timeout_(access.timeout_nanos) {
+  explicit EtcdStore(const Access& access) : timeout_(access.timeout_nanos), stale_(access.stale_reads) {
     grpc::SslCredentialsOptions ssl;
     ssl.pem_root_certs = access.authorities_pem;
     ssl.pem_private_key = access.key_pem;
@@ -30,7 +30,7 @@ class EtcdStore final : public Store {
       return pb::KV::NewStub(grpc::CreateCustomChannel(endpoint, credentials, arguments));
     };
     for (const std::string& endpoint : access.endpoints) stubs_.push_back(stub(endpoint));
-    if (!access.stale_endpoint.empty()) stale_ = stub(access.stale_endpoint);
+    if (!access.reads_endpoint.empty()) reads_ = stub(access.reads_endpoint);
   }
 
   Outcome read(const std::vector<std::string>& keys, std::vector<Versioned>* out) override {
@@ -39,9 +39,9 @@ class EtcdStore final : public Store {
     for (const std::string& key : keys) {
       pb::RangeRequest& range = *request.add_success()->mutable_request_range();
       range.set_key(key);
-      range.set_serializable(stale_ != nullptr);
+      range.set_serializable(stale_);
     }
-    if (stale_ != nullptr || keys.size() == 1) return read_each(request, out);
+    if (stale_ || keys.size() == 1) return read_each(request, out);
     pb::TxnResponse response;
     if (!call([&](pb::KV::Stub& stub, grpc::ClientContext* c) { return stub.Txn(c, request, &response); }))
       return Outcome::kRefused;
@@ -121,7 +121,7 @@ class EtcdStore final : public Store {
     for (const pb::RequestOp& op : request.success()) {
       pb::RangeResponse response;
       const auto range = [&](pb::KV::Stub& stub, grpc::ClientContext* c) {
-        return (stale_ != nullptr ? *stale_ : stub).Range(c, op.request_range(), &response);
+        return (reads_ != nullptr ? *reads_ : stub).Range(c, op.request_range(), &response);
       };
       if (!call(range)) return Outcome::kRefused;
       out->push_back(versioned(response));
@@ -141,8 +141,9 @@ class EtcdStore final : public Store {
   }
 
   const int64_t timeout_;
+  const bool stale_;
   std::vector<std::unique_ptr<pb::KV::Stub>> stubs_;
-  std::unique_ptr<pb::KV::Stub> stale_;
+  std::unique_ptr<pb::KV::Stub> reads_;
   std::atomic<size_t> at_{0};
 };
 

@@ -1,3 +1,5 @@
+#include "platform/config/client_folder.h"
+#include "platform/crypto/certificate_authority.h"
 #include "store.h"
 
 namespace runink::workload {
@@ -12,12 +14,12 @@ Versioned versioned(const v1::KeyValuePair& item) { return {item.value(), item.m
 
 class RuninkStore final : public Store {
  public:
-  RuninkStore(sdk::BarnClient& client, std::unique_ptr<sdk::BarnClient> stale)
-      : client_(client), stale_(std::move(stale)) {}
+  RuninkStore(sdk::BarnClient& client, std::unique_ptr<sdk::BarnClient> reads, bool stale)
+      : client_(client), reads_(std::move(reads)), stale_(stale) {}
 
   Outcome read(const std::vector<std::string>& keys, std::vector<Versioned>* out) override {
     out->clear();
-    return keys.size() == 1 || stale_ != nullptr ? read_each(keys, out) : read_together(keys, out);
+    return keys.size() == 1 || stale_ ? read_each(keys, out) : read_together(keys, out);
   }
   Outcome write(const std::string& key, const std::string& value) override {
     v1::PutRequest request;
@@ -81,8 +83,8 @@ class RuninkStore final : public Store {
     for (const std::string& key : keys) {
       v1::GetRequest request;
       request.set_key(key);
-      request.set_serializable(stale_ != nullptr);
-      const auto got = (stale_ != nullptr ? *stale_ : client_).get(std::move(request));
+      request.set_serializable(stale_);
+      const auto got = reader().get(std::move(request));
       if (!got.ok()) return Outcome::kRefused;
       out->push_back(got->has_item() ? versioned(got->item()) : Versioned{});
     }
@@ -91,18 +93,32 @@ class RuninkStore final : public Store {
   Outcome read_together(const std::vector<std::string>& keys, std::vector<Versioned>* out) {
     v1::TxnRequest request;
     for (const std::string& key : keys) request.add_then_ops()->mutable_get()->set_key(key);
-    const auto done = client_.txn(std::move(request));
+    const auto done = reader().txn(std::move(request));
     if (!done.ok()) return Outcome::kRefused;
     for (const v1::OpResult& result : done->ops())
       out->push_back(result.items_size() > 0 ? versioned(result.items(0)) : Versioned{});
     return out->size() == keys.size() ? Outcome::kDone : Outcome::kRefused;
   }
 
+  sdk::BarnClient& reader() { return reads_ != nullptr ? *reads_ : client_; }
+
   sdk::BarnClient& client_;
-  std::unique_ptr<sdk::BarnClient> stale_;
+  const std::unique_ptr<sdk::BarnClient> reads_;
+  const bool stale_;
 };
 
 }  // namespace
+
+Status read_cluster(const std::string& folder, Access* out) {
+  const config::ClientFolder client = RUNINK_TRY(config::load_client_folder(folder));
+  const crypto::Credentials credentials = RUNINK_TRY(crypto::load_credentials(folder));
+  if (out->endpoints.empty()) out->endpoints = client.endpoints;
+  out->trust_domain = RUNINK_TRY(crypto::trust_domain_of(client.cluster_id));
+  out->certificate_pem = credentials.certificate.to_pem();
+  out->key_pem = RUNINK_TRY(credentials.key.to_pem());
+  for (const crypto::Certificate& authority : credentials.authorities) out->authorities_pem += authority.to_pem();
+  return {};
+}
 
 sdk::ClientOptions client_options(const Access& access) {
   sdk::ClientOptions out;
@@ -126,13 +142,13 @@ Outcome outcome_of(const Status& status) {
 }
 
 Result<std::unique_ptr<Store>> make_runink_store(sdk::BarnClient& client, const Access& access) {
-  std::unique_ptr<sdk::BarnClient> stale;
-  if (!access.stale_endpoint.empty()) {
+  std::unique_ptr<sdk::BarnClient> reads;
+  if (!access.reads_endpoint.empty()) {
     sdk::ClientOptions options = client_options(access);
-    options.endpoints = {access.stale_endpoint};
-    stale = RUNINK_TRY(sdk::BarnClient::create(std::move(options)));
+    options.endpoints = {access.reads_endpoint};
+    reads = RUNINK_TRY(sdk::BarnClient::create(std::move(options)));
   }
-  return std::unique_ptr<Store>(std::make_unique<RuninkStore>(client, std::move(stale)));
+  return std::unique_ptr<Store>(std::make_unique<RuninkStore>(client, std::move(reads), access.stale_reads));
 }
 
 }  // namespace runink::workload
