@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -32,6 +35,7 @@ class FolderInTheMaking {
         return already_exists("{} is there already", wanted).with_hint("give a folder that is not there, or is empty");
     }
     RUNINK_RETURN_IF_ERROR(os::make_directories(os::folder_of(folder)));
+    RUNINK_RETURN_IF_ERROR(remove_leftovers(folder));
     FolderInTheMaking out(folder, fmt::format("{}.making-{}", folder, ::getpid()));
     RUNINK_RETURN_IF_ERROR(os::remove_tree(out.at_.root));
     RUNINK_RETURN_IF_ERROR(os::make_directories(out.at_.root, 0700));
@@ -54,6 +58,21 @@ class FolderInTheMaking {
   }
 
  private:
+  // Of commands that were killed: they hold private keys. Those of processes that run are left alone.
+  static Status remove_leftovers(const std::string& folder) {
+    const std::string parent = os::folder_of(folder), prefix = os::file_name_of(folder) + ".making-";
+    for (const std::string& name : RUNINK_TRY(os::list_directory(parent))) {
+      if (!name.starts_with(prefix)) continue;
+      pid_t pid = 0;
+      const char* const end = name.data() + name.size();
+      const auto parsed = std::from_chars(name.data() + prefix.size(), end, pid);
+      if (parsed.ec != std::errc() || parsed.ptr != end || pid <= 0) continue;
+      if (::kill(pid, 0) != 0 && errno == ESRCH)
+        RUNINK_RETURN_IF_ERROR(os::remove_tree(os::join_path(parent, name)));
+    }
+    return {};
+  }
+
   FolderInTheMaking(std::string wanted, std::string root) : wanted_(std::move(wanted)), at_{std::move(root)} {}
   std::string wanted_;
   MemberFolder at_;

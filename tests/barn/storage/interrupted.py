@@ -1,5 +1,5 @@
-"""init, join and restore that are killed (at a sync or a rename of theirs, one after the other), or run out of disk: nothing is
-left in the way, and the same command succeeds afterwards.
+"""init, join and restore that are killed (at each sync of theirs, one after the other), or run out of disk: nothing is left in
+the way, the same command succeeds afterwards, and removes what the killed ones had begun.
 """
 import os
 import shutil
@@ -10,7 +10,7 @@ MOST_POINTS = PROGRAMS.option("points", 12)
 
 
 def killed_everywhere(cluster, name, words, into):
-    """Kills the command at its first sync or rename, then at its second, and so on; then lets it end. How many there were."""
+    """Kills the command at its first sync, then at its second, and so on; then lets it end. How many there were."""
     parent = os.path.dirname(into)
     kills = 0
     for point in range(1000):
@@ -21,8 +21,8 @@ def killed_everywhere(cluster, name, words, into):
         fault.add("sync", "/", "kill_after", point)
         done = cluster.runi("barn", *words, code=None, env=fault.env())
         if done.returncode == 0:
-            print(f"{name}: killed at {kills} points, then done; left beside it: "
-                  f"{[entry for entry in os.listdir(parent) if entry != os.path.basename(into)]}", flush=True)
+            check(os.listdir(parent) == [os.path.basename(into)], f"{name} left {os.listdir(parent)}")
+            print(f"{name}: killed at {kills} points, then done, and nothing else is left", flush=True)
             return
         check(done.returncode == -9, f"{name} ended with {done.returncode}, not by the signal: {done.stderr}")
         kills += 1
