@@ -20,7 +20,12 @@ barn::Compare unchanged(std::string_view key, barn::Index modified) {
   return out;
 }
 
-Status overtaken() { return aborted("somebody else changed the cluster at the same time").with_hint("try again"); }
+constexpr std::string_view kOvertaken = "barn.overtaken";
+Status overtaken() {
+  return aborted("somebody else changed the cluster at the same time")
+      .with_kind(std::string(kOvertaken))
+      .with_hint("try again");
+}
 
 Status no_such_token() {
   // The same for one that is unknown, used up or proven wrongly: whoever asks here has shown no certificate.
@@ -213,7 +218,17 @@ void ClusterFrontend::admit(net::JoinRequest request, Done<net::JoinGrant> done)
         return done(failed_precondition("member {} listens at {} already", node, record.addresses().members())
                         .with_hint("give this one addresses of its own"));
       }
-      *information.add_members() = stored.record;
+      // What it needs to find them: all of it has to fit into one answer.
+      v1::MemberRecord* const told = information.add_members();
+      told->set_node(node);
+      told->mutable_addresses()->set_api(stored.record.addresses().api());
+      told->mutable_addresses()->set_members(stored.record.addresses().members());
+    }
+    // Before the token is used up.
+    if (information.ByteSizeLong() > net::kMaxJoinInformationBytes) {
+      return done(failed_precondition("the addresses of {} members do not fit into the answer to a new one ({} bytes)",
+                                      members->size(), net::kMaxJoinInformationBytes)
+                      .with_hint("give members shorter names of hosts"));
     }
     record.set_stage(v1::MemberRecord::JOINING);
     record.set_joined_micros(clock_.unix_micros());
@@ -227,7 +242,7 @@ void ClusterFrontend::admit(net::JoinRequest request, Done<net::JoinGrant> done)
     txn.then_ops.push_back(barn::Put{.key = (*kept)[1], .value = (*kept)[2]});
     net::JoinGrant grant{certificate->to_pem(), authority->certificate().to_pem(), information.SerializeAsString()};
     execute(std::move(txn), kept, [done = std::move(done), grant = std::move(grant)](Result<barn::Answer> answer) {
-      if (!answer.ok() && answer.status().code() == Code::kAborted) return done(no_such_token());
+      if (!answer.ok() && answer.status().kind() == kOvertaken) return done(no_such_token());
       answer.ok() ? done(grant) : done(answer.status());
     });
   });
@@ -257,7 +272,27 @@ void ClusterFrontend::change(const raft::Change& change, Done<v1::ChangeResponse
 }
 
 void ClusterFrontend::remove_member(raft::NodeId node, Done<v1::ChangeResponse> done) {
-  change({raft::ChangeKind::kRemove, node}, std::move(done));
+  as_leader<v1::ChangeResponse>(std::move(done), [this, node](Done<v1::ChangeResponse> done) {
+    const auto member = find_member(replica_.machine(), node);
+    if (!member.ok()) return done(member.status());
+    const bool joining = member->has_value() && (*member)->record.stage() == v1::MemberRecord::JOINING;
+    if (!joining) return change({raft::ChangeKind::kRemove, node}, std::move(done));
+    // Its record asks for it to be added, and would do so again: that goes first.
+    auto kept = std::make_shared<std::vector<std::string>>(std::vector<std::string>{member_key(node)});
+    barn::Txn txn;
+    txn.compares.push_back(unchanged((*kept)[0], (*member)->modified));
+    txn.then_ops.push_back(barn::Delete{.key = (*kept)[0]});
+    execute(std::move(txn), kept,
+            [this, alive = alive_, node, done = std::move(done)](const Result<barn::Answer>& answer) mutable {
+              if (!*alive) return;
+              if (!answer.ok()) return done(answer.status());
+              if (member_.raft().membership().has(node))
+                return change({raft::ChangeKind::kRemove, node}, std::move(done));
+              v1::ChangeResponse response;
+              response.set_index(replica_.position().index);
+              done(std::move(response));
+            });
+  });
 }
 void ClusterFrontend::promote_member(raft::NodeId node, Done<v1::ChangeResponse> done) {
   change({raft::ChangeKind::kPromote, node}, std::move(done));

@@ -26,11 +26,31 @@ Status ClusterReconciler::follow() {
   founded_ = cluster && cluster->record.id() == cluster_id_;
   if (!founded_) return {};
   members_ = RUNINK_TRY(all_members(machine));
+  next_node_ = cluster->record.next_node();
+  awaited_.clear();
+  for (const auto& [id, stored] : RUNINK_TRY(all_tokens(machine))) awaited_.insert(stored.record.node());
   connect();
-  const raft::Membership& membership = in_force();
-  if (membership.has(self_)) was_in_ = true;
-  removed_ = was_in_ && !membership.has(self_) && !membership.voters.empty();
+  // Whoever is applying the log from its beginning comes by memberships that it is not in yet: a record, which is
+  // complete only after the membership has the member, says that there was a later one.
+  const auto self = members_.find(self_);
+  const bool was_in = self == members_.end() ? gone(self_) : self->second.record.stage() == v1::MemberRecord::MEMBER;
+  removed_ = was_in && !in_force().has(self_) && !in_force().voters.empty();
   return {};
+}
+
+bool ClusterReconciler::gone(raft::NodeId node) const {
+  return founded_ && node < next_node_ && !members_.contains(node) && !awaited_.contains(node);
+}
+
+v1::DirectoryResponse ClusterReconciler::directory() const {
+  v1::DirectoryResponse out;
+  out.set_cluster_id(cluster_id_);
+  out.set_applied(seen_);
+  if (!founded_) return out;
+  for (const auto& [id, stored] : members_) *out.add_members() = stored.record;
+  out.set_next_node(next_node_);
+  for (const raft::NodeId id : awaited_) out.add_awaited(id);
+  return out;
 }
 
 void ClusterReconciler::connect() {
@@ -40,8 +60,8 @@ void ClusterReconciler::connect() {
     if (transport_.add_peer(node, address).ok()) connected_[node] = address;
   }
   for (const raft::PeerStatus& peer : transport_.peers()) {
-    // The state may be behind the log (after a power cut it is), and what is applied then knows too few.
-    if (members_.contains(peer.id) || member_.raft().membership().has(peer.id)) continue;
+    // What is applied may be older than what this member was told when it joined, or by others since.
+    if (!gone(peer.id) || member_.raft().membership().has(peer.id)) continue;
     transport_.remove_peer(peer.id);
     connected_.erase(peer.id);
   }
@@ -111,7 +131,8 @@ void ClusterReconciler::heard(const v1::DirectoryResponse& directory) {
     if (transport_.add_peer(record.node(), record.addresses().members()).ok())
       connected_[record.node()] = record.addresses().members();
   }
-  if (!named && directory.members_size() > 0) removed_ = true;
+  const bool awaited = std::count(directory.awaited().begin(), directory.awaited().end(), self_) > 0;
+  if (!named && !awaited && self_ < directory.next_node()) removed_ = true;
 }
 
 std::string ClusterReconciler::api_address(raft::NodeId node) const {

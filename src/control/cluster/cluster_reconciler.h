@@ -1,6 +1,6 @@
 // Makes the world follow the cluster's records.
 //
-// Every member: connections to those in the directory, and to no others. The leader: nodes that have joined become
+// Every member: connections to those in the directory, and to none that have left it. The leader: nodes that have joined become
 // learners, learners that are to vote are promoted once they have caught up, records of nodes that were removed and
 // tokens that have expired go. What it does is proposed with a comparison, and tried again at the next tick, so that
 // losing a leader in the middle loses nothing.
@@ -37,6 +37,11 @@ class ClusterReconciler {
   // What another member says of the cluster: of use where it has applied more than this one, which hears from nobody.
   void heard(const v1::DirectoryResponse& directory);
   const std::map<raft::NodeId, Stored<v1::MemberRecord>>& members() const { return members_; }
+  // It was in the cluster, and is no more, or will never be. False for who is not known here yet: a member that is being
+  // fed an old log, or is behind, meets ids that its records do not have, the leader's among them.
+  bool gone(raft::NodeId node) const;
+  // What this member would say to another one (heard()).
+  v1::DirectoryResponse directory() const;
   // Where members serve gRPC, as far as this one has heard; empty: unknown.
   std::string api_address(raft::NodeId node) const;
 
@@ -57,7 +62,9 @@ class ClusterReconciler {
   barn::Index seen_ = 0;  // applied when the records were read last
   uint64_t generation_ = 0;
   std::map<raft::NodeId, Stored<v1::MemberRecord>> members_;
-  bool founded_ = false, was_in_ = false, removed_ = false;
+  raft::NodeId next_node_ = 0;
+  std::set<raft::NodeId> awaited_;  // have a token
+  bool founded_ = false, removed_ = false;
   std::map<raft::NodeId, std::string> connected_;  // addresses that the transport was given
   int64_t led_nanos_ = 0;
   bool proposing_ = false;

@@ -137,6 +137,7 @@ Status BarnNode::open_api() {
   options.key_pem = RUNINK_TRY(opened_.credentials.key.to_pem());
   options.authorities_pem = all_pem(opened_.credentials.authorities);
   options.api_address = address;
+  options.chunks = &barn_->chunks();
   options.services = {operator_->service()};
   options.on_stop = [service = operator_.get()] { service->end(); };
   api_ = RUNINK_TRY_CONTEXT(api::KeyValueServer::start(loop_, barn_->replica(), options), "serve the API");
@@ -259,8 +260,7 @@ void BarnNode::ask_around() {
 void BarnNode::remember_peers() {
   if (reconciler_->members().empty() || ticks_ < remember_at_tick_) return;
   MemberConfig config = opened_.config;
-  const raft::Membership& membership = barn_->member().raft().membership();
-  std::erase_if(config.peers, [&](const auto& peer) { return !membership.has(peer.first); });
+  std::erase_if(config.peers, [&](const auto& peer) { return reconciler_->gone(peer.first); });
   for (const auto& [id, stored] : reconciler_->members()) {
     if (id != config.node) config.peers[id] = {stored.record.addresses().members(), stored.record.addresses().api()};
   }
@@ -350,13 +350,7 @@ void BarnNode::hand_over(std::function<void()> done) {
 api::OperatorHandlers BarnNode::handlers() {
   api::OperatorHandlers out;
   out.status = [this](auto done) { status(std::move(done)); };
-  out.directory = [this](auto done) {
-    barn::v1::DirectoryResponse directory;
-    directory.set_cluster_id(opened_.config.cluster_id);
-    directory.set_applied(barn_->replica().position().index);
-    for (const auto& [id, stored] : reconciler_->members()) *directory.add_members() = stored.record;
-    done(std::move(directory));
-  };
+  out.directory = [this](auto done) { done(reconciler_->directory()); };
   out.members = [this](auto done) { members(std::move(done)); };
   out.add_member = [this](const auto& request, auto done) { frontend_->add_member(request, std::move(done)); };
   out.remove_member = [this](uint64_t node, auto done) {
