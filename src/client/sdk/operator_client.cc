@@ -17,6 +17,26 @@ namespace {
 constexpr int64_t kTryNanos = 5'000'000'000, kPauseNanos = 100'000'000;
 constexpr int kMessageBytesMax = 16 << 20;
 
+// gRPC says this, and only this, of a call for which there was no connection: the member never saw it.
+bool was_never_sent(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+         (status.error_message().starts_with("failed to connect to all addresses") ||
+          status.error_message().starts_with("DNS resolution failed"));
+}
+
+// What gRPC says itself, for people.
+std::string plainly(const grpc::Status& status) {
+  const std::string& said = status.error_message();
+  const auto has = [&said](const char* text) { return said.find(text) != std::string::npos; };
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return "no answer in time";
+  if (has("handshaker shutdown")) return "it cannot be reached";
+  if (has("DNS resolution failed")) return "its name is not known here";
+  if (has("CERTIFICATE_VERIFY_FAILED")) return "it shows no certificate of this cluster";
+  if (!was_never_sent(status)) return said;
+  const size_t last = said.rfind(": ");
+  return "cannot connect: " + (last == std::string::npos ? said : said.substr(last + 2));
+}
+
 class Client final : public OperatorClient {
  public:
   explicit Client(ClientOptions options)
@@ -26,9 +46,10 @@ class Client final : public OperatorClient {
 
   Result<v1::StatusResponse> status(const std::string& endpoint) override {
     v1::StatusResponse response;
-    const Status answered = once(endpoint, [&](v1::Operator::Stub& stub, grpc::ClientContext* context) {
-      return stub.Status(context, {}, &response);
-    });
+    const Status answered = once(
+        endpoint,
+        [&](v1::Operator::Stub& stub, grpc::ClientContext* context) { return stub.Status(context, {}, &response); },
+        std::min(kTryNanos, options_.timeout_nanos));
     if (!answered.ok()) return answered;
     return response;
   }
@@ -107,11 +128,14 @@ class Client final : public OperatorClient {
     }
     return *made;
   }
-  Status once(const std::string& endpoint, const Call& call, int64_t nanos = kTryNanos) {
+  Status once(const std::string& endpoint, const Call& call, int64_t nanos) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::nanoseconds(nanos));
     const grpc::Status answered = call(stub(endpoint), &context);
-    return answered.ok() ? Status() : from_grpc(answered, &by_member_);
+    if (answered.ok()) return {};
+    never_sent_ = was_never_sent(answered);
+    Status status = from_grpc(answered, &by_member_);
+    return by_member_ ? status : Status(status.code(), plainly(answered));
   }
 
   template <typename Response, typename CallTyped>
@@ -137,6 +161,7 @@ class Client final : public OperatorClient {
         leader_ = at;
         return answered;
       }
+      if (answered.code() == Code::kDataLoss) return answered;  // a part of a backup was given out: it begins but once
       if (by_member_ && judge(answered) != Verdict::kNotLeader) {
         if (!open || !write) return answered;
         return Status(Code::kUnknown,
@@ -145,14 +170,14 @@ class Client final : public OperatorClient {
             .with_kind("barn.unknown")
             .with_hint("look at the members: runi barn members");
       }
-      open = open || !by_member_;
+      open = open || (!by_member_ && !never_sent_);
       leader_ = by_member_ ? leader_address(answered) : std::string();
       said += fmt::format("\n{}: {}", at, answered.message());
       if (system_clock().steady_nanos() + kPauseNanos >= end) break;
       if (leader_.empty() && next % options_.endpoints.size() == options_.endpoints.size() - 1)
         std::this_thread::sleep_for(std::chrono::nanoseconds(kPauseNanos));
     }
-    if (open && write && said.find("failed to connect") == std::string::npos)
+    if (open && write)
       return Status(Code::kUnknown, "no answer in time; whether this was carried out is not known")
           .with_kind("barn.unknown")
           .with_detail(last_lines(said))
@@ -174,7 +199,7 @@ class Client final : public OperatorClient {
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
   std::map<std::string, std::unique_ptr<v1::Operator::Stub>> stubs_;
   std::string leader_;
-  bool by_member_ = false;  // of the last answer
+  bool by_member_ = false, never_sent_ = false;  // of the last answer
 };
 
 }  // namespace
