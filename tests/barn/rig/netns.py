@@ -136,6 +136,10 @@ class Network:
     def hub_address(self):
         return f"{_PREFIX}{_HUB}"
 
+    def close(self):
+        """For another network in the same hub."""
+        _run("ip", "link", "del", self.bridge)
+
     # --- faults; each takes effect at once, also on connections that there are -----------------------------------------
 
     def cut(self, sender, receiver):

@@ -168,6 +168,7 @@ class Run {
 
   void work() {
     started_ = now();
+    report_.begin(started_);
     std::vector<std::thread> threads;
     std::vector<Work*> shared;
     for (const auto& work : works_) {
@@ -183,6 +184,7 @@ class Run {
     const int64_t end = options_.seconds == 0 ? INT64_MAX : started_ + static_cast<int64_t>(options_.seconds * kSecond);
     while (!g_stop.requested() && now() < end) (void)patience_.sleep(kPollNanos);
     pace_.stop();
+    report_.end(now());
     seconds_ = static_cast<double>(now() - started_) / kSecond;
     // Last reads have to be answered within so long.
     std::thread impatience([this] {

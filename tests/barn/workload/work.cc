@@ -53,9 +53,19 @@ void Report::count(const char* kind, const char* what, uint64_t more) {
   counts_[kind][what] += more;
 }
 
+void Report::begin(testing::Time at) {
+  const std::lock_guard lock(mutex_);
+  last_ack_ = at;
+}
+
+void Report::end(testing::Time at) {
+  const std::lock_guard lock(mutex_);
+  longest_gap_ = std::max(longest_gap_, at - last_ack_);
+}
+
 void Report::acknowledged(testing::Time start, testing::Time end) {
   const std::lock_guard lock(mutex_);
-  if (last_ack_ != 0) longest_gap_ = std::max(longest_gap_, end - last_ack_);
+  longest_gap_ = std::max(longest_gap_, end - last_ack_);
   last_ack_ = std::max(last_ack_, end);
   if (acks_ == nullptr) return;
   fmt::print(acks_, "{} {}\n", start, end);

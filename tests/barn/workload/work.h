@@ -50,6 +50,9 @@ class Report {
   void count(const char* kind, Outcome outcome);
   void count(const char* kind, const char* what, uint64_t more = 1);
   void acknowledged(testing::Time start, testing::Time end);
+  // The work's first and last moment: the longest time without an acknowledged write begins and ends there, too.
+  void begin(testing::Time at);
+  void end(testing::Time at);
   // Writes an epoch's history as a block of lines; its place in the file, for whoever finds a fault in it.
   std::string history(const char* kind, uint64_t epoch, const std::vector<std::string>& lines);
   void violation(const char* kind, const std::string& text, const std::string& where);
