@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <thread>
 #include <utility>
@@ -19,7 +20,9 @@ namespace runink::api {
 
 namespace {
 
-constexpr size_t kPackedOpen = 4096;  // operations of one stream under way; then it is not read on
+// Of one stream: operations under way, and bytes of answers that its client has not taken. Beyond either nothing more
+// of it is begun.
+constexpr size_t kPackedOpen = 4096, kPackedBytes = 4 << 20;
 constexpr int kMessageBytesMax = 4 << 20;
 
 class Server;
@@ -260,18 +263,20 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
     server_.loop().post([this, alive = alive_] {
       if (!*alive) return finish(stopping(true));
       server_.adopt(this);
-      StartRead(&request_);
+      go_on();
     });
   }
 
   void OnReadDone(bool ok) override {
     server_.loop().post([this, alive = alive_, ok] {
       if (!*alive) return;
+      reading_ = false;
       if (!ok) {
         half_closed_ = true;
         return finish_when_idle();
       }
-      take();
+      server_.note_packed(static_cast<size_t>(request_.operations_size()));
+      go_on();
     });
   }
   void OnWriteDone(bool ok) override {
@@ -307,8 +312,11 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
     if (finished_ || writing_ || gathered_.results_size() == 0) return;
     writing_ = true;
     sending_.Clear();
-    sending_.Swap(&gathered_);
+    gathered_bytes_ <= kPackedBytes ? sending_.Swap(&gathered_) : send_some();
+    gathered_bytes_ = 0;
+    for (const auto& result : gathered_.results()) gathered_bytes_ += result.ByteSizeLong();
     StartWrite(&sending_);
+    go_on_later();
   }
 
  private:
@@ -322,18 +330,42 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
     server_.note_packed_failure(status.code());
     to_wire(server_.calls().dressed(status), result(number)->mutable_failure());
   }
-
-  void take() {
-    // The operations look into the request while they are handed over, which is now.
-    server_.note_packed(static_cast<size_t>(request_.operations_size()));
-    for (v1::PackRequest::Operation& operation : *request_.mutable_operations()) begin(operation);
-    request_.Clear();
-    read_on();
+  // One message must not be larger than a client takes.
+  void send_some() {
+    auto& results = *gathered_.mutable_results();
+    int count = 0;
+    for (size_t bytes = 0; count < results.size() && bytes < kPackedBytes; ++count)
+      bytes += results[count].ByteSizeLong();
+    std::vector<v1::PackResponse::Result*> some(static_cast<size_t>(count));
+    results.ExtractSubrange(0, count, some.data());
+    for (v1::PackResponse::Result* each : some) sending_.mutable_results()->AddAllocated(each);
   }
-  void read_on() {
-    if (finished_ || half_closed_) return;
-    paused_ = under_way_ >= kPackedOpen;
-    if (!paused_) StartRead(&request_);
+
+  bool room() const { return under_way_ < kPackedOpen && gathered_bytes_ < kPackedBytes; }
+  // Begins what was read, as far as there is room, and reads on when all of it has begun.
+  void go_on() {
+    while (!finished_ && room() && next_ < request_.operations_size()) begin(*request_.mutable_operations(next_++));
+    if (finished_ || reading_ || half_closed_ || !room() || next_ < request_.operations_size()) return;
+    request_.Clear();
+    next_ = 0;
+    reading_ = true;
+    StartRead(&request_);
+  }
+  // In a turn of its own: this may be in the midst of one, in which nothing more can be proposed.
+  void go_on_later() {
+    const bool gives = !held_.empty() && gathered_bytes_ < kPackedBytes, begins = room() && !reading_ && !half_closed_;
+    if (later_ || (!gives && !begins)) return;
+    later_ = true;
+    server_.loop().post([this, alive = alive_, here = here_] {
+      if (!*alive || !*here) return;
+      later_ = false;
+      while (!held_.empty() && gathered_bytes_ < kPackedBytes) {
+        const auto give = std::move(held_.front());
+        held_.pop_front();
+        give();
+      }
+      go_on();
+    });
   }
   void begin(v1::PackRequest::Operation& operation) {
     ++under_way_;
@@ -369,6 +401,7 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
         break;
     }
     fail(number, invalid_argument("operation {} is empty, or of a kind that is not known", number));
+    answered();
   }
   // An operation has the time that a call has. The stream may be gone before it.
   uint64_t open(uint64_t number, bool write) {
@@ -390,7 +423,10 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
     server_.read(id, serializable, std::move(done));
   }
   void execute(uint64_t number, Result<barn::Command> command) {
-    if (!command.ok()) return fail(number, command.status());
+    if (!command.ok()) {
+      fail(number, command.status());
+      return answered();
+    }
     const uint64_t id = open(number, true);
     auto done = [this, &server = server_, here = here_, id, number](Result<barn::Answer> answer) {
       server.calls().close(id);
@@ -401,8 +437,10 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
     };
     server_.execute(id, std::move(*command), std::move(done));
   }
+  // The last of the results has just been put there.
   void answered() {
-    if (paused_ && under_way_ < kPackedOpen / 2) read_on();
+    gathered_bytes_ += gathered_.results().rbegin()->ByteSizeLong();
+    go_on_later();
     finish_when_idle();
   }
   void finish_when_idle() {
@@ -413,9 +451,11 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
   std::shared_ptr<bool> alive_;
   std::shared_ptr<bool> here_ = std::make_shared<bool>(true);
   v1::PackRequest request_;
+  int next_ = 0;  // of its operations: the first that has not begun
   v1::PackResponse gathered_, sending_;
-  size_t under_way_ = 0;
-  bool writing_ = false, paused_ = false, half_closed_ = false, finished_ = false;
+  size_t under_way_ = 0, gathered_bytes_ = 0;
+  std::deque<std::function<void()>> held_;  // reads that are confirmed, for when there is room for what they read
+  bool reading_ = false, writing_ = false, later_ = false, half_closed_ = false, finished_ = false;
 };
 
 class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {

@@ -73,7 +73,10 @@ class Served : public testing::Test {
       identity.certificate_pem = credentials->certificate.to_pem();
       identity.key_pem = credentials->key.to_pem().value();
     }
-    return grpc::CreateChannel("127.0.0.1:" + std::to_string(api_->port()), rpc::member_credentials(identity));
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(16 << 20);  // as the client's
+    return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(api_->port()), rpc::member_credentials(identity),
+                                     arguments);
   }
   static void set_deadline(grpc::ClientContext& context) {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
@@ -220,6 +223,40 @@ TEST_F(Served, AStreamAnswersManyOperationsEachUnderItsNumber) {
     EXPECT_EQ(results[i].result_case(), i % 2 == 0 ? v1::PackResponse::Result::kWrite : v1::PackResponse::Result::kGet);
   EXPECT_EQ(results[99999].failure().code(), static_cast<int>(Code::kInvalidArgument));
   EXPECT_EQ(get("key-1998"), "1998");
+}
+
+// A client that asks and does not listen: the member must not gather what it never takes, nor send in one message more
+// than a client takes.
+TEST_F(Served, AnswersThatNobodyTakesArePutOff) {
+  constexpr int kKeys = 7, kOperations = 300;
+  for (int i = 0; i < kKeys; ++i) ASSERT_TRUE(put("large-" + std::to_string(i), std::string(128 << 10, 'x')).ok());
+  v1::PackRequest request;
+  for (uint64_t i = 0; i < kOperations; ++i) {
+    auto* const operation = request.add_operations();
+    operation->set_number(i);
+    operation->mutable_range()->set_from("large-");
+    operation->mutable_range()->set_to("large.");
+    operation->mutable_range()->set_serializable(i % 2 == 0);
+  }
+  grpc::ClientContext context;
+  set_deadline(context);
+  auto stream = stub_->Pack(&context);
+  ASSERT_TRUE(stream->Write(request));
+  stream->WritesDone();
+  std::set<uint64_t> numbers;
+  size_t largest = 0;
+  v1::PackResponse response;
+  while (stream->Read(&response)) {
+    largest = std::max(largest, response.ByteSizeLong());
+    for (const auto& result : response.results()) {
+      EXPECT_EQ(result.range().items_size(), kKeys);
+      numbers.insert(result.number());
+    }
+  }
+  const grpc::Status status = stream->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(numbers.size(), size_t{kOperations});
+  EXPECT_LE(largest, size_t{6} << 20);
 }
 
 TEST_F(Served, AWatchToldFromAnIndexOnHasNoGap) {

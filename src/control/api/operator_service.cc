@@ -4,6 +4,8 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "control/api/calls.h"
 #include "runink/barn/v1/cluster.grpc.pb.h"
@@ -136,10 +138,13 @@ class BackupStream final : public grpc::ServerWriteReactor<v1::BackupPiece> {
     adopted_ = true;
     service_.loop().post([this, alive = service_.calls().alive()] {
       if (!*alive) return Finish(to_grpc(stopping(false)));
-      service_.handlers().backup([this, alive](Result<Export> write) {
-        if (!*alive || !write.ok())
-          return Finish(to_grpc(*alive ? service_.calls().dressed(write.status()) : stopping(false)));
-        thread_ = std::thread([this, write = std::move(*write)]() mutable { run(std::move(write)); });
+      // The handler may never answer (its member has failed), and this be gone when it does.
+      waiting_ = std::make_shared<bool>(true);
+      service_.handlers().backup([this, alive, waiting = waiting_](Result<Export> write) {
+        if (!*alive || !std::exchange(*waiting, false)) return;
+        if (!write.ok()) return Finish(to_grpc(service_.calls().dressed(write.status())));
+        // Once it runs, nothing here is touched any more: it ends the call, which may be gone at once.
+        std::thread([this, write = std::move(*write)]() mutable { run(std::move(write)); }).detach();
       });
     });
   }
@@ -155,10 +160,15 @@ class BackupStream final : public grpc::ServerWriteReactor<v1::BackupPiece> {
     broken_ = true;
     changed_.notify_all();
   }
-  // May come on the writing thread itself, which therefore cannot be waited for here.
+  // On the loop, when the service ends: whether nobody but this has to end the call, and doing so.
+  bool waits() const { return waiting_ && *waiting_; }
+  void give_up() {
+    *waiting_ = false;
+    Finish(to_grpc(stopping(false)));
+  }
+  // May come on the writing thread itself.
   void OnDone() override {
     if (adopted_) service_.drop(this);
-    if (thread_.joinable()) thread_.detach();
     delete this;
   }
 
@@ -190,7 +200,7 @@ class BackupStream final : public grpc::ServerWriteReactor<v1::BackupPiece> {
   static constexpr size_t kPieceBytes = 256 << 10;
   Service& service_;
   bool adopted_ = false;
-  std::thread thread_;
+  std::shared_ptr<bool> waiting_;  // the loop's: for what writes the dump
   std::string gathered_;
   v1::BackupPiece piece_;
   std::mutex mutex_;
@@ -206,8 +216,15 @@ grpc::ServerWriteReactor<v1::BackupPiece>* Service::Backup(grpc::CallbackServerC
 void Service::end() {
   if (!*calls_.alive()) return;
   calls_.end();
-  const std::lock_guard lock(mutex_);
-  for (BackupStream* stream : streams_) stream->stop();
+  std::vector<BackupStream*> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    for (BackupStream* stream : streams_) {
+      stream->stop();
+      if (stream->waits()) waiting.push_back(stream);
+    }
+  }
+  for (BackupStream* stream : waiting) stream->give_up();
 }
 
 }  // namespace
