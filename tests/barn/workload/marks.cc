@@ -126,8 +126,10 @@ class Marks final : public Work {
       }
       context_.report.count(kName, "failed_tries");
       if (status.error_code() != grpc::StatusCode::UNAVAILABLE && status.error_code() != grpc::StatusCode::UNKNOWN &&
-          status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) {
+          status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED &&
+          status.error_code() != grpc::StatusCode::RESOURCE_EXHAUSTED) {  // which is said while the lead is handed over
         context_.report.count(kName, Outcome::kRefused);
+        if (refusals_++ == 0) fmt::print(stderr, "marks: refused: {}\n", status.error_message());
         return false;
       }
       ++at;
@@ -139,7 +141,7 @@ class Marks final : public Work {
 
   Context context_;
   std::vector<std::unique_ptr<v1::KeyValue::Stub>> stubs_;
-  std::atomic<size_t> at_{0};
+  std::atomic<size_t> at_{0}, refusals_{0};
 };
 
 }  // namespace
