@@ -1,4 +1,4 @@
-"""B05: kill -9 of random members under load. RUNINK_KILLS: how often."""
+"""B05: kill -9 of the leader and of random members, in turn, under load. RUNINK_KILLS: how often."""
 from common import *
 
 KILLS = int(os.environ.get("RUNINK_KILLS", "10"))
@@ -7,8 +7,8 @@ KILLS = int(os.environ.get("RUNINK_KILLS", "10"))
 def body():
     with rig() as (cluster, _, _net), load(cluster, "registers", "appends", "sets", "counters", "leases") as work:
         slowest = 0.0
-        for _ in range(KILLS):
-            member = random.choice(list(cluster.members.values()))
+        for n in range(KILLS):
+            member = cluster.leader() if n % 2 == 0 else random.choice(list(cluster.members.values()))
             member.kill()
             time.sleep(random.random() * 0.8)  # where in the others' election the restart falls is the point
             started = time.monotonic()
