@@ -9,15 +9,17 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "client/sdk/chunk_transfers.h"
 #include "client/sdk/lane.h"
 #include "client/sdk/lease_keeper.h"
 #include "client/sdk/watching.h"
+#include "platform/crypto/digest.h"
 #include "platform/crypto/random.h"
 
 namespace runink::sdk {
 namespace {
 
-constexpr size_t kOperationBytesMax = 2 << 20;
+constexpr size_t kOperationBytesMax = 2 << 20, kChunkBytesMax = 8 << 20;
 constexpr int64_t kCloseNanos = 500'000'000;
 
 Status destroyed() { return cancelled("the client was destroyed, and nothing was sent").with_kind("barn.not_sent"); }
@@ -33,6 +35,7 @@ class Client final : public BarnClient {
     context_.release = [this](size_t bytes) { release(bytes); };
     leader_ = std::make_unique<Lane>(context_, Lane::Kind::kLeader);
     any_member_ = std::make_unique<Lane>(context_, Lane::Kind::kAnyMember);
+    chunks_ = std::make_unique<ChunkTransfers>(context_, [this] { return leader_->address(); });
     loop_->add_hook([this] {
       if (leader_) leader_->turn();
       if (any_member_) any_member_->turn();
@@ -49,9 +52,11 @@ class Client final : public BarnClient {
   }
 
   using BarnClient::get;
+  using BarnClient::get_chunk;
   using BarnClient::grant_lease;
   using BarnClient::keep_lease;
   using BarnClient::put;
+  using BarnClient::put_chunk;
   using BarnClient::range;
   using BarnClient::remove;
   using BarnClient::remove_range;
@@ -86,6 +91,9 @@ class Client final : public BarnClient {
     submit(std::move(request), options, std::move(done));
   }
 
+  void put_chunk(std::string bytes, CallOptions options, Callback<v1::PutChunkResponse> done) override;
+  void get_chunk(v1::GetChunkRequest chunk, CallOptions options, Callback<std::string> done) override;
+
   Result<std::unique_ptr<Lease>> hold_lease(int64_t ttl_micros, std::function<void(const Status&)> on_lost,
                                             CallOptions options) override;
   std::unique_ptr<Watch> watch(v1::WatchRequest request, WatchHandlers handlers) override;
@@ -105,6 +113,7 @@ class Client final : public BarnClient {
 
   template <typename Sent, typename Got>
   void submit(Sent request, CallOptions options, Callback<Got> done);
+  void transfer(ChunkWork work, CallOptions options);
   void enter(std::unique_ptr<Operation> operation);
   Status take_room(size_t bytes, int64_t deadline, bool wait);
   void release(size_t bytes);
@@ -127,6 +136,7 @@ class Client final : public BarnClient {
   Channels channels_;
   Context context_;
   std::unique_ptr<Lane> leader_, any_member_;
+  std::unique_ptr<ChunkTransfers> chunks_;
   std::map<uint64_t, std::unique_ptr<Watching>> watches_;
   std::map<uint64_t, std::unique_ptr<LeaseKeeper>> keepers_;
   uint64_t last_id_ = 0;
@@ -219,6 +229,49 @@ void Client::take_in() {
     (is_serializable(operation->request) ? any_member_ : leader_)->add(std::move(operation));
 }
 
+// ---- chunks
+
+void Client::put_chunk(std::string bytes, CallOptions options, Callback<v1::PutChunkResponse> done) {
+  ChunkWork work;
+  const crypto::Digest256 hash = crypto::sha256(bytes);
+  work.chunk.set_hash(hash.data(), hash.size());
+  work.chunk.set_size(bytes.size());
+  work.bytes = std::make_shared<const std::string>(std::move(bytes));
+  work.done = [chunk = work.chunk, done = std::move(done)](const Result<std::string>& stored) {
+    if (!stored.ok()) return done(stored.status());
+    v1::PutChunkResponse response;
+    response.set_hash(chunk.hash());
+    response.set_size(chunk.size());
+    done(std::move(response));
+  };
+  transfer(std::move(work), options);
+}
+
+void Client::get_chunk(v1::GetChunkRequest chunk, CallOptions options, Callback<std::string> done) {
+  ChunkWork work;
+  work.chunk = std::move(chunk);
+  work.done = std::move(done);
+  transfer(std::move(work), options);
+}
+
+void Client::transfer(ChunkWork work, CallOptions options) {
+  const size_t bytes = work.chunk.size();
+  if (bytes > kChunkBytesMax) {
+    return work.done(
+        invalid_argument("a chunk of {} bytes; {} are the most", bytes, kChunkBytesMax).with_kind("barn.not_sent"));
+  }
+  work.deadline_nanos =
+      options.deadline_nanos != 0 ? options.deadline_nanos : system_clock().steady_nanos() + options_.timeout_nanos;
+  const bool wait = options.wait_for_room && !on_own_thread();
+  if (Status status = take_room(bytes, work.deadline_nanos, wait); !status.ok()) return work.done(std::move(status));
+  work.done = [this, bytes, done = std::move(work.done)](Result<std::string> result) {
+    ++context_.counters.answers;
+    release(bytes);
+    done(std::move(result));
+  };
+  loop_->post([this, work = std::move(work)]() mutable { chunks_->add(std::move(work)); });
+}
+
 // ---- the end
 
 void Client::stop() {
@@ -232,6 +285,7 @@ void Client::stop() {
   const Status why = cancelled("the client was destroyed");
   for (const auto& [id, keeper] : keepers_) keeper->lose(why);
   for (const auto& [id, watching] : watches_) watching->end();
+  chunks_->stop();
   any_member_->stop();
   leader_->answer_all();
   leader_->close_sessions(kCloseNanos, [this] {
@@ -251,6 +305,7 @@ void Client::wait_for_calls() {
   }
   keepers_.clear();
   watches_.clear();
+  chunks_.reset();
   leader_.reset();
   any_member_.reset();
   loop_->stop();
@@ -378,5 +433,15 @@ RUNINK_BLOCKING(grant_lease, GrantLeaseRequest, GrantLeaseResponse)
 RUNINK_BLOCKING(keep_lease, KeepLeaseRequest, KeepLeaseResponse)
 RUNINK_BLOCKING(revoke_lease, RevokeLeaseRequest, WriteResponse)
 #undef RUNINK_BLOCKING
+
+Result<v1::PutChunkResponse> BarnClient::put_chunk(std::string bytes, CallOptions options) {
+  return wait_for<v1::PutChunkResponse>(on_own_thread(), [&](Callback<v1::PutChunkResponse> done) {
+    put_chunk(std::move(bytes), options, std::move(done));
+  });
+}
+Result<std::string> BarnClient::get_chunk(v1::GetChunkRequest chunk, CallOptions options) {
+  return wait_for<std::string>(
+      on_own_thread(), [&](Callback<std::string> done) { get_chunk(std::move(chunk), options, std::move(done)); });
+}
 
 }  // namespace runink::sdk

@@ -14,7 +14,10 @@
 //   barn.not_sent     (kCancelled, kResourceExhausted, kInvalidArgument)  certainly not carried out: the client was
 //                                     destroyed, its bounds were reached, or the request is larger than a message may
 //                                     be
-//   barn.late         (kDeadlineExceeded)  reads only: no answer in time
+//   barn.late         (kDeadlineExceeded)  reads and chunks only: no answer in time
+//
+// A chunk is named by its content, so to put it again changes nothing, and one that no key refers to is removed by
+// itself: putting a chunk is never "unknown", and is repeated until the deadline.
 //
 // Order. Operations that are under way at the same time are carried out in any order, also those of one thread: wait
 // for the answer of what must come first.
@@ -119,6 +122,12 @@ class BarnClient {
                           Callback<v1::KeepLeaseResponse> done) = 0;  // renews it once
   virtual void revoke_lease(v1::RevokeLeaseRequest request, CallOptions options, Callback<v1::WriteResponse> done) = 0;
 
+  // Content that is too large for a value: 8 MiB at most. Put: a majority has it durably. What hash and size to put
+  // under a key, and to ask for: chunk_value.h. What comes back has been compared with the hash. barn.chunk.unknown
+  // (kNotFound): no member that answers has it.
+  virtual void put_chunk(std::string bytes, CallOptions options, Callback<v1::PutChunkResponse> done) = 0;
+  virtual void get_chunk(v1::GetChunkRequest chunk, CallOptions options, Callback<std::string> done) = 0;
+
   // The same, waiting for the answer. kFailedPrecondition on the client's own thread.
   Result<v1::WriteResponse> put(v1::PutRequest request, CallOptions options = {});
   Result<v1::WriteResponse> remove(v1::DeleteRequest request, CallOptions options = {});
@@ -129,6 +138,8 @@ class BarnClient {
   Result<v1::GrantLeaseResponse> grant_lease(v1::GrantLeaseRequest request, CallOptions options = {});
   Result<v1::KeepLeaseResponse> keep_lease(v1::KeepLeaseRequest request, CallOptions options = {});
   Result<v1::WriteResponse> revoke_lease(v1::RevokeLeaseRequest request, CallOptions options = {});
+  Result<v1::PutChunkResponse> put_chunk(std::string bytes, CallOptions options = {});
+  Result<std::string> get_chunk(v1::GetChunkRequest chunk, CallOptions options = {});
 
   // Grants a lease and keeps it; waits for the grant. `on_lost` comes once, when it is not held any more, with the
   // reason; also when the client is destroyed. Not when the Lease is.

@@ -121,6 +121,8 @@ class TestCluster {
       api.certificate_pem = own.certificate.to_pem();
       api.key_pem = own.key.to_pem().value();
       api.authorities_pem = authority_.certificate().to_pem();
+      api.chunks = &node.barn->chunks();
+      api.chunk_calls = chunk_calls;
       auto served = api::KeyValueServer::start(*node.loop, node.barn->replica(), api);
       RUNINK_CHECK(served.ok());
       node.api = std::move(*served);
@@ -171,6 +173,9 @@ class TestCluster {
   net::EventLoop& loop(raft::NodeId id) { return *nodes_.at(id).loop; }
   size_t size() const { return nodes_.size(); }
   const crypto::CertificateAuthority& authority() const { return authority_; }
+
+  api::ChunkCallLimits chunk_calls;  // of members whose gRPC server is started from then on
+  std::string folder(raft::NodeId id) const { return folder_->path() + "/" + std::to_string(id); }
 
  private:
   struct Node {

@@ -12,6 +12,7 @@
 
 #include "control/api/call_counts.h"
 #include "control/api/calls.h"
+#include "control/api/chunk_calls.h"
 #include "control/api/key_value_wire.h"
 #include "control/api/user_keys.h"
 #include "runink/barn/v1/key_value.grpc.pb.h"
@@ -37,6 +38,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
         replica_(replica),
         options_(std::move(options)),
         calls_(loop, [this](Status status) { return with_leader(std::move(status)); }),
+        chunk_calls_(loop, replica, options_.chunks, calls_, options_.chunk_calls),
         generation_(replica.state_generation()) {}
   ~Server() override { end(); }
 
@@ -149,6 +151,14 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse>* Pack(grpc::CallbackServerContext* context) override;
   grpc::ServerWriteReactor<v1::WatchResponse>* Watch(grpc::CallbackServerContext* context,
                                                      const v1::WatchRequest* request) override;
+  grpc::ServerReadReactor<v1::PutChunkRequest>* PutChunk(grpc::CallbackServerContext* context,
+                                                         v1::PutChunkResponse* response) override {
+    return chunk_calls_.put(context, status_of(caller(*context, options_.trust_domain)), response);
+  }
+  grpc::ServerWriteReactor<v1::GetChunkPiece>* GetChunk(grpc::CallbackServerContext* context,
+                                                        const v1::GetChunkRequest* request) override {
+    return chunk_calls_.get(context, status_of(caller(*context, options_.trust_domain)), request);
+  }
 
   // ---- on the loop
 
@@ -241,6 +251,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
   OpenCalls calls_;
+  ChunkCalls chunk_calls_;
   net::EventLoop::TimerId bookmarks_ = 0;
   std::shared_ptr<CallCounts> counts_ = std::make_shared<CallCounts>();
   ByCode packed_failures_{};

@@ -15,6 +15,7 @@
 
 #include "base/status.h"
 #include "control/api/call_counts.h"
+#include "control/api/chunks.h"
 #include "control/replica/replica.h"
 #include "platform/net/event_loop.h"
 
@@ -33,6 +34,8 @@ struct ApiOptions {
   int64_t bookmark_nanos = 5'000'000'000;  // how often a watch that had nothing is told how far it is
   // Where another member serves, as told to whoever asks the wrong one; empty: unknown.
   std::function<std::string(raft::NodeId)> api_address;
+  Chunks* chunks = nullptr;                // whoever keeps them; nullptr: there are none. Outlives the server
+  ChunkCallLimits chunk_calls;
   std::vector<grpc::Service*> services;  // served on the same port
   std::function<void()> on_stop;         // ends what those services have open; called once, before gRPC is stopped
 };

@@ -17,6 +17,7 @@ barn::Put put_of(const Message& m) {
   put.value = m.value();
   put.lease = from_wire(m.lease());
   put.keep_lease = m.keep_lease();
+  put.chunk = m.chunk();
   put.want_previous = m.want_previous();
   return put;
 }
@@ -169,6 +170,7 @@ void to_wire(barn::KeyValue&& item, v1::KeyValuePair* out) {
   out->set_modify_index(item.modify_index);
   out->set_version(item.version);
   if (!item.lease.none()) to_wire(item.lease, out->mutable_lease());
+  out->set_chunk(item.chunk);
 }
 
 void to_wire(barn::Answer&& answer, v1::WriteResponse* out) {

@@ -217,6 +217,35 @@ void state_metrics(Exposition& out, const BarnView& barn) {
   for (const auto& [id, peer] : integrity.peers) out.sample(peer.compared, {{"peer", text(id)}});
 }
 
+void chunk_metrics(Exposition& out, const BarnView& barn) {
+  const ChunkStatus chunks = barn.chunks.status();
+  out.gauge("runink_barn_chunks", "Chunks that this member holds, also those that nothing refers to any more.")
+      .sample(chunks.stored);
+  out.gauge("runink_barn_chunk_bytes", "Bytes of their files.").sample(chunks.stored_bytes);
+  out.gauge("runink_barn_chunks_missing", "Chunks that keys refer to and that are not here, or damaged.")
+      .sample(chunks.missing);
+  out.counter("runink_barn_chunk_puts_total",
+              "Chunks put by this member, for clients or before a reference to them is proposed.")
+      .sample(chunks.puts);
+  out.counter("runink_barn_chunk_puts_failed_total", "Of them, those that did not come onto a majority.")
+      .sample(chunks.puts_failed);
+  out.counter("runink_barn_chunks_taken_total", "Chunks that other members put here.").sample(chunks.taken);
+  out.counter("runink_barn_chunks_fetched_total", "Chunks fetched from other members.").sample(chunks.fetched);
+  out.counter("runink_barn_chunks_repaired_total", "Of them, those that were here and damaged.")
+      .sample(chunks.repaired);
+  out.counter("runink_barn_chunk_fetches_failed_total", "Fetches that found no member with the chunk.")
+      .sample(chunks.fetches_failed);
+  out.counter("runink_barn_chunks_removed_total", "Chunks removed because nothing refers to them.")
+      .sample(chunks.removed);
+  out.counter("runink_barn_chunk_removed_bytes_total", "Bytes of their files.").sample(chunks.removed_bytes);
+  out.counter("runink_barn_chunk_sweeps_total", "Sweeps, which compare keys and chunks, that ended.")
+      .sample(chunks.sweeps);
+  out.gauge("runink_barn_chunk_sweep_failed", "1: the last sweep, or the removal after it, failed.")
+      .sample(chunks.sweep_result.ok() ? 0u : 1u);
+  out.gauge("runink_barn_chunk_sweep_timestamp_seconds", "When the last sweep ended; 0: none has.")
+      .sample(seconds_of(chunks.swept_unix_micros));
+}
+
 void api_metrics(Exposition& out, const api::KeyValueServer* api) {
   const api::ApiCounters counters = api == nullptr ? api::ApiCounters() : api->counters();
   const auto counter = [&](std::string_view name, std::string_view help, uint64_t value) {
@@ -290,6 +319,7 @@ std::string render_metrics(const MetricsSources& sources, const http::HttpCounte
   transport_metrics(out, sources.barn);
   storage_metrics(out, sources.barn);
   state_metrics(out, sources.barn);
+  chunk_metrics(out, sources.barn);
   api_metrics(out, sources.api);
   alarm_metrics(out, sources.alarms);
   process_metrics(out, sources, http);

@@ -191,6 +191,32 @@ TEST_F(Metrics, ThreeMembersAndOneThatGoes) {
               testing::AllOf(testing::StartsWith("HTTP/1.1 503 "), HasSubstr("the disk said no")));
 }
 
+TEST_F(Metrics, OfChunks) {
+  found(3);
+  for (raft::NodeId id = 1; id <= 3; ++id) watch(id);
+  ASSERT_TRUE(until([this] { return leader() != nullptr; }));
+  const raft::NodeId putter = leader_id(), other = follower_id();
+  std::optional<Result<barn::ChunkReference>> put;
+  servers_[putter]->chunks().put(std::string(100'000, 'c'), [&](auto result) { put = std::move(result); });
+  ASSERT_TRUE(until([&] { return put.has_value(); }));
+  ASSERT_TRUE(put->ok()) << put->status().to_string();
+  const std::string text = metrics(putter);
+  EXPECT_EQ(value_of(text, "runink_barn_chunks"), 1);
+  EXPECT_GE(value_of(text, "runink_barn_chunk_bytes"), 100'000);
+  EXPECT_LE(value_of(text, "runink_barn_chunk_bytes"), 101'000);
+  EXPECT_EQ(value_of(text, "runink_barn_chunk_puts_total"), 1);
+  EXPECT_EQ(value_of(text, "runink_barn_chunk_puts_failed_total"), 0);
+  EXPECT_EQ(value_of(text, "runink_barn_chunks_missing"), 0);
+  ASSERT_TRUE(until([&] { return value_of(metrics(other), "runink_barn_chunks_taken_total") == 1; }));
+  const std::string hex = crypto::hex((*put)->hash);
+  ASSERT_TRUE(os::remove_file(folder_of(other) + "/chunks/" + hex.substr(0, 2) + "/" + hex).ok());
+  std::optional<Result<std::string>> got;
+  servers_[other]->chunks().get(**put, [&](auto result) { got = std::move(result); });
+  ASSERT_TRUE(until([&] { return got.has_value(); }));
+  EXPECT_TRUE(got->ok());
+  EXPECT_EQ(value_of(metrics(other), "runink_barn_chunks_fetched_total"), 1);
+}
+
 TEST_F(Metrics, PromtoolFindsNothingWrong) {
   found(1);
   watch(1);

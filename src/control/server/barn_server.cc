@@ -84,7 +84,9 @@ Status BarnServer::open() {
                                            *transport_);
   std::optional<crypto::SealingKey> chunk_key;
   if (options_.key) chunk_key = options_.key->derive("chunks");
-  chunks_ = RUNINK_TRY(ChunkExchange::open(loop_, options_.chunks, options_.folder + "/chunks", std::move(chunk_key),
+  ChunkOptions chunks = options_.chunks;
+  if (!chunks.has_room) chunks.has_room = [this] { return reserve_->has_room(); };
+  chunks_ = RUNINK_TRY(ChunkExchange::open(loop_, std::move(chunks), options_.folder + "/chunks", std::move(chunk_key),
                                            *keeper_, *replica_, *member_, *transport_));
 
   loop_.add_hook([this, alive = alive_] {

@@ -5,8 +5,8 @@
 namespace runink::server {
 
 BarnView BarnView::of(BarnServer& server) {
-  return {server.member(),    server.transport(), server.storage(),       server.keeper(),
-          server.integrity(), server.replica(),   server.options().folder};
+  return {server.member(),    server.transport(), server.storage(), server.keeper(),
+          server.integrity(), server.chunks(),    server.replica(), server.options().folder};
 }
 
 Status readiness(const BarnView& barn) {

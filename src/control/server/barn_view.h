@@ -7,6 +7,7 @@
 #include "control/raft/driver/storage_thread.h"
 #include "control/raft/transport/tls_transport.h"
 #include "control/replica/replica.h"
+#include "control/server/chunk_exchange.h"
 #include "control/server/integrity.h"
 #include "control/server/rocks_keeper.h"
 
@@ -21,6 +22,7 @@ struct BarnView {
   const raft::StorageThread& storage;
   const RocksKeeper& keeper;
   const Integrity& integrity;
+  const ChunkExchange& chunks;
   barn::Replica& replica;
   std::string folder;  // where the member keeps its files
 

@@ -16,6 +16,12 @@ constexpr std::string_view kKeptAlready = "kept";     // an answer to the first 
 using barn::ChunkHash;
 using barn::ChunkReference;
 
+Status no_space() {
+  return resource_exhausted("this member's disk is full, and no chunk is stored")
+      .with_kind("barn.no_space")
+      .with_hint("make space on it; chunks are stored again by themselves then");
+}
+
 std::optional<ChunkHash> hash_of_name(std::string_view name) {
   ChunkHash hash;
   if (name.size() != 2 * hash.size()) return std::nullopt;
@@ -154,6 +160,8 @@ void ChunkExchange::put(std::string bytes, std::function<void(Result<ChunkRefere
     refused = resource_exhausted("{} bytes of chunks are under way", *bytes_under_way_)
                   .with_kind("barn.busy")
                   .with_hint("try again a little later");
+  } else if (!has_room()) {
+    refused = no_space();
   }
   if (!refused.ok()) {
     ++status_.puts_failed;
@@ -275,6 +283,10 @@ void ChunkExchange::take_piece(raft::NodeId asker, raft::BulkRequest request, ra
   const uint64_t size = request.index;
   if (!hash || size > barn::kChunkBytes || (request.body.empty() && size != 0))
     return answer(invalid_argument("a piece of no chunk"));
+  if (!has_room()) {
+    gathering_.erase(asker);
+    return answer(no_space());
+  }
   if (request.offset == 0) gathering_[asker] = {*hash, size, {}, 0};
   const auto found = gathering_.find(asker);
   if (found == gathering_.end() || found->second.hash != *hash || found->second.size != size ||
@@ -391,36 +403,36 @@ void ChunkExchange::fetch_piece(const std::shared_ptr<Fetch>& fetch) {
   request.offset = fetch->bytes.size();
   request.size = static_cast<uint32_t>(std::min<uint64_t>(kPiece, fetch->reference.size - fetch->bytes.size()));
   const uint32_t size = request.size;
-  transport_.fetch(fetch->peers.front(), std::move(request),
-                   [this, alive = alive_, fetch, size](const Result<std::string>& piece) {
-                     if (!*alive) return;
-                     if (!piece.ok() || piece->size() != size) {
-                       if (!piece.ok()) fetch->last = piece.status();
-                       return fetch_from_next(fetch);
-                     }
-                     fetch->bytes += *piece;
-                     if (fetch->bytes.size() < fetch->reference.size) return fetch_piece(fetch);
-                     auto bytes = std::make_shared<const std::string>(std::move(fetch->bytes));
-                     on_worker(
-                         [store = store_.get(), bytes, hash = fetch->reference.hash]() -> Result<std::string> {
-                           if (crypto::sha256(*bytes) != hash) return data_loss("a chunk arrived damaged");
-                           // What cannot be kept here (a full disk) can be given all the same.
-                           return store->put(*bytes).ok() ? std::string("stored") : std::string();
-                         },
-                         [this, fetch, bytes](const Result<std::string>& stored) {
-                           if (!stored.ok()) {
-                             fetch->last = stored.status();
-                             return fetch_from_next(fetch);
-                           }
-                           if (!stored->empty()) {
-                             pin(fetch->reference.hash);
-                             ++status_.fetched;
-                             status_.repaired += fetch->damaged;
-                             wanted_.erase(fetch->reference);
-                           }
-                           fetched(fetch, *bytes);
-                         });
-                   });
+  transport_.fetch(
+      fetch->peers.front(), std::move(request), [this, alive = alive_, fetch, size](const Result<std::string>& piece) {
+        if (!*alive) return;
+        if (!piece.ok() || piece->size() != size) {
+          if (!piece.ok()) fetch->last = piece.status();
+          return fetch_from_next(fetch);
+        }
+        fetch->bytes += *piece;
+        if (fetch->bytes.size() < fetch->reference.size) return fetch_piece(fetch);
+        auto bytes = std::make_shared<const std::string>(std::move(fetch->bytes));
+        on_worker(
+            [store = store_.get(), bytes, hash = fetch->reference.hash, room = has_room()]() -> Result<std::string> {
+              if (crypto::sha256(*bytes) != hash) return data_loss("a chunk arrived damaged");
+              // What cannot be kept here (a full disk) can be given all the same.
+              return room && store->put(*bytes).ok() ? std::string("stored") : std::string();
+            },
+            [this, fetch, bytes](const Result<std::string>& stored) {
+              if (!stored.ok()) {
+                fetch->last = stored.status();
+                return fetch_from_next(fetch);
+              }
+              if (!stored->empty()) {
+                pin(fetch->reference.hash);
+                ++status_.fetched;
+                status_.repaired += fetch->damaged;
+                wanted_.erase(fetch->reference);
+              }
+              fetched(fetch, *bytes);
+            });
+      });
 }
 
 void ChunkExchange::fetched(const std::shared_ptr<Fetch>& fetch, Result<std::string> outcome) {
@@ -458,7 +470,7 @@ void ChunkExchange::applied(const std::vector<std::string>& values) {
 }
 
 void ChunkExchange::repair_some() {
-  if (wanted_.empty() || repairs_ >= kRepairsAtOnce || loop_.now() < repair_not_before_) return;
+  if (wanted_.empty() || repairs_ >= kRepairsAtOnce || loop_.now() < repair_not_before_ || !has_room()) return;
   auto at = repair_after_ ? wanted_.upper_bound(*repair_after_) : wanted_.begin();
   if (at == wanted_.end()) at = wanted_.begin();
   const ChunkReference reference = *at;
@@ -499,6 +511,7 @@ void ChunkExchange::swept(ChunkSweep::Outcome outcome) {
   status_.swept_unix_micros = system_clock().unix_micros();
   status_.sweep_result = outcome.status;
   if (!outcome.status.ok()) return;
+  on_worker([store = store_.get()] { return store->recount(); }, [](const Status&) {});
   std::erase_if(wanted_, [&](const ChunkReference& wanted) { return !applied_late_.contains(wanted); });
   wanted_.merge(outcome.wanted);
   repair_some();
@@ -541,6 +554,8 @@ void ChunkExchange::tick() {
 
 ChunkStatus ChunkExchange::status() const {
   ChunkStatus out = status_;
+  out.stored = store_->stored().chunks;
+  out.stored_bytes = store_->stored().bytes;
   out.missing = wanted_.size();
   return out;
 }

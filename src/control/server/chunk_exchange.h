@@ -24,6 +24,7 @@
 #include <set>
 #include <string>
 
+#include "control/api/chunks.h"
 #include "control/barn/chunk_reference.h"
 #include "control/barn/rocks/chunk_store.h"
 #include "control/raft/driver/member.h"
@@ -44,9 +45,12 @@ struct ChunkOptions {
   int64_t sweep_first_nanos = 30'000'000'000;  // after the start
   uint64_t sweep_bytes_per_second = 4 << 20;   // of rows and chunks read
   uint64_t bytes_under_way = 64 << 20;         // of puts; more are refused
+  // False: the disk is all but full, and what is left of it is for the log and the state. Nothing is stored then.
+  std::function<bool()> has_room;
 };
 
 struct ChunkStatus {
+  uint64_t stored = 0, stored_bytes = 0;  // here, now; bytes of files
   uint64_t puts = 0, puts_failed = 0;
   uint64_t taken = 0;  // from peers' puts
   uint64_t fetched = 0, fetches_failed = 0;
@@ -58,7 +62,7 @@ struct ChunkStatus {
   Status sweep_result;
 };
 
-class ChunkExchange {
+class ChunkExchange final : public api::Chunks {
  public:
   // All must outlive it. Errors as ChunkStore::open.
   static Result<std::unique_ptr<ChunkExchange>> open(net::EventLoop& loop, ChunkOptions options,
@@ -67,12 +71,13 @@ class ChunkExchange {
                                                      raft::Transport& transport);
   ~ChunkExchange();
 
-  // At most kChunkBytes (kInvalidArgument). kResourceExhausted, kind "barn.busy": too much is under way; or the disk is
-  // full here. kUnavailable, kind "barn.chunk.no_majority": not on a majority in time; it may be put again.
-  void put(std::string bytes, std::function<void(Result<barn::ChunkReference>)> done);
+  // At most kChunkBytes (kInvalidArgument). kResourceExhausted, kind "barn.busy": too much is under way; kind
+  // "barn.no_space": the disk is full here. kUnavailable, kind "barn.chunk.no_majority": not on a majority in time; it
+  // may be put again.
+  void put(std::string bytes, std::function<void(Result<barn::ChunkReference>)> done) override;
   // From here or, where it is not here or damaged, from another member; then it is here again. kNotFound: no member
   // that answers has it whole.
-  void get(const barn::ChunkReference& reference, std::function<void(Result<std::string>)> done);
+  void get(const barn::ChunkReference& reference, std::function<void(Result<std::string>)> done) override;
 
   void answer(raft::NodeId asker, raft::BulkRequest request, raft::BulkAnswer answer);  // kPut and kGet
   void tick();
@@ -111,6 +116,7 @@ class ChunkExchange {
   void begin_sweep();
   void swept(ChunkSweep::Outcome outcome);
   bool may_collect() const;
+  bool has_room() const { return !options_.has_room || options_.has_room(); }
   template <typename Work, typename Then>
   void on_worker(Work work, Then then);
 

@@ -20,6 +20,7 @@ class ChunksOfMembers : public Members {
   void change_options(BarnOptions& options) override {
     options.integrity.compare_nanos = 1'000'000'000;
     options.chunks = chunks_;
+    options.chunks.has_room = [this, id = options.identity.node] { return !full_.contains(id); };
   }
   // As large as asked for, and different for each seed.
   static std::string content(size_t size, uint64_t seed) {
@@ -62,6 +63,7 @@ class ChunksOfMembers : public Members {
   }
 
   ChunkOptions chunks_;
+  std::set<raft::NodeId> full_;  // whose disks are
 };
 
 TEST_F(ChunksOfMembers, APutIsOnAMajorityAndEveryMemberGivesItWhateverItsSize) {
@@ -251,6 +253,33 @@ TEST_F(ChunksOfMembers, OnlyWhatNothingRefersToIsRemoved) {
     EXPECT_TRUE(has(id, *in_txn));
     EXPECT_EQ(server->chunks().status().fetched, 0u);
   }
+}
+
+TEST_F(ChunksOfMembers, AFullDiskTakesNone) {
+  chunks_.put_nanos = 500'000'000;
+  chunks_.retry_nanos = 20'000'000;
+  found(3);
+  ASSERT_TRUE(until([this] { return leader() != nullptr; }));
+  const raft::NodeId putter = leader_id(), full = follower_id(), third = 6 - putter - full;
+  full_ = {full};
+  EXPECT_EQ(store(full, "here").status().code(), Code::kResourceExhausted);
+  EXPECT_EQ(store(full, "here").status().kind(), "barn.no_space");
+  const std::string bytes = content(1'200'000, 1);
+  const auto stored = store(putter, bytes);
+  ASSERT_TRUE(stored.ok()) << stored.status().to_string();  // with the third
+  // It has none, and gives it all the same.
+  EXPECT_EQ(value_or<std::string>(load(full, *stored), "none"), bytes);
+  EXPECT_EQ(servers_[full]->chunks().status().stored, 0u);
+  full_ = {full, third};
+  EXPECT_EQ(store(putter, "there").status().kind(), "barn.chunk.no_majority");
+  // With room it fetches what it lacks.
+  refer("key", *stored);
+  ASSERT_TRUE(until([&] { return servers_[full]->chunks().status().missing == 1; }));
+  EXPECT_FALSE(has(full, *stored));
+  full_ = {};
+  ASSERT_TRUE(until([&] { return servers_[full]->chunks().status().stored == 1; }));
+  EXPECT_TRUE(has(full, *stored));
+  EXPECT_GT(servers_[full]->chunks().status().stored_bytes, 1'200'000u);
 }
 
 // What a peer may send: anything.

@@ -79,6 +79,7 @@ Result<std::unique_ptr<ChunkStore>> ChunkStore::open(const std::string& folder, 
   store->lock_ = RUNINK_TRY(os::FileLock::try_acquire(os::join_path(store->folder_, "lock"), "the chunk store"));
   RUNINK_RETURN_IF_ERROR(store->check_key());
   RUNINK_RETURN_IF_ERROR(store->remove_leftovers());
+  RUNINK_RETURN_IF_ERROR(store->recount());
   return store;
 }
 
@@ -108,6 +109,15 @@ Status ChunkStore::remove_leftovers() {
     if (!name.starts_with(kTemporary)) continue;
     RUNINK_RETURN_IF_ERROR(os::remove_file(os::join_path(folder_, name)));
   }
+  return Status();
+}
+
+Status ChunkStore::recount() {
+  const std::vector<ChunkInfo> chunks = RUNINK_TRY(list());
+  uint64_t bytes = 0;
+  for (const ChunkInfo& chunk : chunks) bytes += chunk.stored_bytes;
+  chunks_ = chunks.size();
+  bytes_ = bytes;
   return Status();
 }
 
@@ -156,6 +166,7 @@ Status ChunkStore::write(const std::string& path, const ChunkHash& hash, std::st
   } else {
     file.append(bytes);
   }
+  const Result<os::FileInfo> replaced = os::file_info(path);  // one that is damaged
   const std::string temporary = folder_ + "/" + std::string(kTemporary) + crypto::random_hex(16);
   const auto put_there = [&]() -> Status {
     os::Fd fd = RUNINK_TRY(os::open_file(temporary, os::OpenMode::kCreateNew, 0600));
@@ -166,7 +177,11 @@ Status ChunkStore::write(const std::string& path, const ChunkHash& hash, std::st
     return os::sync_folder(folder);
   };
   Status written = put_there();
-  if (written.ok()) return written;
+  if (written.ok()) {
+    bytes_ += file.size() - (replaced.ok() ? replaced->size : 0);
+    if (!replaced.ok()) ++chunks_;
+    return written;
+  }
   (void)os::remove_file(temporary);
   return std::move(written).with_context("store a chunk");
 }
@@ -230,8 +245,16 @@ Result<bool> ChunkStore::remove(const ChunkHash& hash) {
     if (pinned(hash)) return failed_precondition("chunk {} is in use", crypto::hex(hash));
   }
   if (!RUNINK_TRY(has(hash))) return false;
-  RUNINK_RETURN_IF_ERROR(os::remove_file(path_of(hash)));
+  RUNINK_RETURN_IF_ERROR(remove_file(hash));
   return true;
+}
+
+Status ChunkStore::remove_file(const ChunkHash& hash) {
+  const os::FileInfo info = RUNINK_TRY(os::file_info(path_of(hash)));
+  RUNINK_RETURN_IF_ERROR(os::remove_file(path_of(hash)));
+  --chunks_;
+  bytes_ -= info.size;
+  return Status();
 }
 
 Result<ChunkStore::Collected> ChunkStore::collect(const std::function<bool(const ChunkHash&)>& is_root) {
@@ -248,7 +271,7 @@ Result<ChunkStore::Collected> ChunkStore::collect(const std::function<bool(const
       ++collected.kept;
       continue;
     }
-    RUNINK_RETURN_IF_ERROR(os::remove_file(path_of(chunk.hash)));
+    RUNINK_RETURN_IF_ERROR(remove_file(chunk.hash));
     ++collected.removed;
     collected.removed_bytes += chunk.stored_bytes;
   }

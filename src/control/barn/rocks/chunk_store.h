@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -54,6 +55,13 @@ class ChunkStore {
   // where it is: put() of the same content, from another member, repairs it).
   Result<std::string> get(const ChunkHash& hash) const;
   Result<bool> has(const ChunkHash& hash) const;  // that there is such a file, not that it is good
+  struct Stored {
+    uint64_t chunks = 0, bytes = 0;  // good or not; bytes of their files
+  };
+  // Kept in step with what is done here; what others do to the files is known after a recount(), during which nothing
+  // may be put, removed or collected.
+  Stored stored() const { return {chunks_, bytes_}; }
+  Status recount();
   // Of all files, ascending by hash. The other names that it meets are skipped.
   Result<std::vector<ChunkInfo>> list() const;
   // False: there was none. A pinned chunk is kFailedPrecondition.
@@ -71,6 +79,7 @@ class ChunkStore {
       : folder_(std::move(folder)), key_(std::move(key)) {}
   Status check_key();
   Status remove_leftovers();
+  Status remove_file(const ChunkHash& hash);
   std::string path_of(const ChunkHash& hash) const;
   Status write(const std::string& path, const ChunkHash& hash, std::string_view bytes);
   // Takes the right to change the chunk's file; waits for another thread that has it.
@@ -80,6 +89,7 @@ class ChunkStore {
   const std::string folder_;
   const std::optional<crypto::SealingKey> key_;
   os::FileLock lock_;
+  std::atomic<uint64_t> chunks_{0}, bytes_{0};
   mutable std::mutex mutex_;
   std::condition_variable released_;
   std::set<ChunkHash> claimed_;

@@ -108,12 +108,42 @@ TEST_P(ChunkStoreTest, CollectingKeepsRootsAndWhatIsPinned) {
   EXPECT_EQ(collected->removed, 9u);
   EXPECT_EQ(collected->kept, 21u);
   EXPECT_GT(collected->removed_bytes, 9u * 7);
+  EXPECT_EQ(store->stored().chunks, 21u);
   for (int i = 0; i < 30; ++i) EXPECT_EQ(*store->has(hashes[i]), i < 10 || i >= 19) << i;
   // Pins end with the process.
   store.reset();
   store = open();
   EXPECT_EQ((*store->collect([](const ChunkHash&) { return false; })).removed, 21u);
   EXPECT_EQ(store->list()->size(), 0u);
+  EXPECT_EQ(store->stored().chunks, 0u);
+  EXPECT_EQ(store->stored().bytes, 0u);
+}
+
+TEST_P(ChunkStoreTest, KnowsHowMuchItHolds) {
+  auto store = open();
+  const auto agrees = [&] {
+    uint64_t bytes = 0;
+    for (const ChunkInfo& chunk : *store->list()) bytes += chunk.stored_bytes;
+    return store->stored().chunks == store->list()->size() && store->stored().bytes == bytes;
+  };
+  const ChunkHash hash = *store->put("some content"), other = *store->put(std::string(1000, 'x'));
+  (void)store->put("some content");
+  EXPECT_TRUE(agrees());
+  EXPECT_EQ(store->stored().chunks, 2u);
+  // Cut short by somebody, and put again.
+  ASSERT_TRUE(os::write_all(*os::open_file(file_of(hash), os::OpenMode::kTruncate), "cut").ok());
+  EXPECT_FALSE(agrees());
+  ASSERT_TRUE(store->recount().ok());
+  EXPECT_TRUE(agrees());
+  (void)store->put("some content");
+  EXPECT_TRUE(agrees());
+  store->unpin(other);
+  ASSERT_TRUE(*store->remove(other));
+  EXPECT_TRUE(agrees());
+  store.reset();
+  store = open();
+  EXPECT_TRUE(agrees());
+  EXPECT_EQ(store->stored().chunks, 1u);
 }
 
 // Putting, reading, unpinning and collecting at once: whatever a thread has put and not unpinned is there.
