@@ -10,6 +10,8 @@ ask the kernel to be killed with the thread that started them, so start them on 
 """
 import contextlib
 import ctypes
+import fcntl
+import glob
 import json
 import os
 import random
@@ -135,6 +137,23 @@ def metrics_at(host, port, seconds=1.0):
             name, _, value = line.rpartition(" ")
             out[name] = float(value)
     return out
+
+
+_PREFIX, _LOCK = "runink-barn-", "rig.lock"
+
+
+def make_folder():
+    """A temporary folder, and a lock in it that is held while this process lives. Folders whose rig was killed go first."""
+    for lock in glob.glob(os.path.join(tempfile.gettempdir(), _PREFIX + "*", _LOCK)):
+        with contextlib.suppress(OSError), open(lock) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its rig lives
+            shutil.rmtree(os.path.dirname(lock), ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=_PREFIX)
+    new = os.path.join(folder, _LOCK + ".new")
+    lock = open(new, "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.rename(new, os.path.join(folder, _LOCK))  # nobody sees it before it is held
+    return folder, lock
 
 
 class Member:
@@ -288,9 +307,8 @@ class Cluster:
         self.key_flags = ["--key-file", key_file] if key_file else []
         self.flags = [*flags, *self.key_flags]
         self._own_folder = folder is None
-        self.folder = os.path.abspath(folder or tempfile.mkdtemp(prefix="runink-barn-"))
+        self.folder, self._lock = (os.path.abspath(folder), None) if folder else make_folder()
         self.members = {}  # by number
-        self._stack = contextlib.ExitStack()
         try:
             if found:
                 self.found()
@@ -315,7 +333,6 @@ class Cluster:
         for member in self.members.values():
             member.kill()
             member.place.close()
-        self._stack.close()
         if not self._own_folder:
             return
         if failed:
@@ -323,8 +340,10 @@ class Cluster:
                 print(f"--- {member}, end of its log\n{member.log_end()}", file=sys.stderr)
         if failed and os.environ.get("RUNINK_KEEP"):
             print(f"members and logs are kept in {self.folder}", file=sys.stderr)
+            os.unlink(os.path.join(self.folder, _LOCK))
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.close()
 
     # --- how it comes to be ------------------------------------------------------------------------------------------
 

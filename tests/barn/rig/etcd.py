@@ -3,9 +3,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 
-from cluster import die_with_rig, free_place
+from cluster import die_with_rig, free_place, make_folder
 
 
 def _openssl(*words, stdin=None):
@@ -27,7 +26,7 @@ def make_certificates(folder, hosts):
 
 class EtcdCluster:
     def __init__(self, members=3, place_of=free_place):
-        self.folder = tempfile.mkdtemp(prefix="runink-etcd-")
+        self.folder, self._lock = make_folder()
         self.places = {number: place_of(number) for number in range(1, members + 1)}
         self.processes = {}
         make_certificates(self.folder, {place.host for place in self.places.values()})
@@ -45,6 +44,7 @@ class EtcdCluster:
                     print(f"--- etcd {number}\n{log.read()[-1500:]}", file=sys.stderr)
             self.places[number].close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.close()
 
     def endpoint(self, number):
         return f"{self.places[number].host}:{self.places[number].port}"
