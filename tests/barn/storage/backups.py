@@ -55,7 +55,10 @@ def killed(cluster, where):
         said = "was done already, and is whole"
     else:
         said = f"left {os.listdir(where)}"
-    cluster.barn("backup", path)
+    done = cluster.barn("backup", path, code=None)
+    member = cluster.members[1]
+    check(done.returncode == 0, f"after a backup that was killed: {done.stderr}; the member runs: {member.alive()}, serves metrics: "
+                                f"{member.metrics() is not None}, status: {cluster.barn('status', code=None).stderr}")
     cluster.runi("barn", "verify", path)
     print(f"kill -9: {said}; the next one under that name succeeds", flush=True)
 

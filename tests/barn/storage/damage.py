@@ -5,6 +5,7 @@ Damage is noticed when the member starts, never taken for a torn write, and neve
 vote until it holds again what the others have.
 """
 import os
+import signal
 
 from storage_rig import (BLOCK, PROGRAMS, Cluster, batches, check, check_written, flip_bit, get, journal_file, main, put_some,
                          wait_for)
@@ -22,9 +23,11 @@ CLASSES = dict(list(CLASSES.items())[:PROGRAMS.option("kinds", 6)])
 
 
 def stop_all(cluster):
-    for member in cluster.members.values():
-        if member.alive():
-            member.stop()
+    running = [member for member in cluster.members.values() if member.alive()]
+    for member in running:  # all at once: the last ones have nobody to hand the lead to
+        member.signal(signal.SIGTERM)
+    for member in running:
+        member.wait_end()
 
 
 def known_batch(member):

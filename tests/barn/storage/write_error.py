@@ -1,13 +1,15 @@
 """A write or a sync of the leader's log that fails once (B03, B04): the process ends at once, acknowledges nothing of it,
 and is not asked a second time; another one leads; nothing acknowledged is lost.
 
+A write of the hard state, or a sync of the applied state, is the end of a process, too.
+
 The failing call is chosen in the process itself (faults.cc). failing_disk.py does the same with a disk that really fails.
 """
 import errno
 import os
 import time
 
-from storage_rig import PROGRAMS, Cluster, Faults, Writer, check, check_written, hand_lead_to, main, newest_segment, wait_for
+from storage_rig import PROGRAMS, Cluster, Faults, Writer, check, check_written, hand_lead_to, main, newest_segment, put_some, wait_for
 
 MOST_SECONDS = 10  # what is measured is printed, and is far less
 
@@ -48,6 +50,22 @@ def one(cluster, faults, name, call, path, number, buffered):
     return unknown
 
 
+def elsewhere(cluster, faults, name, call, path, provoke):
+    """A follower's other files: it ends, and starts again."""
+    cluster.wait_until_equal()
+    member = cluster.followers()[0]
+    rule = faults[member.number].add(call, path, "fail", errno.EIO, times=1)
+    since = member.log_position()
+    provoke(member)
+    code = member.wait_end(MOST_SECONDS)
+    why = [entry["message"] for entry in member.log_entries(since=since) if entry.get("level") == "error"]
+    check(code != 0 and any(os.strerror(errno.EIO) in message for message in why), f"it ended with {code}: {why}")
+    check(rule.struck() == 1, f"it was asked {rule.struck()} times")
+    member.start(env=faults[member.number].env())
+    cluster.wait_for_voters(3)
+    print(f"{name}: ended with {code}: {why[0]}; digest {cluster.wait_until_equal()}", flush=True)
+
+
 def body():
     with Cluster(PROGRAMS.runi) as cluster:
         faults = {}
@@ -59,6 +77,13 @@ def body():
         unknown = one(cluster, faults, "write", "write", "journal/segment-", errno.EIO, buffered=False)
         unknown += one(cluster, faults, "sync", "sync", "journal/segment-", errno.EIO, buffered=True)
         unknown += one(cluster, faults, "nospace", "write", "journal/segment-", errno.ENOSPC, buffered=False)
+        elsewhere(cluster, faults, "hard state", "write", "journal/hard-state",
+                  lambda member: cluster.barn("transfer", str(member.number), code=None))
+
+        def write_the_state(_):
+            put_some(cluster, 20, prefix="state/")
+            cluster.barn("snapshot", code=None, timeout="5s")
+        elsewhere(cluster, faults, "state", "sync", "/state/state-", write_the_state)
         check(unknown > 0, "no write was told as unknown, though some were under way")
 
 
