@@ -5,7 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <set>
+#include <condition_variable>
+#include <mutex>
 
 #include "client/sdk/chunk_value.h"
 #include "client/sdk/cluster_test.h"
@@ -385,6 +386,148 @@ TEST_F(Chunks, ADestroyedClientAnswersWhatIsPending) {
   }
   client.reset();
   EXPECT_EQ(ended, 7);
+}
+
+// A member that answers as a test says.
+class ScriptedMember final : public v1::KeyValue::Service {
+ public:
+  explicit ScriptedMember(const crypto::CertificateAuthority& authority) {
+    rpc::prepare_grpc();
+    const crypto::Credentials own = net::credentials(authority, net::member(1));
+    grpc::SslServerCredentialsOptions ssl(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    ssl.pem_root_certs = authority.certificate().to_pem();
+    ssl.pem_key_cert_pairs.push_back({own.key.to_pem().value(), own.certificate.to_pem()});
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(ssl), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~ScriptedMember() override {
+    wake();
+    server_->Shutdown(std::chrono::system_clock::now());
+  }
+
+  grpc::Status GetChunk(grpc::ServerContext*, const v1::GetChunkRequest*,
+                        grpc::ServerWriter<v1::GetChunkPiece>* writer) override {
+    ++calls;
+    wait_while_silent();
+    for (const std::string& each : gives) {
+      v1::GetChunkPiece out;
+      out.set_data(each);
+      writer->Write(out);
+    }
+    return ends;
+  }
+  grpc::Status PutChunk(grpc::ServerContext*, grpc::ServerReader<v1::PutChunkRequest>* reader,
+                        v1::PutChunkResponse*) override {
+    ++calls;
+    wait_while_silent();
+    v1::PutChunkRequest request;
+    while (reader->Read(&request)) {
+    }
+    return ends;
+  }
+  grpc::Status Range(grpc::ServerContext*, const v1::RangeRequest*, v1::RangeResponse*) override {
+    wait_while_silent();
+    return grpc::Status::OK;
+  }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  void wake() {
+    const std::lock_guard lock(mutex_);
+    silent = false;
+    changed_.notify_all();
+  }
+
+  std::vector<std::string> gives;
+  grpc::Status ends;
+  std::atomic<bool> silent{false};
+  std::atomic<int> calls{0};
+
+ private:
+  void wait_while_silent() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !silent; });
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+class ScriptedChunks : public testing::Test {
+ protected:
+  ScriptedChunks() {
+    options_ = client_options(authority_);
+    options_.endpoints = {bad_.address(), good_.address()};
+    options_.silence_nanos = 100 * kMillisecond;
+    options_.timeout_nanos = 30 * kSecond;
+    good_.gives = {bytes_.substr(0, 7), bytes_.substr(7)};
+  }
+  ~ScriptedChunks() override {
+    bad_.wake();
+    good_.wake();
+  }
+  // Which member is tried first is drawn: so often that the bad one is.
+  void get_some() {
+    const auto client = *BarnClient::create(options_);
+    for (int i = 0; bad_.calls < 3 && i < 1000; ++i) {
+      const auto got = client->get_chunk(chunk_request(bytes_));
+      ASSERT_TRUE(got.ok()) << got.status().to_string();
+      EXPECT_EQ(*got, bytes_);
+    }
+    EXPECT_GE(bad_.calls, 3);
+  }
+
+  const std::string bytes_ = "the content of a chunk";
+  crypto::CertificateAuthority authority_ = net::make_authority();
+  ScriptedMember bad_{authority_}, good_{authority_};
+  ClientOptions options_;
+};
+
+TEST_F(ScriptedChunks, OtherBytesAreNotBelieved) {
+  bad_.gives = {bytes_.substr(1) + "x"};
+  get_some();
+}
+TEST_F(ScriptedChunks, NorFewerBytes) {
+  bad_.gives = {bytes_.substr(1)};
+  get_some();
+}
+TEST_F(ScriptedChunks, NorMore) {
+  bad_.gives = {bytes_, "more"};
+  get_some();
+}
+TEST_F(ScriptedChunks, AStreamThatBreaksIsBegunAnewElsewhere) {
+  bad_.gives = {bytes_.substr(0, 5)};
+  bad_.ends = {grpc::StatusCode::UNAVAILABLE, "scripted"};
+  get_some();
+}
+TEST_F(ScriptedChunks, ASilentMemberIsLeft) {
+  bad_.silent = true;
+  const auto client = *BarnClient::create(options_);
+  for (int i = 0; bad_.calls == 0 && i < 1000; ++i) {
+    const auto put = client->put_chunk(bytes_);
+    ASSERT_TRUE(put.ok()) << put.status().to_string();
+  }
+  EXPECT_GT(bad_.calls, 0);
+  // Both: the deadline says so, and not that anything is unknown.
+  good_.silent = true;
+  CallOptions soon;
+  soon.deadline_nanos = after(400 * kMillisecond);
+  const auto put = client->put_chunk(bytes_, soon);
+  EXPECT_THAT(put.status().code(), testing::AnyOf(Code::kUnavailable, Code::kDeadlineExceeded));
+  EXPECT_THAT(put.status().kind(), testing::AnyOf("barn.unreachable", "barn.late")) << put.status().to_string();
+}
+TEST_F(ScriptedChunks, WhatWaitsBehindOthersHasItsOwnDeadline) {
+  bad_.silent = good_.silent = true;
+  options_.silence_nanos = 20 * kSecond;
+  const auto client = *BarnClient::create(options_);
+  for (int i = 0; i < 4; ++i) client->get_chunk(chunk_request(bytes_), {}, [](const Result<std::string>&) {});
+  CallOptions soon;
+  soon.deadline_nanos = after(50 * kMillisecond);
+  const auto got = client->get_chunk(chunk_request(bytes_), soon);
+  EXPECT_EQ(got.status().kind(), "barn.late");
+  EXPECT_THAT(got.status().message(), testing::HasSubstr("others before it"));
 }
 
 }  // namespace

@@ -13,6 +13,8 @@ constexpr int64_t kRepairPauseNanos = 1'000'000'000;  // after one that failed
 constexpr int64_t kGatheringNanos = 60'000'000'000;   // a peer that does not go on
 constexpr std::string_view kKeptAlready = "kept";     // an answer to the first piece: spare the rest
 
+static_assert(api::kChunkBytesMax == barn::kChunkBytes);
+
 using barn::ChunkHash;
 using barn::ChunkReference;
 
