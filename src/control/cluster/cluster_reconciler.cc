@@ -18,6 +18,9 @@ Status ClusterReconciler::tick() {
 
 Status ClusterReconciler::follow() {
   const barn::StateMachine& machine = replica_.machine();
+  // A snapshot has taken the place of the state, and the log does not begin behind it yet: what the log knows of the
+  // membership is older than the records, and would say that who came since was taken out.
+  if (member_.raft().applied() < machine.position().index) return {};
   if (machine.position().index == seen_ && replica_.state_generation() == generation_) return {};
   seen_ = machine.position().index;
   generation_ = replica_.state_generation();

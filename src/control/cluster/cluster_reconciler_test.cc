@@ -115,6 +115,13 @@ class Node {
       ASSERT_TRUE(reconciler_->tick().ok());
     }
   }
+  // The state alone, as a snapshot brings it before the log begins behind it.
+  void take_over_state(const History& history, raft::Index through) {
+    std::vector<raft::Entry> entries;
+    for (raft::Index index = 1; index <= through; ++index) entries.push_back(history.at(index));
+    ASSERT_TRUE(replica_->apply(entries).ok());
+    ASSERT_TRUE(reconciler_->tick().ok());
+  }
   Peers& peers() { return peers_; }
   ClusterReconciler& reconciler() { return *reconciler_; }
 
@@ -154,6 +161,13 @@ TEST(ClusterReconcilerTest, OnlyARemovalIsOne) {
       EXPECT_EQ(node->reconciler().removed(), index >= History::kThirdOut) << index;
     }
   }
+}
+
+TEST(ClusterReconcilerTest, AStateThatIsAheadOfItsLogTakesNobodyOut) {
+  const History history;
+  Node node(3, {{1}, {}});
+  node.take_over_state(history, History::kThirdOut - 1);
+  EXPECT_FALSE(node.reconciler().removed());
 }
 
 TEST(ClusterReconcilerTest, AMemberThatIsBehindDoesNotTakeAnybodyOut) {
