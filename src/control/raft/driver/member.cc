@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 #include "base/check.h"
 
@@ -104,19 +105,20 @@ Result<Index> Member::change_membership(const Change& change) {
 Status Member::transfer(NodeId to) {
   RUNINK_RETURN_IF_ERROR(failed_);
   if (to != 0) return raft_.transfer(to);
-  // Whoever was heard of lately and holds most.
-  Index best = 0;
+  // Whoever was heard of lately and holds most; of equal ones the next in turn, since the last one may have refused.
+  std::optional<Index> best;
   uint64_t heard = 0;
   for (const auto& [id, peer] : raft_.peers()) heard = std::max(heard, peer.heard_tick);
   for (const auto& [id, peer] : raft_.peers()) {
     if (!raft_.membership().votes(id) || peer.rejoining || peer.heard_tick + options_.core.election_ticks < heard)
       continue;
-    if (to == 0 || peer.match > best) {
-      to = id;
-      best = peer.match;
-    }
+    const bool next_in_turn = peer.match == best && to <= last_asked_to_lead_ && id > last_asked_to_lead_;
+    if (best && peer.match <= *best && !next_in_turn) continue;
+    to = id;
+    best = peer.match;
   }
   if (to == 0) return failed_precondition("there is no other voter to lead");
+  last_asked_to_lead_ = to;
   return raft_.transfer(to);
 }
 

@@ -142,6 +142,7 @@ class Member final : public TransportReceiver {
   Transport& transport_;
   Application& application_;
   Status failed_;
+  NodeId last_asked_to_lead_ = 0;
   Counters counters_;
   // Callbacks of the storage and the application may come after this object is gone.
   std::shared_ptr<Member*> self_;
