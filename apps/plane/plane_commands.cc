@@ -164,7 +164,8 @@ Command remove_command() {
           .summary = "take a member out of the cluster, for good",
           .description =
               "Refused where those that are left, and can be reached, would be no majority. Its number is never given "
-              "again. The member ends itself when it hears of it; remove its folder then.",
+              "again. The member ends itself when it hears of it; remove its folder then. "
+              "Of one that has not joined yet, the token is good no longer.",
           .positionals = {node()},
           .flags = {cluster_flag(), timeout_flag()},
           .examples = {{"runi barn remove 2", "Member 2 is broken, and will be replaced."}}};
@@ -237,8 +238,8 @@ Command inspect_command() {
   return {.name = "inspect",
           .summary = "show what a member's files hold, without changing them",
           .description =
-              "Segments and entries of the log, the hard state, and up to which entry the state was applied. Best of a "
-              "member that is stopped.",
+              "Segments and entries of the log, the hard state, and up to which entry the state was applied. The "
+              "member must be stopped.",
           .positionals = {folder("of a member")},
           .flags = {key_file_flag(), {.name = "batches", .help = "also list every batch that was written"}},
           .lists = true,

@@ -6,6 +6,10 @@
 
 namespace runink::plane {
 
+// member_making.cc: what --key-file names; "" when it is not given. An empty name is refused: where a script's variable
+// was not set, nothing must be written that is not sealed.
+Result<std::string> key_file_of(const cli::Invocation& invocation);
+
 // server_command.cc
 Result<int> run_server(cli::Invocation& invocation);
 // local_cluster.cc

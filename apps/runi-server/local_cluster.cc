@@ -1,13 +1,17 @@
 // runi barn local: a whole cluster on this machine, for trying out and for tests. Every member is a process of its own.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <csignal>
+#include <map>
+#include <set>
 #include <thread>
 
 #include "base/clock.h"
 #include "cluster_access.h"
 #include "commands.h"
 #include "control/node/founding.h"
+#include "control/node/member_config.h"
 #include "platform/os/file.h"
 #include "platform/os/process.h"
 #include "platform/os/signals.h"
@@ -16,8 +20,9 @@ namespace runink::plane {
 
 namespace {
 
-constexpr int64_t kMostMembers = 9;
-constexpr int64_t kReadyNanos = 60'000'000'000, kPauseNanos = 50'000'000;
+constexpr int64_t kMostMembers = 9, kMostFolders = 99;
+constexpr uint64_t kMostConfigBytes = 64 << 10;
+constexpr int64_t kReadyNanos = 60'000'000'000, kLeaderlessNanos = 5'000'000'000, kPauseNanos = 50'000'000;
 constexpr int64_t kCallMicros = 10'000'000, kGraceMicros = 10'000'000;
 
 StopFlag g_stop;
@@ -30,20 +35,20 @@ class LocalCluster {
 
   Status run(int64_t members) {
     RUNINK_RETURN_IF_ERROR(os::make_directories(folder_, 0700));
-    for (int64_t i = 1; i <= kMostMembers; ++i) {
-      if (os::exists(member(i) + "/member.toml")) there_ = i;
+    for (int64_t i = 1; i <= kMostFolders; ++i) {
+      if (os::exists(member(i) + "/member.toml")) there_.insert(i);
     }
-    if (there_ == 0) RUNINK_RETURN_IF_ERROR(found());
-    for (int64_t i = 1; i <= there_; ++i) RUNINK_RETURN_IF_ERROR(start(i));
-    const int64_t wanted = invocation_.given("members") || there_ == 1 ? members : there_;
-    RUNINK_RETURN_IF_ERROR(await(there_));
-    while (there_ < wanted && !g_stop.requested()) {
-      RUNINK_RETURN_IF_ERROR(join(there_ + 1));
-      RUNINK_RETURN_IF_ERROR(await(there_));
-    }
+    // How many there are to be, until there are: the first time may have been interrupted.
+    const bool making = there_.empty() || invocation_.given("members") || os::exists(wanted_path());
+    if (making && (invocation_.given("members") || !os::exists(wanted_path())))
+      RUNINK_RETURN_IF_ERROR(os::write_file_atomic(wanted_path(), std::to_string(members), 0600));
+    if (there_.empty()) RUNINK_RETURN_IF_ERROR(found());
+    for (const int64_t i : there_) RUNINK_RETURN_IF_ERROR(start(i));
+    RUNINK_RETURN_IF_ERROR(await());
+    if (making) RUNINK_RETURN_IF_ERROR(grow());
     if (g_stop.requested()) return {};
     invocation_.console().say(
-        fmt::format("{} members serve; ask them: runi barn status --cluster {}", there_, member(1)));
+        fmt::format("{} members serve; ask them: runi barn status --cluster {}", children_.size(), member(1)));
     invocation_.console().say("Ctrl-C stops them");
     return watch();
   }
@@ -57,6 +62,22 @@ class LocalCluster {
 
  private:
   std::string member(int64_t i) const { return fmt::format("{}/{}", folder_, i); }
+  std::string wanted_path() const { return folder_ + "/wanted"; }
+
+  Status grow() {
+    const std::string text = RUNINK_TRY(os::read_file(wanted_path(), 64));
+    int64_t wanted = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), wanted).ec != std::errc() || wanted > kMostMembers)
+      return data_loss("{} does not say how many members there are to be", wanted_path())
+          .with_hint("remove it, and say so with --members");
+    while (static_cast<int64_t>(children_.size()) < wanted && !g_stop.requested()) {
+      int64_t next = 1;
+      while (os::exists(member(next))) ++next;
+      RUNINK_RETURN_IF_ERROR(join(next));
+      RUNINK_RETURN_IF_ERROR(await());
+    }
+    return g_stop.requested() ? Status() : os::remove_file(wanted_path());
+  }
 
   Result<node::NewMember> wanted(int64_t i) const {
     node::NewMember out;
@@ -64,12 +85,12 @@ class LocalCluster {
     out.cluster_name = "local";
     out.addresses =
         RUNINK_TRY(node::addresses_at("127.0.0.1", static_cast<int>(invocation_.integer("port") + 4 * (i - 1))));
-    out.key_file = invocation_.text("key-file");
+    out.key_file = RUNINK_TRY(key_file_of(invocation_));
     return out;
   }
   Status found() {
     RUNINK_RETURN_IF_ERROR(status_of(node::found_cluster(RUNINK_TRY(wanted(1)))));
-    there_ = 1;
+    there_.insert(1);
     return {};
   }
   Status start(int64_t i) {
@@ -87,39 +108,77 @@ class LocalCluster {
   }
   Status join(int64_t i) {
     ClusterAccess access = RUNINK_TRY(open_cluster(member(1), kCallMicros));
+    RUNINK_RETURN_IF_ERROR(forget_interrupted(access, RUNINK_TRY(wanted(i)).addresses.api));
     sdk::v1::AddMemberRequest request;
     request.set_votes_when_ready(true);
     const sdk::v1::AddMemberResponse added = RUNINK_TRY(access.client->add_member(request));
     RUNINK_RETURN_IF_ERROR(status_of(node::join_cluster(RUNINK_TRY(wanted(i)), added.token())));
-    there_ = i;
+    there_.insert(i);
     return start(i);
   }
-  // Until so many members vote and are connected.
-  Status await(int64_t voters) {
+  // One that was let in and killed before it had its folder.
+  Status forget_interrupted(ClusterAccess& access, const std::string& api) {
+    const sdk::v1::MembersResponse members = RUNINK_TRY(access.client->members());
+    for (const auto& each : members.members()) {
+      const bool votes = each.role() == "leader" || each.role() == "voter";
+      if (each.record().addresses().api() == api && !votes && !each.connected())
+        RUNINK_RETURN_IF_ERROR(status_of(access.client->remove_member(each.record().node())));
+    }
+    return {};
+  }
+  // Until all that run here vote and are connected. Those that the cluster does not have any more end, and are said.
+  Status await() {
     const int64_t end = system_clock().steady_nanos() + kReadyNanos;
+    int64_t give_up = end;  // sooner, where one has ended and nobody leads
     Status last = deadline_exceeded("the members did not find together in time");
-    while (!g_stop.requested() && system_clock().steady_nanos() < end) {
-      RUNINK_RETURN_IF_ERROR(check_children());
+    std::map<int64_t, std::string> ended;
+    while (!g_stop.requested() && system_clock().steady_nanos() < give_up) {
+      RUNINK_RETURN_IF_ERROR(collect(&ended));
+      if (!ended.empty()) give_up = std::min(give_up, system_clock().steady_nanos() + kLeaderlessNanos);
       ClusterAccess access = RUNINK_TRY(open_cluster(member(1), kCallMicros / 10));
       const auto members = access.client->members();
       if (members.ok()) {
         remember_endpoints(access, *members);
-        int64_t ready = 0;
-        for (const auto& each : members->members())
-          ready += (each.role() == "leader" || each.role() == "voter") && each.connected() ? 1 : 0;
-        if (ready >= voters) return {};
+        give_up = end;
+        if (RUNINK_TRY(settled(*members, &ended))) return {};
       } else {
         last = members.status();
       }
       pause();
     }
-    return g_stop.requested() ? Status() : last;
+    if (g_stop.requested()) return {};
+    return ended.empty() ? last : ended_early(*ended.begin());
   }
-  Status check_children() {
-    for (auto& [i, child] : children_) {
-      if (const auto ended = RUNINK_TRY(child.wait(0)))
-        return aborted("member {} ended: {}", i, ended->to_string())
-            .with_hint("its log says why: " + member(i) + ".log");
+  // Whether nothing is to be waited for any more; an error, where a member ended that the cluster has.
+  Result<bool> settled(const sdk::v1::MembersResponse& members, std::map<int64_t, std::string>* ended) {
+    std::map<uint64_t, bool> listed;  // and whether it votes and is connected
+    for (const auto& each : members.members())
+      listed[each.record().node()] = (each.role() == "leader" || each.role() == "voter") && each.connected();
+    for (const auto& gone : *ended) {
+      if (listed.contains(RUNINK_TRY(node_of(gone.first)))) return ended_early(gone);
+      invocation_.console().warn(fmt::format("{} was taken out of the cluster", member(gone.first)));
+    }
+    ended->clear();
+    for (const auto& [i, child] : children_) {
+      if (const auto found = listed.find(RUNINK_TRY(node_of(i))); found == listed.end() || !found->second) return false;
+    }
+    return !children_.empty();
+  }
+  Result<uint64_t> node_of(int64_t i) const {
+    const std::string path = member(i) + "/member.toml";
+    const node::MemberConfig config =
+        RUNINK_TRY(node::parse_member_config(path, RUNINK_TRY(os::read_file(path, kMostConfigBytes))));
+    return config.node;
+  }
+  Status ended_early(const std::pair<const int64_t, std::string>& ended) const {
+    return aborted("member {} ended: {}", ended.first, ended.second)
+        .with_hint("its log says why: " + member(ended.first) + ".log");
+  }
+  Status collect(std::map<int64_t, std::string>* ended) {
+    for (auto at = children_.begin(); at != children_.end();) {
+      const auto gone = RUNINK_TRY(at->second.wait(0));
+      if (gone) ended->emplace(at->first, gone->to_string());
+      at = gone ? children_.erase(at) : std::next(at);
     }
     return {};
   }
@@ -127,23 +186,17 @@ class LocalCluster {
   Status watch() {
     while (!g_stop.requested() && !children_.empty()) {
       pause();
-      for (auto at = children_.begin(); at != children_.end();) {
-        const auto ended = RUNINK_TRY(at->second.wait(0));
-        if (!ended) {
-          ++at;
-          continue;
-        }
-        invocation_.console().warn(
-            fmt::format("member {} ended: {}; its log: {}.log", at->first, ended->to_string(), member(at->first)));
-        at = children_.erase(at);
-      }
+      std::map<int64_t, std::string> ended;
+      RUNINK_RETURN_IF_ERROR(collect(&ended));
+      for (const auto& [i, how] : ended)
+        invocation_.console().warn(fmt::format("member {} ended: {}; its log: {}.log", i, how, member(i)));
     }
-    return {};
+    return g_stop.requested() ? Status() : aborted("no member is left").with_hint("the same command starts them again");
   }
 
   cli::Invocation& invocation_;
   const std::string folder_;
-  int64_t there_ = 0;
+  std::set<int64_t> there_;  // numbers of the folders that hold a member
   std::map<int64_t, os::Child> children_;
 };
 
@@ -153,6 +206,7 @@ Result<int> run_local(cli::Invocation& invocation) {
   const int64_t members = invocation.integer("members");
   if (members < 1 || members > kMostMembers)
     return invocation.usage_error(fmt::format("--members is 1 to {}", kMostMembers));
+  RUNINK_RETURN_IF_ERROR(status_of(key_file_of(invocation)));
   os::install_stop_signals(&g_stop);
   LocalCluster cluster(invocation, RUNINK_TRY(os::absolute_path(invocation.text("FOLDER"))));
   const Status run = cluster.run(members);

@@ -36,7 +36,7 @@ Status print_batches(cli::Invocation& invocation, const journal::Inspection& log
 
 Result<int> run_inspect(cli::Invocation& invocation) {
   const node::StoppedMember member =
-      RUNINK_TRY(node::inspect_stopped_member(invocation.text("FOLDER"), invocation.text("key-file")));
+      RUNINK_TRY(node::inspect_stopped_member(invocation.text("FOLDER"), RUNINK_TRY(key_file_of(invocation))));
   const journal::Inspection& log = member.log;
   if (invocation.enabled("batches")) {
     RUNINK_RETURN_IF_ERROR(print_batches(invocation, log));
@@ -72,18 +72,20 @@ Result<int> run_inspect(cli::Invocation& invocation) {
 
 Result<int> run_verify(cli::Invocation& invocation) {
   const std::string& path = invocation.text("PATH");
-  if (RUNINK_TRY(os::file_info(path)).folder()) {
-    const node::Verified found = RUNINK_TRY(node::verify_stopped_member(path, invocation.text("key-file")));
+  const os::FileInfo info = RUNINK_TRY_CONTEXT(os::file_info(path), "verify a member's folder or a backup");
+  if (!info.folder() && !info.regular()) return invalid_argument("{} is neither a folder nor a file", path);
+  if (info.folder()) {
+    const node::Verified found = RUNINK_TRY(node::verify_stopped_member(path, RUNINK_TRY(key_file_of(invocation))));
     invocation.console().out(fmt::format("{} is whole: {} entries in the log, {} of state, {} snapshots, {} chunks\n",
                                          path, human_count(found.log_entries), human_bytes(found.state_bytes),
                                          found.snapshots, found.chunks));
     return cli::kExitDone;
   }
   const auto dump = RUNINK_TRY(node::DumpFile::open(path));
-  const barn::DumpInfo info = RUNINK_TRY_CONTEXT(barn::verify_dump(*dump), "verify " + path);
+  const barn::DumpInfo dumped = RUNINK_TRY_CONTEXT(barn::verify_dump(*dump), "verify " + path);
   invocation.console().out(fmt::format("{} is whole: {} records, {}, as of entry {}, {}\n", path,
-                                       human_count(info.records), human_bytes(info.bytes), info.position.index,
-                                       format_utc(info.unix_micros)));
+                                       human_count(dumped.records), human_bytes(dumped.bytes), dumped.position.index,
+                                       format_utc(dumped.unix_micros)));
   return cli::kExitDone;
 }
 

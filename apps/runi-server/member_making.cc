@@ -18,7 +18,8 @@ Result<node::NewMember> wanted(const cli::Invocation& invocation) {
   out.addresses = RUNINK_TRY(node::addresses_at(
       invocation.text("host"), static_cast<int>(std::clamp<int64_t>(invocation.integer("port"), 0, 100'000))));
   out.listen_host = invocation.text("listen");
-  out.key_file = invocation.text("key-file");
+  RUNINK_RETURN_IF_ERROR(node::check_listen_host(out.listen_host));
+  out.key_file = RUNINK_TRY(key_file_of(invocation));
   return out;
 }
 
@@ -32,6 +33,13 @@ void say_next(cli::Invocation& invocation, const node::MemberConfig& config) {
 }
 
 }  // namespace
+
+Result<std::string> key_file_of(const cli::Invocation& invocation) {
+  const std::string& name = invocation.text("key-file");
+  if (invocation.given("key-file") && name.empty())
+    return invocation.usage_error("--key-file is empty: name the file, or leave the flag away to write unsealed files");
+  return name;
+}
 
 Result<int> run_init(cli::Invocation& invocation) {
   node::NewMember member = RUNINK_TRY(wanted(invocation));

@@ -6,17 +6,21 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "client/cli/exit_code.h"
 #include "cluster_access.h"
 #include "commands.h"
 #include "control/node/dump_file.h"
 #include "control/node/stopped_member.h"
 #include "platform/crypto/certificate_authority.h"
 #include "platform/os/file.h"
+#include "platform/os/signals.h"
 #include "platform/os/temp.h"
 
 namespace runink::plane {
 
 namespace {
+
+StopFlag g_stop;
 
 using cli::Cell;
 using cli::Style;
@@ -29,7 +33,7 @@ Result<uint64_t> node_of(const cli::Invocation& invocation) {
 
 Cell expiry(int64_t micros) {
   const int64_t days = (micros - system_clock().unix_micros()) / crypto::kDayMicros;
-  return Cell(micros).shown_as(format_utc(micros).substr(0, 10)).styled(days < 14 ? Style::kRed : Style::kPlain);
+  return Cell::time(micros).shown_as(format_utc(micros).substr(0, 10)).styled(days < 14 ? Style::kRed : Style::kPlain);
 }
 
 // Where the cluster says that members serve; else what the client folder says.
@@ -70,7 +74,8 @@ Result<int> run_status(cli::Invocation& invocation) {
     const auto said = access.client->status(endpoint);
     if (!said.ok()) {
       std::vector<Cell> cells(18);
-      cells[1] = Cell("unreachable").styled(Style::kRed);
+      const bool refused = said.status().code() == Code::kPermissionDenied;
+      cells[1] = Cell(refused ? "refused" : "unreachable").styled(Style::kRed);
       cells[16] = endpoint;
       cells[17] = said.status().message();
       table.add(std::move(cells));
@@ -131,6 +136,7 @@ Result<int> run_members(cli::Invocation& invocation) {
 }
 
 Result<int> run_add(cli::Invocation& invocation) {
+  if (invocation.duration_micros("ttl") == 0) return invocation.usage_error("--ttl: a token that is good for no time");
   ClusterAccess access = RUNINK_TRY(open_cluster(invocation));
   sdk::v1::AddMemberRequest request;
   request.set_ttl_micros(invocation.duration_micros("ttl"));
@@ -186,12 +192,17 @@ Result<int> run_snapshot(cli::Invocation& invocation) {
 
 Result<int> run_backup(cli::Invocation& invocation) {
   const std::string& path = invocation.text("FILE");
+  const std::string key_file = RUNINK_TRY(key_file_of(invocation));
   if (os::exists(path)) return already_exists("{} is there already", path).with_hint("give another name, or remove it");
+  // What is written holds the cluster's secrets: it goes again when somebody stops this.
+  os::install_stop_signals(&g_stop);
   os::AtomicFile file = RUNINK_TRY(os::AtomicFile::create(path, 0600));
-  const barn::ByteSink sink = [&file](std::string_view bytes) { return file.write(bytes); };
+  const barn::ByteSink sink = [&file](std::string_view bytes) {
+    if (g_stop.requested()) return Status(Code::kCancelled, "interrupted").with_kind(cli::kKindInterrupted);
+    return file.write(bytes);
+  };
   if (invocation.given("folder")) {
-    RUNINK_RETURN_IF_ERROR(
-        status_of(node::dump_stopped_member(invocation.text("folder"), invocation.text("key-file"), sink)));
+    RUNINK_RETURN_IF_ERROR(status_of(node::dump_stopped_member(invocation.text("folder"), key_file, sink)));
   } else {
     ClusterAccess access = RUNINK_TRY(open_cluster(invocation));
     RUNINK_RETURN_IF_ERROR(access.client->backup(sink));

@@ -1,6 +1,7 @@
 // runi server
 #include <fmt/format.h>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -19,6 +20,15 @@ telemetry::Log::Options log_options(const std::string& form) {
                  : form == "text" ? telemetry::Log::Form::kText
                                   : telemetry::Log::Form::kAuto;
   return options;
+}
+
+// Connections and tables of the state take descriptors: as many as the machine lets this process have. Where it does
+// not let it, the limit stays as it is.
+void take_descriptors() {
+  struct rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // Runs until somebody asks it to stop, or the member has to.
@@ -62,7 +72,7 @@ Result<int> run_server(cli::Invocation& invocation) {
   }
   node::NodeOptions options;
   options.folder = invocation.text("FOLDER");
-  options.key_file = invocation.text("key-file");
+  options.key_file = RUNINK_TRY(key_file_of(invocation));
   options.cache_bytes = std::max<uint64_t>(invocation.bytes("cache"), 1 << 20);
   const int64_t entries = invocation.integer("snapshot-entries");
   if (entries < 10) return invocation.usage_error("--snapshot-entries is at least 10");
@@ -70,6 +80,7 @@ Result<int> run_server(cli::Invocation& invocation) {
   options.keep_entries = static_cast<raft::Index>(entries / 10);
   if (invocation.enabled("moved")) RUNINK_RETURN_IF_ERROR(node::adopt_place(options.folder));
 
+  take_descriptors();
   const auto log = telemetry::Log::to_descriptor(STDERR_FILENO, log_options(invocation.text("log")));
   const std::unique_ptr<net::EventLoop> loop = RUNINK_TRY(net::EventLoop::create());
   Running running(*loop, *log);

@@ -275,6 +275,13 @@ void ClusterFrontend::remove_member(raft::NodeId node, Done<v1::ChangeResponse> 
   as_leader<v1::ChangeResponse>(std::move(done), [this, node](Done<v1::ChangeResponse> done) {
     const auto member = find_member(replica_.machine(), node);
     if (!member.ok()) return done(member.status());
+    if (!member->has_value()) {
+      const auto tokens = all_tokens(replica_.machine());
+      if (!tokens.ok()) return done(tokens.status());
+      for (const auto& [id, stored] : *tokens) {
+        if (stored.record.node() == node) return revoke(id, stored.modified, std::move(done));
+      }
+    }
     const bool joining = member->has_value() && (*member)->record.stage() == v1::MemberRecord::JOINING;
     if (!joining) return change({raft::ChangeKind::kRemove, node}, std::move(done));
     // Its record asks for it to be added, and would do so again: that goes first.
@@ -294,6 +301,22 @@ void ClusterFrontend::remove_member(raft::NodeId node, Done<v1::ChangeResponse> 
             });
   });
 }
+
+// Of one that has not joined there is but its token.
+void ClusterFrontend::revoke(const std::string& token, barn::Index modified, Done<v1::ChangeResponse> done) {
+  auto kept = std::make_shared<std::vector<std::string>>(std::vector<std::string>{token_key(token)});
+  barn::Txn txn;
+  txn.compares.push_back(unchanged((*kept)[0], modified));
+  txn.then_ops.push_back(barn::Delete{.key = (*kept)[0]});
+  execute(std::move(txn), kept, [this, alive = alive_, done = std::move(done)](const Result<barn::Answer>& answer) {
+    if (!*alive) return;
+    if (!answer.ok()) return done(answer.status());
+    v1::ChangeResponse response;
+    response.set_index(replica_.position().index);
+    done(std::move(response));
+  });
+}
+
 void ClusterFrontend::promote_member(raft::NodeId node, Done<v1::ChangeResponse> done) {
   change({raft::ChangeKind::kPromote, node}, std::move(done));
 }
@@ -333,10 +356,11 @@ void ClusterFrontend::members(Done<v1::MembersResponse> done) {
       auto* const out = response.add_members();
       *out->mutable_record() = stored.record;
       const bool leads = node == self_;
-      out->set_role(leads                            ? "leader"
-                    : raft.membership().votes(node)  ? "voter"
-                    : raft.membership().learns(node) ? "learner"
-                                                     : "joining");
+      out->set_role(leads                                                ? "leader"
+                    : raft.membership().votes(node)                      ? "voter"
+                    : raft.membership().learns(node)                     ? "learner"
+                    : stored.record.stage() == v1::MemberRecord::JOINING ? "joining"
+                                                                         : "leaving");
       out->set_connected(leads);
       out->set_match(leads ? raft.log().last() : 0);
       if (const auto peer = raft.peers().find(node); peer != raft.peers().end()) {

@@ -41,6 +41,7 @@ class ClusterFrontend {
   // Decides about a node that has come with a token: crosses the token out and writes the node down in one entry, then
   // certifies it. What the node says about itself is v1::Addresses.
   void admit(net::JoinRequest request, Done<net::JoinGrant> done);
+  // Of one that has not joined yet: its token is good no longer.
   void remove_member(raft::NodeId node, Done<v1::ChangeResponse> done);
   void promote_member(raft::NodeId node, Done<v1::ChangeResponse> done);
   void transfer(raft::NodeId to, Done<v1::TransferResponse> done);
@@ -54,6 +55,7 @@ class ClusterFrontend {
   template <typename T>
   void as_leader(Done<T> done, std::function<void(Done<T>)> work);
   void execute(barn::Txn txn, std::shared_ptr<std::vector<std::string>> kept, Done<barn::Answer> done);
+  void revoke(const std::string& token, barn::Index modified, Done<v1::ChangeResponse> done);
   void change(const raft::Change& change, Done<v1::ChangeResponse> done);
   Result<v1::ClusterRecord> own_cluster() const;
 

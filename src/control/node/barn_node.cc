@@ -144,6 +144,13 @@ Status BarnNode::open_api() {
   return {};
 }
 
+void BarnNode::log_join(const Result<net::JoinGrant>& grant) {
+  if (!grant.ok()) return log_.warning("barn.join.refused", grant.status().message());
+  cluster::v1::JoinInformation told;
+  (void)told.ParseFromString(grant->information);
+  log_.info("barn.join.granted", fmt::format("a node was let in as member {}", told.node()), {{"node", told.node()}});
+}
+
 Status BarnNode::open_join() {
   const auto context = RUNINK_TRY(net::TlsContext::join_server(opened_.credentials));
   const auto where =
@@ -152,8 +159,7 @@ Status BarnNode::open_join() {
       loop_, where, context,
       [this](net::JoinRequest request, net::JoinListener::Answer answer) {
         frontend_->admit(std::move(request), [this, answer = std::move(answer)](Result<net::JoinGrant> grant) {
-          grant.ok() ? log_.info("barn.join.granted", "a node was let in")
-                     : log_.warning("barn.join.refused", grant.status().message());
+          log_join(grant);
           answer(std::move(grant));
         });
       },

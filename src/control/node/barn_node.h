@@ -56,6 +56,7 @@ class BarnNode {
   Status open_barn();
   Status open_api();
   Status open_join();
+  void log_join(const Result<net::JoinGrant>& grant);
   Status open_metrics();
   api::OperatorHandlers handlers();
   void tick();

@@ -118,6 +118,13 @@ Result<MemberAddresses> addresses_at(const std::string& host, int first_port) {
   return out;
 }
 
+Status check_listen_host(const std::string& host) {
+  const bool bare_v6 = host.find(':') != std::string::npos && !host.starts_with("[");
+  if (host.empty() || net::parse_host_port(bare_v6 ? "[" + host + "]:1" : host + ":1").ok()) return {};
+  return invalid_argument("'{}' is no host to listen at", escape_control(host.substr(0, 80)))
+      .with_hint("give an address of this machine without a port, or 0.0.0.0 for all of them");
+}
+
 std::string encode(const MemberConfig& config) {
   std::string out = fmt::format(
       "# One member of a cluster. The cluster knows it by these addresses: to change them, remove the member and let "

@@ -63,6 +63,9 @@ std::string new_cluster_id();
 // are not there.
 Result<MemberAddresses> addresses_at(const std::string& host, int first_port);
 
+// A host to listen at; empty: that of the address.
+Status check_listen_host(const std::string& host);
+
 std::string encode(const MemberConfig& config);
 // kInvalidArgument, naming file, line and column.
 Result<MemberConfig> parse_member_config(const std::string& path, std::string text);

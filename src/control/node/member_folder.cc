@@ -22,14 +22,22 @@ std::string machine() {
 std::string place_text(uint64_t inode) { return fmt::format("file {}\nmachine {}\n", inode, machine()); }
 
 Status check_place(const MemberFolder& folder) {
+  if (!os::exists(folder.place_path())) {
+    return failed_precondition("{} does not say any more where it was made: {} is missing", folder.root,
+                               folder.place_path())
+        .with_kind("member.copied")
+        .with_hint(
+            fmt::format("if this is no copy, and no copy of it runs: runi server {} --barn-only --moved", folder.root));
+  }
   const os::FileInfo info = RUNINK_TRY(os::file_info(folder.place_path()));
   const std::string text = RUNINK_TRY(os::read_file(folder.place_path(), 4096));
   if (text == place_text(info.inode)) return {};
   return failed_precondition("{} is a copy of a member's folder, or was moved here", folder.root)
       .with_kind("member.copied")
-      .with_hint(
-          "two that run from one folder would vote twice. If the other one will never run again: runi server "
-          "--moved. Otherwise remove this copy");
+      .with_hint(fmt::format(
+          "two that run from one folder would vote twice. If the other one will never run again: runi server {} "
+          "--barn-only --moved. Otherwise remove this copy",
+          folder.root));
 }
 
 }  // namespace

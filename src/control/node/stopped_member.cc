@@ -31,7 +31,7 @@ Status copy_file(const std::string& from, const std::string& to) {
 
 // Beside the member's folder, on the same file system (tables are linked, not copied); gone with this object.
 struct Copy {
-  explicit Copy(const std::string& root) : folder(fmt::format("{}.copy-{}", root, ::getpid())) {}
+  explicit Copy(const std::string& root) : folder(fmt::format("{}.copy-{}", root, ::getpid())) {}  // no '/' at its end
   ~Copy() { (void)os::remove_tree(folder); }
   std::string state() const { return folder + "/state"; }
   std::string journal() const { return folder + "/journal"; }
@@ -48,6 +48,19 @@ Result<std::unique_ptr<barn::RocksStore>> open_state(const std::string& folder,
   return barn::RocksStore::open(std::move(options));
 }
 
+// A member that runs holds locks on these.
+template <typename T>
+Result<T> of_stopped(Result<T> opened, const std::string& root) {
+  if (opened.ok() || opened.status().kind() != "lock.held") return opened;
+  return Status(opened.status()).with_hint(fmt::format("stop the member of {} first", root));
+}
+Result<std::unique_ptr<journal::FileDisk>> open_journal(const std::string& root) {
+  return of_stopped(journal::FileDisk::open_folder(root + "/journal"), root);
+}
+auto open_state_folder(const OpenedFolder& member, const std::string& root) {
+  return of_stopped(barn::StateFolder::open(root + "/state", sub_key(member, "state")), root);
+}
+
 Status make_copy(const OpenedFolder& member, const Copy& copy) {
   RUNINK_RETURN_IF_ERROR(os::remove_tree(copy.folder));
   RUNINK_RETURN_IF_ERROR(os::make_directories(copy.journal(), 0700));
@@ -57,7 +70,7 @@ Status make_copy(const OpenedFolder& member, const Copy& copy) {
     if (RUNINK_TRY(os::file_info(path)).regular() && name != "lock")
       RUNINK_RETURN_IF_ERROR(copy_file(path, copy.journal() + "/" + name));
   }
-  const auto state = RUNINK_TRY(barn::StateFolder::open(member.folder.root + "/state", sub_key(member, "state")));
+  const auto state = RUNINK_TRY(open_state_folder(member, member.folder.root));
   const auto store = RUNINK_TRY(open_state(state->live(), sub_key(member, "state"), false));
   return store->checkpoint(copy.state());
 }
@@ -67,7 +80,7 @@ Status make_copy(const OpenedFolder& member, const Copy& copy) {
 Result<barn::DumpInfo> dump_stopped_member(const std::string& root, const std::string& key_file,
                                            const barn::ByteSink& sink) {
   const OpenedFolder member = RUNINK_TRY(open_member_folder(root, key_file));
-  const Copy copy(root);
+  const Copy copy(RUNINK_TRY(os::absolute_path(root)));
   RUNINK_RETURN_IF_ERROR(make_copy(member, copy));
   const auto store = RUNINK_TRY(open_state(copy.state(), sub_key(member, "state"), false));
   auto machine = RUNINK_TRY(barn::StateMachine::open(store.get()));
@@ -94,9 +107,9 @@ Result<barn::DumpInfo> dump_stopped_member(const std::string& root, const std::s
 Result<StoppedMember> inspect_stopped_member(const std::string& root, const std::string& key_file) {
   OpenedFolder member = RUNINK_TRY(open_member_folder(root, key_file));
   StoppedMember out;
-  const auto disk = RUNINK_TRY(journal::FileDisk::open_folder(root + "/journal"));
+  const auto disk = RUNINK_TRY(open_journal(root));
   out.log = RUNINK_TRY(journal::inspect(*disk, sub_key(member, "journal")));
-  const auto state = RUNINK_TRY(barn::StateFolder::open(root + "/state", sub_key(member, "state")));
+  const auto state = RUNINK_TRY(open_state_folder(member, root));
   const auto store = RUNINK_TRY(open_state(state->live(), sub_key(member, "state"), true));
   out.state = RUNINK_TRY(barn::applied_position(*store));
   out.snapshots = RUNINK_TRY(state->snapshots());
@@ -107,11 +120,11 @@ Result<StoppedMember> inspect_stopped_member(const std::string& root, const std:
 Result<Verified> verify_stopped_member(const std::string& root, const std::string& key_file) {
   const OpenedFolder member = RUNINK_TRY(open_member_folder(root, key_file));
   Verified out;
-  const auto disk = RUNINK_TRY(journal::FileDisk::open_folder(root + "/journal"));
+  const auto disk = RUNINK_TRY(open_journal(root));
   RUNINK_RETURN_IF_ERROR(journal::verify(*disk, sub_key(member, "journal")));
   out.log_entries = RUNINK_TRY(journal::inspect(*disk, sub_key(member, "journal"))).entries;
   const auto key = sub_key(member, "state");
-  const auto state = RUNINK_TRY(barn::StateFolder::open(root + "/state", key));
+  const auto state = RUNINK_TRY(open_state_folder(member, root));
   {
     const auto store = RUNINK_TRY(open_state(state->live(), key, true));
     RUNINK_RETURN_IF_ERROR(store->verify());

@@ -1,0 +1,89 @@
+"""`runi barn local`: interrupted the first time, it makes up its members the next; a member that was taken out does not keep
+the others from running; with --members others take the place of those that are gone.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "rig"))
+
+from cluster import Ports, check, die_with_rig, main, wait_for  # noqa: E402
+
+RUNI = sys.argv[1]
+MOST_FOLDERS = 3
+
+
+def free_ports():
+    """As many sets of four in a row as there are members here."""
+    while True:
+        ports = Ports()
+        free = all(Ports._is_free(ports.first + i) for i in range(4 * MOST_FOLDERS))
+        ports.release()
+        if free:
+            return ports.first
+
+
+class Local:
+    def __init__(self, folder, port, *words):
+        self.folder = folder
+        self.said = open(folder + ".said", "w+")
+        self.process = subprocess.Popen([RUNI, "barn", "local", folder, "--port", str(port), *words], stdin=subprocess.DEVNULL,
+                                        stdout=self.said, stderr=self.said, preexec_fn=die_with_rig)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        self.said.close()
+
+    def text(self):
+        with open(self.folder + ".said") as said:
+            return said.read()
+
+    def serves(self, members):
+        wait_for(lambda: f"{members} members do not serve: {self.text()}",
+                 lambda: f"{members} members serve" in self.text() or self.process.poll() is not None, seconds=90)
+        check(self.process.poll() is None, f"ended with {self.process.poll()}: {self.text()}")
+
+
+def members(folder):
+    done = subprocess.run([RUNI, "barn", "members", "-o", "json", "--cluster", folder + "/1"], capture_output=True, text=True)
+    check(done.returncode == 0, done.stderr)
+    return [(each["node"], each["role"] in ("leader", "voter")) for each in json.loads(done.stdout)]
+
+
+def body():
+    with tempfile.TemporaryDirectory(prefix="runink-local-") as parent:
+        folder, port = os.path.join(parent, "barn"), free_ports()
+        with Local(folder, port) as local:
+            wait_for("nothing was founded", lambda: os.path.exists(folder + "/1/member.toml"))
+        check(local.process.returncode == 0, f"interrupted: {local.process.returncode}, {local.text()}")
+        check(not os.path.exists(folder + "/3"), "it was interrupted too late to tell anything")
+
+        with Local(folder, port) as local:
+            local.serves(3)
+            check(members(folder) == [(1, True), (2, True), (3, True)], str(members(folder)))
+            subprocess.run([RUNI, "barn", "remove", "2", "--cluster", folder + "/1"], check=True, capture_output=True)
+
+        # Its folder is still there, and it ends when it hears of it.
+        with Local(folder, port) as local:
+            local.serves(2)
+            check("taken out of the cluster" in local.text(), local.text())
+            check(members(folder) == [(1, True), (3, True)], str(members(folder)))
+
+        shutil.rmtree(folder + "/2")
+        with Local(folder, port) as local:
+            local.serves(2)
+        with Local(folder, port, "--members", "3") as local:
+            local.serves(3)
+            check(members(folder) == [(1, True), (3, True), (4, True)], str(members(folder)))
+
+
+main(body)

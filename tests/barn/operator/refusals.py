@@ -1,0 +1,66 @@
+"""What is refused before anything is made, and what an operator takes back: an empty name of a key file does not become files
+that are not sealed, a token that was given out can be made worthless, a backup that is interrupted leaves nothing.
+"""
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "rig"))
+
+from cluster import Cluster, check, die_with_rig, main, wait_for  # noqa: E402
+
+RUNI = sys.argv[1]
+
+
+def nothing_is_made(cluster):
+    into = os.path.join(cluster.folder, "new", "member")
+    for flags, said in ((("--key-file", ""), "--key-file is empty"),
+                        (("--listen", 'x"\ny = "z'), "is no host to listen at"),
+                        (("--listen", "10.0.0.1:7460"), "is no host to listen at"),
+                        (("--host", "0.0.0.0"), "is no address under which others reach this member")):
+        done = cluster.runi("barn", "init", into, *flags, code=None)
+        check(done.returncode != 0 and said in done.stderr, f"{flags}: {done.returncode}, {done.stderr}")
+        check(not os.path.exists(into), f"{flags} made a member")
+    fifo = os.path.join(cluster.folder, "fifo")
+    os.mkfifo(fifo)
+    done = cluster.runi("barn", "verify", fifo, code=None, seconds=20)
+    check(done.returncode == 1 and "neither a folder nor a file" in done.stderr, done.stderr)
+    done = cluster.runi("barn", "verify", cluster.members[1].folder, code=None)
+    check("lock.held" in done.stderr and "stop the member" in done.stderr, done.stderr)
+
+
+def tokens_can_be_revoked(cluster):
+    check(cluster.barn("add", "--ttl", "0s", code=2).stdout == "", "a token for no time")
+    token = cluster.barn("add").stdout.strip()
+    node = token.split(".")[2]
+    check(f"for member {node} is good" in cluster.barn("members").stderr, "the token is not listed")
+    cluster.barn("remove", node)
+    check("is good" not in cluster.barn("members").stderr, "the token is still listed")
+    done = cluster.runi("barn", "join", os.path.join(cluster.folder, "late"), "-", "--port", "19992", stdin=token, code=5)
+    check("the token is not known" in done.stderr, done.stderr)
+    cluster.barn("remove", node, code=6)
+
+
+def an_interrupted_backup_leaves_nothing(cluster):
+    """Its reader is stopped once it has begun its file, so that the signal comes in the middle."""
+    where = os.path.join(cluster.folder, "backups")
+    os.mkdir(where)
+    process = subprocess.Popen([RUNI, "barn", "backup", os.path.join(where, "cut.barn"), "--cluster", cluster.client],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_rig)
+    wait_for("no file was begun", lambda: os.listdir(where) or process.poll() is not None, poll=0.0005)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    # Small as it is, it may have been faster than the signal.
+    check(process.returncode in (0, 130), f"{process.returncode}: {said}")
+    check(os.listdir(where) == ([] if process.returncode == 130 else ["cut.barn"]), f"left: {os.listdir(where)}")
+
+
+def body():
+    with Cluster(RUNI, members=1) as cluster:
+        nothing_is_made(cluster)
+        tokens_can_be_revoked(cluster)
+        an_interrupted_backup_leaves_nothing(cluster)
+
+
+main(body)
