@@ -25,7 +25,8 @@ Status from_grpc(const grpc::Status& status, bool* by_member) {
 Verdict judge(const Status& status) {
   const std::string& kind = status.kind();
   if (kind == "barn.not_leader") return Verdict::kNotLeader;
-  if (kind == "barn.busy" || kind == "barn.no_space") return Verdict::kBusy;
+  if (kind == "barn.busy" || kind == "barn.no_space" || kind == "barn.in_doubt" || kind == "barn.chunk.no_majority")
+    return Verdict::kBusy;
   if (kind == "barn.lost") return Verdict::kLost;
   if (kind == "barn.session_unknown" || kind == "barn.session_forgotten") return Verdict::kSessionGone;
   switch (status.code()) {
@@ -39,7 +40,9 @@ Verdict judge(const Status& status) {
   }
 }
 
-bool refused_before_log(const Status& status) { return status.kind() == "barn.request_too_large"; }
+bool refused_before_log(const Status& status) {
+  return status.kind() == "barn.request_too_large" || status.kind() == "barn.chunk.unknown";
+}
 
 bool is_refusal_of_identity(const Status& status) {
   return status.code() == Code::kUnauthenticated || status.code() == Code::kPermissionDenied;

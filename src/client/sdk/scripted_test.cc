@@ -165,6 +165,22 @@ TEST_F(Scripted, AtTheDeadlineWhatWasRefusedForCertainIsNotUnknown) {
   EXPECT_EQ(open.status().kind(), "barn.unknown");
 }
 
+// Members that differ, and cannot tell who is right, propose nothing until they can: that may take hours.
+TEST_F(Scripted, WhatMembersInDoubtRefuseIsAskedAgainNowAndThen) {
+  Status doubt;
+  ASSERT_TRUE(until([&] {  // as above
+    doubt = put([](const auto&,
+                   int) -> std::optional<Status> { return unavailable("members differ").with_kind("barn.in_doubt"); },
+                300 * kMillisecond)
+                .status();
+    return doubt.kind() == "barn.in_doubt";
+  })) << doubt.to_string();
+  EXPECT_EQ(doubt.code(), Code::kUnavailable);
+  EXPECT_THAT(doubt.to_string(), testing::HasSubstr("not carried out"));
+  EXPECT_GT(member_->marks().size(), 1u);
+  EXPECT_LT(member_->marks().size(), 40u);  // one in 10 ms at most
+}
+
 TEST_F(Scripted, ASessionThatEndedWhileTheOutcomeIsOpenLeavesItUnknown) {
   const auto result = put([](const auto&, int tries) -> std::optional<Status> {
     if (tries == 1) return std::nullopt;
@@ -203,6 +219,14 @@ TEST_F(Scripted, ARefusalThatTheLogWasNotAskedForDoesNotCloseAnOpenOutcome) {
   };
   EXPECT_EQ(put(refuse(1)).status().kind(), "barn.request_too_large");
   EXPECT_EQ(put(refuse(2)).status().kind(), "barn.unknown");
+  const auto no_chunk = [](int from) {
+    return [from](const auto&, int tries) -> std::optional<Status> {
+      if (tries < from) return std::nullopt;
+      return failed_precondition("no such chunk").with_kind("barn.chunk.unknown");
+    };
+  };
+  EXPECT_EQ(put(no_chunk(1)).status().kind(), "barn.chunk.unknown");
+  EXPECT_EQ(put(no_chunk(2)).status().kind(), "barn.unknown");
 }
 
 TEST_F(Scripted, TheLeaderThatAMemberNamesIsFollowed) {

@@ -221,14 +221,18 @@ void RocksKeeper::received(const std::shared_ptr<Transfer>& transfer, const barn
 
 void RocksKeeper::take_over(const std::shared_ptr<Transfer>& transfer, const std::string& folder) {
   counters_.bytes_found += transfer->receiver->bytes_found();
-  if (Status status = folder_->install(folder); !status.ok()) return finish(transfer, std::move(status));
+  Status switched = folder_->install(folder);
+  // A full disk has changed nothing. After any other error nobody knows which state the next start will find: the old
+  // one must not go on, or the log would be cut according to a state that is left behind.
+  if (!switched.ok() && switched.code() != Code::kResourceExhausted) broken_ = switched;
+  if (!switched.ok()) return finish(transfer, std::move(switched));
   auto store = open_store();
-  // There is no way back: the folder says that the new state counts.
-  old_store_ = std::move(store_);
   if (!store.ok()) {
-    store_ = std::move(old_store_);
-    return finish(transfer, std::move(store).status());
+    // There is no way back: the folder says that the new state counts.
+    broken_ = store.status().with_context("take over a snapshot");
+    return finish(transfer, broken_);
   }
+  old_store_ = std::move(store_);
   store_ = std::move(*store);
   finish(transfer, Status());
 }

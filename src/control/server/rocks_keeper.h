@@ -53,10 +53,11 @@ class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
   void answer(raft::NodeId asker, raft::BulkRequest request, raft::BulkAnswer answer) override;
 
   const barn::RocksStore& rocks() const { return *store_; }
-  // For a reader that may still be at it when a snapshot takes the place of the state; it then meets files that are gone.
+  // For a reader that may still be at it when a snapshot takes the place of the state; it then meets files that are
+  // gone.
   std::shared_ptr<const barn::StateStore> share_store() const { return store_; }
-  // OK as long as the store is good. What it says then ends the member.
-  Status failure() const { return store_->failure(); }
+  // OK as long as the store is good, and is the one that the next start will open. What it says then ends the member.
+  Status failure() const { return broken_.ok() ? store_->failure() : broken_; }
   struct Counters {
     uint64_t snapshots = 0, snapshots_failed = 0, transfers = 0, transfers_failed = 0, bytes_received = 0,
              bytes_found = 0;
@@ -82,6 +83,7 @@ class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
   raft::Transport* transport_ = nullptr;
   std::unique_ptr<barn::StateFolder> folder_;
   std::shared_ptr<barn::RocksStore> store_, old_store_;
+  Status broken_;
   std::optional<raft::SnapshotMeta> newest_;
   std::vector<std::function<void()>> before_release_;
   Counters counters_;
