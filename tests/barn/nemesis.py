@@ -267,6 +267,7 @@ def body():
     words.add_argument("workload")
     words.add_argument("--minutes", type=float)
     words.add_argument("--long", action="store_true")
+    words.add_argument("--runs", type=int, help="how many, one after the other, each with new members")
     words.add_argument("--seed", type=int, default=int(time.time()))
     words.add_argument("--members", type=int)
     words.add_argument("--faults", default="kill,pause,partition,loss,proxied,transfer,change")
@@ -276,8 +277,8 @@ def body():
     options = words.parse_args()
     options.members = options.members or (5 if options.long else 3)
     netns.enter_hub()
-    runs = 24 if options.long else 1
-    seconds = 300 if options.long else (options.minutes or 0) * 60
+    runs = options.runs or (24 if options.long else 1)
+    seconds = (options.minutes or 5) * 60
     total = collections.Counter()
     answered = 0
     for n in range(runs):

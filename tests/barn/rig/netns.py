@@ -12,6 +12,7 @@ process and its members, which die with it. So nothing is left behind, however t
 The hub has 10.77.0.254, member N has 10.77.0.N. Clients run in the hub, as this process does.
 """
 import ctypes
+import itertools
 import os
 import signal
 import subprocess
@@ -70,12 +71,13 @@ class Place:
         self.host = _PREFIX + str(number)
         self._namespace = _new_namespace()
         self._rules = set()
+        interface = f"v{next(network.interfaces)}"  # a closed place's may linger for a moment
         try:
-            _run("ip", "link", "add", f"v{number}", "type", "veth", "peer", "name", "eth0", "netns", f"/proc/{os.getpid()}/fd/{self._namespace}")
+            _run("ip", "link", "add", interface, "type", "veth", "peer", "name", "eth0", "netns", f"/proc/{os.getpid()}/fd/{self._namespace}")
         except AssertionError:
             self.close()
             raise
-        _run("ip", "link", "set", f"v{number}", "master", network.bridge, "up")
+        _run("ip", "link", "set", interface, "master", network.bridge, "up")
         for words in (("link", "set", "lo", "up"), ("addr", "add", f"{self.host}/24", "dev", "eth0"), ("link", "set", "eth0", "up")):
             self.run("ip", *words)
 
@@ -114,6 +116,7 @@ def _new_namespace():
 
 class Network:
     bridge = "hub"
+    interfaces = itertools.count(1)  # of all networks of this hub
 
     def __init__(self):
         for tool in ("ip", "nft"):
