@@ -79,6 +79,7 @@ Result<std::unique_ptr<ChunkStore>> ChunkStore::open(const std::string& folder, 
   store->lock_ = RUNINK_TRY(os::FileLock::try_acquire(os::join_path(store->folder_, "lock"), "the chunk store"));
   RUNINK_RETURN_IF_ERROR(store->check_key());
   RUNINK_RETURN_IF_ERROR(store->remove_leftovers());
+  RUNINK_RETURN_IF_ERROR(os::sync_folder(store->folder_));  // folders in it that were made, but not synced
   RUNINK_RETURN_IF_ERROR(store->recount());
   return store;
 }
@@ -146,6 +147,9 @@ Result<ChunkHash> ChunkStore::put(std::string_view bytes) {
     const Code code = there.status().code();
     if (code != Code::kNotFound && code != Code::kDataLoss) return there.status();
     RUNINK_RETURN_IF_ERROR(write(path, hash, bytes));
+  } else {
+    // Its content was synced before it had its name; the name may come of a put that ended in between.
+    RUNINK_RETURN_IF_ERROR(os::sync_folder(os::folder_of(path)));
   }
   const std::lock_guard lock(mutex_);
   ++pins_[hash];
