@@ -209,9 +209,12 @@ Result<Restored> restore_cluster(const NewMember& wanted, const std::string& bac
   server::KeeperOptions keeper;
   keeper.root = making.at().root + "/state";
   if (key) keeper.key = key->derive("state");
-  const auto state = RUNINK_TRY(server::RocksKeeper::open(std::move(keeper), [](std::function<void()>) {}));
-  out.backup = RUNINK_TRY_CONTEXT(barn::import_dump(*dump, *state->store(), import), "restore " + backup_file);
-  RUNINK_RETURN_IF_ERROR(state->sync());
+  {
+    // Closed before the folder gets another name: the store works on in the background as long as it is open.
+    const auto state = RUNINK_TRY(server::RocksKeeper::open(std::move(keeper), [](std::function<void()>) {}));
+    out.backup = RUNINK_TRY_CONTEXT(barn::import_dump(*dump, *state->store(), import), "restore " + backup_file);
+    RUNINK_RETURN_IF_ERROR(state->sync());
+  }
   RUNINK_RETURN_IF_ERROR(making.finish(out.config));
   return out;
 }
