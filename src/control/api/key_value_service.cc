@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_builder.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
@@ -15,6 +16,8 @@
 #include "control/api/chunk_calls.h"
 #include "control/api/key_value_wire.h"
 #include "control/api/user_keys.h"
+#include "platform/net/rate_limit.h"
+#include "platform/net/socket.h"
 #include "runink/barn/v1/key_value.grpc.pb.h"
 
 namespace runink::api {
@@ -25,6 +28,10 @@ namespace {
 // of it is begun.
 constexpr size_t kPackedOpen = 4096, kPackedBytes = 4 << 20;
 constexpr int kMessageBytesMax = 4 << 20;
+constexpr int kHandshakeMillis = 5'000;
+constexpr double kHandshakesPerSecond = 500;
+constexpr rlim_t kDescriptorsKept = 512;
+constexpr int kSilenceMillis = 60'000, kUnsentLowBytes = 128 << 10;
 
 class Server;
 
@@ -47,19 +54,26 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     ssl.pem_root_certs = options_.authorities_pem;
     ssl.pem_key_cert_pairs.push_back({options_.key_pem, options_.certificate_pem});
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(options_.listen, grpc::SslServerCredentials(ssl), &port_);
+    acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::SslServerCredentials(ssl));
     builder.RegisterService(this);
     for (grpc::Service* service : options_.services) builder.RegisterService(service);
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1024);
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMillis);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
     interceptors.push_back(CallCounts::interceptor(counts_));
     builder.experimental().SetInterceptorCreators(std::move(interceptors));
     server_ = builder.BuildAndStart();
-    if (!server_ || port_ == 0)
-      return unavailable("listen on {} failed", options_.listen).with_hint("is the port in use?");
+    if (!server_) return internal_error("gRPC does not start");
+    // Listens last: connections that come before would be closed.
+    const net::SocketAddress where =
+        RUNINK_TRY(net::resolve_now(RUNINK_TRY(net::parse_host_port(options_.listen, true))));
+    listener_ = RUNINK_TRY(net::Listener::create(
+        loop_, where, [this](os::Fd socket, const net::SocketAddress&) { accept(std::move(socket)); }));
+    const std::string address = listener_->address().text();
+    port_ = std::atoi(address.c_str() + address.rfind(':') + 1);
     loop_.add_hook([this, alive = calls_.alive()] {
       if (*alive) turn();
     });
@@ -71,6 +85,22 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   ApiCounters counters() const override {
     return {calls_.calls(), calls_.refused(), calls_.expired_calls(), packed_,
             watches_,       counts_->get(),   packed_failures_};
+  }
+
+  // gRPC 1.51 takes any number of connections, also of those who show nothing. Descriptors are given lowest first, so
+  // refusing the high ones keeps some for the journal and the state; and handshakes that come too fast are not begun.
+  void accept(os::Fd socket) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const auto reserve = std::clamp<rlim_t>(limit.rlim_cur / 4, kDescriptorsKept / 2, kDescriptorsKept);
+    if (static_cast<rlim_t>(socket.get()) + reserve >= limit.rlim_cur || !handshakes_.take(loop_.now())) {
+      ++connections_refused_;
+      return;
+    }
+    net::tune_tcp(socket, kSilenceMillis, kUnsentLowBytes);
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = socket.release();
+    acceptor_->HandleNewConnection(&connection);
   }
 
   // ---- unary calls, on gRPC's threads
@@ -248,7 +278,11 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
   net::EventLoop& loop_;
   barn::Replica& replica_;
   const ApiOptions options_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<net::Listener> listener_;
+  net::RateLimit handshakes_{kHandshakesPerSecond};
+  uint64_t connections_refused_ = 0;
   int port_ = 0;
   OpenCalls calls_;
   ChunkCalls chunk_calls_;
@@ -589,6 +623,7 @@ void Server::turn() {
 void Server::end() {
   if (!*calls_.alive()) return;
   loop_.cancel(bookmarks_);
+  listener_.reset();
   calls_.end();
   if (options_.on_stop) options_.on_stop();
   for (const auto& [stream, there] : packs_) stream->finish(stopping(true));
