@@ -187,6 +187,119 @@ TEST(JournalCrashTest, ASegmentThatWasBegunForOtherEntries) {
   }
 }
 
+// A sync of the folder fails while the journal is opened: the cache shows the name of the renewed segment, the disk may
+// have lost it. Where the next opening finds no space to renew it once more, it must not go on with that file: a power
+// cut would put the one before it back.
+TEST(JournalCrashTest, ANameThatAFailedSyncMayHaveLostIsNotBuiltUpon) {
+  uint64_t refused = 0, in_place = 0;
+  for (uint64_t k = 0;; ++k) {
+    uint64_t failed = 0;
+    for (uint64_t seed = 0; seed < 8; ++seed) {
+      SCOPED_TRACE(fmt::format("operation {} of opening fails, seed {}", k, seed));
+      auto disk = new_disk(k * 100 + seed);
+      Model model;
+      Recovered found;
+      auto journal = Journal::open(*disk, this_member(), small_options(1000), &found);
+      ASSERT_TRUE(journal.ok());
+      const auto append = [&] {
+        const std::vector<raft::Entry> entries{entry(model.last + 1, 1, "x")};
+        ASSERT_TRUE((*journal)->append(entries).ok());
+        model.append(entries);
+      };
+      append();
+      append();
+      disk->fail_after(k, SimDisk::Fault::kIo);
+      journal = Journal::open(*disk, this_member(), small_options(2000), &found);
+      failed += !journal.ok();
+      if (journal.ok()) continue;
+      // The process starts again: names are as the kernel shows them.
+      disk->set_space(disk->used_bytes());
+      journal = Journal::open(*disk, this_member(), small_options(3000), &found);
+      if (journal.ok()) {
+        ++in_place;
+      } else {
+        ++refused;
+        ASSERT_EQ(journal.status().code(), Code::kResourceExhausted) << journal.status().to_string();
+        disk->set_space(UINT64_MAX);
+        journal = Journal::open(*disk, this_member(), small_options(4000), &found);
+        ASSERT_TRUE(journal.ok()) << journal.status().to_string();
+      }
+      EXPECT_EQ(model.difference(found), "");
+      append();
+      disk->crash();
+      disk->set_space(UINT64_MAX);
+      journal = Journal::open(*disk, this_member(), small_options(5000), &found);
+      ASSERT_TRUE(journal.ok()) << journal.status().to_string();
+      EXPECT_TRUE(found.whole) << found.damage;
+      EXPECT_EQ(model.difference(found), "");
+    }
+    if (failed == 0) break;
+  }
+  EXPECT_GT(refused, 0u);
+  EXPECT_GT(in_place, refused) << "a full disk alone keeps no member from starting";
+}
+
+// A step fails, then the opening after it, then the power: what an opening removes for good must not be void only by
+// what the kernel shows.
+TEST(JournalCrashTest, AnOpeningFailsAfterAFailedStep) {
+  Step compact, reset;
+  compact.kind = Step::kCompact;
+  reset.kind = Step::kReset;
+  reset.index = 30;
+  uint64_t both = 0;
+  for (Step step : {compact, reset}) {
+    for (uint64_t j = 0; j < 14; ++j) {
+      for (uint64_t k = 0; k < 18; ++k) {
+        for (uint64_t seed = 0; seed < 6; ++seed) {
+          SCOPED_TRACE(fmt::format("step {}: its operation {} fails, then that of opening {}, seed {}",
+                                   static_cast<int>(step.kind), j, k, seed));
+          auto disk = new_disk(j * 1000 + k * 10 + seed);
+          Recovered found;
+          auto journal = Journal::open(*disk, this_member(), small_options(1000), &found);
+          ASSERT_TRUE(journal.ok());
+          Model model;
+          for (raft::Index i = 1; i <= 18; ++i) {
+            const std::vector<raft::Entry> entries{entry(i, 1, std::string(3000, 'x'))};
+            ASSERT_TRUE((*journal)->append(entries).ok());
+            model.append(entries);
+          }
+          ASSERT_EQ((*journal)->segments(), 3u);
+          if (step.kind == Step::kCompact) step.index = model.last;
+          disk->fail_after(j, SimDisk::Fault::kIo);
+          if (step.play(**journal).ok()) continue;
+          disk->fail_after(k, SimDisk::Fault::kIo);
+          both += !Journal::open(*disk, this_member(), small_options(2000), &found).ok();
+          disk->crash();
+          journal = Journal::open(*disk, this_member(), small_options(3000), &found);
+          ASSERT_TRUE(journal.ok()) << journal.status().to_string();
+          ASSERT_TRUE(found.whole) << found.damage;
+          Model which;
+          ASSERT_TRUE(is_one_of(step.outcomes(model), found, &which));
+        }
+      }
+    }
+  }
+  EXPECT_GT(both, 1000u);
+}
+
+// The same of the file that says that the log is not to be trusted.
+TEST(JournalCrashTest, ALostVoteIsWrittenDownAgainByEveryOpening) {
+  for (uint64_t k = 0; k < 5; ++k) {  // the operations of mark_lost()
+    for (uint64_t seed = 0; seed < 8; ++seed) {
+      SCOPED_TRACE(fmt::format("operation {} fails, seed {}", k, seed));
+      auto disk = new_disk(k * 100 + seed);
+      disk->fail_after(k, SimDisk::Fault::kIo);
+      ASSERT_FALSE(Journal::mark_lost(*disk, "for a test").ok());
+      Recovered found;
+      ASSERT_TRUE(Journal::open(*disk, this_member(), small_options(1000), &found).ok());
+      const bool whole = found.whole;
+      disk->crash();
+      ASSERT_TRUE(Journal::open(*disk, this_member(), small_options(2000), &found).ok());
+      EXPECT_EQ(found.whole, whole);
+    }
+  }
+}
+
 TEST(JournalCrashTest, CreatingIsDoneOrNot) {
   for (uint64_t k = 0; k < 20; ++k) {
     for (uint64_t seed = 0; seed < 5; ++seed) {
@@ -208,6 +321,39 @@ TEST(JournalCrashTest, CreatingIsDoneOrNot) {
       EXPECT_EQ(Model().difference(found), "");
     }
   }
+}
+
+// A folder in which making a journal failed, and there is one: what it promises from now on is not lost with its name.
+TEST(JournalCrashTest, CreatingFailedAndTheJournalIsThere) {
+  uint64_t opened = 0;
+  for (uint64_t k = 0; k < 15; ++k) {    // the operations of create()
+    for (uint64_t l = 0; l < 20; ++l) {  // and of an opening that may fail as well
+      for (uint64_t seed = 0; seed < 4; ++seed) {
+        SCOPED_TRACE(fmt::format("operations {} and {} fail, seed {}", k, l, seed));
+        SimDisk disk(k * 100 + l * 10 + seed);
+        disk.fail_after(k, SimDisk::Fault::kIo);
+        ASSERT_FALSE(Journal::create(disk, this_member(), small_options()).ok());
+        auto there = Journal::exists(disk);
+        ASSERT_TRUE(there.ok());
+        if (!*there) continue;
+        Recovered found;
+        disk.fail_after(l, SimDisk::Fault::kIo);
+        (void)Journal::open(disk, this_member(), small_options(100), &found);
+        disk.fail_after(UINT64_MAX / 2, SimDisk::Fault::kIo);
+        auto journal = Journal::open(disk, this_member(), small_options(200), &found);
+        ASSERT_TRUE(journal.ok()) << journal.status().to_string();
+        Model model;
+        ASSERT_TRUE((*journal)->save_hard_state(model.hard_state = {3, 2, 0}).ok());
+        disk.crash();
+        journal = Journal::open(disk, this_member(), small_options(300), &found);
+        ASSERT_TRUE(journal.ok()) << journal.status().to_string();
+        EXPECT_TRUE(found.whole) << found.damage;
+        EXPECT_EQ(model.difference(found), "");
+        ++opened;
+      }
+    }
+  }
+  EXPECT_GT(opened, 0u);
 }
 
 // A member's life: work, crashes, ends of the process, faults now and then.

@@ -253,6 +253,17 @@ TEST_F(DamageTest, WholeFilesMissing) {
   EXPECT_EQ(model_.difference(open(*disk, 600).found), "");
 }
 
+// A drive that has forgotten a new name shows the file that had it before.
+TEST_F(DamageTest, AnOlderFileInThePlaceOfTheLastSegment) {
+  fill();
+  const std::string older = disk_->bytes(segment_name(3));
+  journal_ = open(*disk_).journal;
+  ASSERT_TRUE(journal_);
+  append(21, 1, 100);
+  disk_->put(segment_name(3), older);
+  expect_damage(*disk_, segment_name(3) + " at byte 0: the segment is of incarnation");
+}
+
 TEST_F(DamageTest, WhatLiesBehindDamageIsKeptAside) {
   fill();
   const std::string original = disk_->bytes(segment_name(2)), behind = disk_->bytes(segment_name(3));

@@ -224,13 +224,14 @@ std::optional<HardStateSlot> decode_hard_state(std::string_view in) {
 
 std::string encode(const Bounds& b) {
   std::string out(kBoundsMagic);
-  for (uint64_t v : {b.sequence, b.first_segment, b.last_segment, b.batch, b.last_index, b.last_term}) put(out, v);
+  for (uint64_t v : {b.sequence, b.first_segment, b.last_segment, b.batch, b.last_index, b.last_term, b.incarnation})
+    put(out, v);
   put(out, b.chain);
   return checked_block(std::move(out));
 }
 
 std::optional<Bounds> decode_bounds(std::string_view in) {
-  if (!intact(in, kBoundsMagic, 60)) return std::nullopt;
+  if (!intact(in, kBoundsMagic, 68)) return std::nullopt;
   Bounds b;
   b.sequence = get<uint64_t>(in, 8);
   b.first_segment = get<uint64_t>(in, 16);
@@ -238,7 +239,8 @@ std::optional<Bounds> decode_bounds(std::string_view in) {
   b.batch = get<uint64_t>(in, 32);
   b.last_index = get<uint64_t>(in, 40);
   b.last_term = get<uint64_t>(in, 48);
-  b.chain = get<uint32_t>(in, 56);
+  b.incarnation = get<uint64_t>(in, 56);
+  b.chain = get<uint32_t>(in, 64);
   return b;
 }
 

@@ -28,7 +28,8 @@
 //
 //   slot             0 magic "RNKBNDS1"  8 sequence  16 first segment  24 last segment  32 batch  40 last index  48
 //   last term
-//                    56 chain behind that batch (4)  60 checksum of 0…59
+//                    56 incarnation in the header of the last segment  64 chain behind that batch (4)  68 checksum of
+//                    0…67
 #pragma once
 
 #include <array>
@@ -120,7 +121,9 @@ struct Bounds {
   uint64_t first_segment = 1, last_segment = 1;  // below the first, files are leftovers
   uint64_t batch = 0;                            // 0: none yet
   uint64_t last_index = 0, last_term = 0;        // of that batch
-  uint32_t chain = 0;                            // behind it
+  // In the header of the last segment, which has this name on the disk: another file of that name is not the one.
+  uint64_t incarnation = 0;
+  uint32_t chain = 0;  // behind the batch
 };
 std::string encode(const Bounds& bounds);  // kBlock bytes
 std::optional<Bounds> decode_bounds(std::string_view block);

@@ -155,6 +155,7 @@ Status Journal::begin_segment(raft::Index first_index, bool anew) {
   RUNINK_OR_STOP(disk_.sync_folder());
   file_ = std::move(spare_);
   segment_file_ = segment_file(header, options_.key ? &*options_.key : nullptr);
+  segment_incarnation_ = incarnation_;
   capacity_ = options_.segment_bytes;
   offset_ = kBlock;
   if (anew) segments_.clear();
@@ -164,12 +165,14 @@ Status Journal::begin_segment(raft::Index first_index, bool anew) {
   return save_bounds();
 }
 
-// Both slots in one write: of a write that is cut short, sectors are old or new, and the newer good slot is taken.
+// Only while the last segment's name is known to be on the disk. Both slots in one write: of a write that is cut short,
+// sectors are old or new, and the newer good slot is taken.
 Status Journal::save_bounds() {
   bounds_.batch = next_batch_ - 1;
   bounds_.chain = chain_;
   bounds_.last_index = last_;
   bounds_.last_term = last_term_;
+  bounds_.incarnation = segment_incarnation_;
   ++bounds_.sequence;
   const std::string slot = encode(bounds_);
   RUNINK_OR_STOP(bounds_file_->write(0, slot + slot));

@@ -66,6 +66,8 @@ class Journal {
   // Errors, none of which has changed anything: kNotFound: no journal (a member whose disk was wiped must not return
   // under its old id); kFailedPrecondition: of another cluster, node or format, or sealed with another key, or not
   // sealed; kDataLoss: the hard state is damaged in both places, so the votes that this member gave are not known.
+  // kResourceExhausted: a full disk on which the opening before failed in a way that needs space to be made good; or
+  // something was lost. Free space, and try again.
   // Others: as the disk says.
   static Result<std::unique_ptr<Journal>> open(Disk& disk, const Identity& identity, const Options& options,
                                                Recovered* recovered);
@@ -117,12 +119,13 @@ class Journal {
   Options options_;
   Status stopped_;
   uint64_t incarnation_ = 0;
-  std::vector<Segment> segments_;  // the last one is written to
-  std::unique_ptr<File> file_;     // of the last segment
-  SegmentFile segment_file_;       // its id and key
-  uint64_t capacity_ = 0;          // reserved bytes of file_
-  uint64_t offset_ = 0;            // of the next batch in file_
-  std::unique_ptr<File> spare_;    // the next segment's, reserved
+  std::vector<Segment> segments_;     // the last one is written to
+  std::unique_ptr<File> file_;        // of the last segment
+  SegmentFile segment_file_;          // its id and key
+  uint64_t segment_incarnation_ = 0;  // in the header of file_
+  uint64_t capacity_ = 0;             // reserved bytes of file_
+  uint64_t offset_ = 0;               // of the next batch in file_
+  std::unique_ptr<File> spare_;       // the next segment's, reserved
   bool spare_recycled_ = false;
   std::unique_ptr<File> bounds_file_, hard_state_file_;
   Bounds bounds_;  // as last written, but for the sequence

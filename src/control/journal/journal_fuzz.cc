@@ -70,7 +70,7 @@ void forge(std::string& file, uint64_t block) {
   const std::string_view bytes = std::string_view(file).substr(block, kBlock);
   if (bytes.starts_with("RNKSEG1\n")) return put_checksum(file, block + 100, crypto::crc32c(bytes.substr(0, 100)));
   if (bytes.starts_with("RNKHARD1")) return put_checksum(file, block + 72, crypto::crc32c(bytes.substr(0, 72)));
-  if (bytes.starts_with("RNKBNDS1")) return put_checksum(file, block + 60, crypto::crc32c(bytes.substr(0, 60)));
+  if (bytes.starts_with("RNKBNDS1")) return put_checksum(file, block + 68, crypto::crc32c(bytes.substr(0, 68)));
   if (!bytes.starts_with("RNKB")) return;
   const auto* raw = reinterpret_cast<const uint8_t*>(file.data() + block);
   const uint64_t payload = number(raw + 40, 4);

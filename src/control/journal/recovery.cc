@@ -64,9 +64,10 @@ class Recovery {
     RUNINK_RETURN_IF_ERROR(read());
     RUNINK_RETURN_IF_ERROR(mark());
     RUNINK_RETURN_IF_ERROR(save_state());
-    RUNINK_RETURN_IF_ERROR(clear_leftovers());
+    RUNINK_RETURN_IF_ERROR(clear_unused());
     RUNINK_RETURN_IF_ERROR(set_aside());
-    return begin();
+    RUNINK_RETURN_IF_ERROR(begin());
+    return clear_void_segments();
   }
 
  private:
@@ -105,10 +106,9 @@ class Recovery {
   Status mark() {
     const Inspection& seen = scan_.seen;
     std::string text = seen.vote_lost;
-    if (seen.damage) {
-      if (text.size() < kMaxVoteLostBytes) text += seen.damage->to_string() + "\n";
-      RUNINK_RETURN_IF_ERROR(replace_file(j_.disk_, kVoteLostFile, text));
-    }
+    if (seen.damage && text.size() < kMaxVoteLostBytes) text += seen.damage->to_string() + "\n";
+    // Also what is there already: after a sync that failed, its name may be in the kernel's cache and not on the disk.
+    if (!text.empty()) RUNINK_RETURN_IF_ERROR(replace_file(j_.disk_, kVoteLostFile, text));
     out_.whole = text.empty();
     out_.damage = text;
     if (!out_.damage.empty() && out_.damage.back() == '\n') out_.damage.pop_back();
@@ -121,14 +121,20 @@ class Recovery {
   Status save_state() {
     out_.hard_state = scan_.seen.hard_state->state;
     if (scan_.seen.damage) out_.hard_state.commit = 0;
+    if (scan_.incarnation == 0) RUNINK_RETURN_IF_ERROR(make_name_durable());
     j_.incarnation_ = out_.incarnation = scan_.incarnation + 1;
     j_.hard_state_sequence_ = scan_.hard_state_sequence;
     j_.hard_state_file_ = RUNINK_TRY(j_.disk_.open(kHardStateFile));
     return j_.save_hard_state(out_.hard_state);
   }
 
-  Status clear_leftovers() {
-    for (const uint64_t number : scan_.leftover) RUNINK_RETURN_IF_ERROR(j_.disk_.remove(segment_name(number)));
+  // Of the hard state, at the first opening: create() may have failed when it had that name and not synced it.
+  Status make_name_durable() {
+    const std::string slot = encode(*scan_.seen.hard_state);
+    return replace_file(j_.disk_, kHardStateFile, slot + slot);
+  }
+
+  Status clear_unused() {
     for (const char* name : {kSpareFile, kCopyFile}) RUNINK_RETURN_IF_ERROR(j_.disk_.remove(name));
     return j_.disk_.sync_folder();
   }
@@ -174,6 +180,14 @@ class Recovery {
     return j_.save_bounds();
   }
 
+  // Last: what says that they are void, bounds or a segment that begins anew, may have been in the kernel's cache only,
+  // and is on the disk by now.
+  Status clear_void_segments() {
+    if (scan_.leftover.empty()) return {};
+    for (const uint64_t number : scan_.leftover) RUNINK_RETURN_IF_ERROR(j_.disk_.remove(segment_name(number)));
+    return j_.disk_.sync_folder();
+  }
+
   // In place: what it says holds until save_bounds() writes what holds now.
   Status open_bounds() {
     if (scan_.seen.bounds) j_.bounds_ = *scan_.seen.bounds;
@@ -191,6 +205,7 @@ class Recovery {
     std::unique_ptr<File> from = RUNINK_TRY(j_.disk_.open(segment.name));
     if (zoo(Zoo::kCachedPagesAreTrusted)) {
       j_.file_ = std::move(from);
+      j_.segment_incarnation_ = segment.header->incarnation;
       j_.segment_file_ = segment_file(*segment.header, j_.options_.key ? &*j_.options_.key : nullptr);
       j_.capacity_ = std::max(segment.size, segment.end);
       j_.offset_ = segment.end;
@@ -203,6 +218,11 @@ class Recovery {
       if (status.code() != Code::kResourceExhausted || scan_.seen.damage) return status;
       to.reset();
       RUNINK_RETURN_IF_ERROR(j_.disk_.remove(kCopyFile));
+      if (!name_is_durable(segment)) {
+        return std::move(status)
+            .with_context(fmt::format("{} has to be copied: its name may not be on the disk", segment.name))
+            .with_hint("free space on that disk");
+      }
       to = std::move(from);
       RUNINK_RETURN_IF_ERROR(renew_in_place(segment, *to));
     } else {
@@ -215,9 +235,18 @@ class Recovery {
     }
     RUNINK_RETURN_IF_ERROR(j_.disk_.sync_folder());
     j_.file_ = std::move(to);
+    j_.segment_incarnation_ = header.incarnation;
     j_.segment_file_ = segment_file(header, j_.options_.key ? &*j_.options_.key : nullptr);
     j_.offset_ = segment.end;
     return {};
+  }
+
+  // A sync of the folder that failed may have lost the name of this file, which the kernel goes on showing; the next
+  // one succeeds and writes nothing. A power cut would then put the file before it back, without what was written to
+  // this one. Bounds are written when that sync has succeeded, and a copy has the incarnation of its opening.
+  bool name_is_durable(const SegmentInfo& segment) const {
+    const auto& bounds = scan_.seen.bounds;
+    return bounds && bounds->last_segment == segment.number && bounds->incarnation == segment.header->incarnation;
   }
 
   // On a full disk there is no room for a copy, and a member that cannot start would not help anybody. Writing the same

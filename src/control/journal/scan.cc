@@ -306,6 +306,11 @@ class Scanner {
     if (!seen_.bounds || seen_.damage) return;
     if (seen_.bounds->last_segment > found_.back().number) {
       damaged(segment_name(found_.back().number + 1), 0, "the segment is missing");
+    } else if (const Found& last = found_.back(); seen_.bounds->last_segment == last.number && last.header &&
+                                                  last.header->incarnation < seen_.bounds->incarnation) {
+      damaged(last.name, 0,
+              fmt::format("the segment is of incarnation {}, and was written again by incarnation {}",
+                          last.header->incarnation, seen_.bounds->incarnation));
     } else if (seen_.bounds->batch >= out_.next_batch) {
       damaged(seen_.segments.back().name, seen_.segments.back().end,
               fmt::format("batch {} is missing or damaged, and batches up to {} were acknowledged", out_.next_batch,

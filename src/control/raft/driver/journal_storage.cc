@@ -73,6 +73,9 @@ Result<std::unique_ptr<JournalStorage>> JournalStorage::open(journal::Disk& disk
     RUNINK_RETURN_IF_ERROR(write_log_base(disk, base));
     RUNINK_RETURN_IF_ERROR(journal->reset(base.index + 1));
   } else if (!continues || journal->last_index() < base.index) {
+    // Once more: what was read may be in the kernel's cache only, after a sync of its folder that failed. A power cut
+    // would put the base before it back, which the log does not reach any more then.
+    RUNINK_RETURN_IF_ERROR(write_log_base(disk, base));
     RUNINK_RETURN_IF_ERROR(journal->reset(base.index + 1));
   }
   const Term term = term_at(applied.index);

@@ -180,6 +180,39 @@ TEST_F(Storing, ALogThatIsGivenUpIsEmptyAndWithoutAVoteButKeepsItsPromises) {
   EXPECT_GT(cuts, 10u);
 }
 
+// The process starts again with a base that its cache shows and its disk has lost, and cuts the log there.
+TEST(Storage, ABaseThatAFailedSyncMayHaveLostIsWrittenAgainBeforeTheLogIsCut) {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    SCOPED_TRACE(seed);
+    SimDisk disk(seed);
+    ASSERT_TRUE(create_member_storage(disk, kIdentity, options(), kThree).ok());
+    Opened first = open(disk);
+    std::vector<StorageWork> works;
+    works.push_back(append(entries(1, 5, 1)));
+    ASSERT_TRUE(first.storage->perform(works).ok());
+    works.clear();
+    works.emplace_back();
+    works.back().reset = LogBase{10, 2, kThree};
+    disk.fail_after(4, SimDisk::Fault::kIo);  // the sync of the folder, behind the base's new name
+    ASSERT_FALSE(first.storage->perform(works).ok());
+    first.storage.reset();
+
+    const AppliedState applied{10, 2, kThree};
+    Opened second = open(disk, applied);
+    ASSERT_TRUE(second.storage) << second.status.to_string();
+    works.clear();
+    works.push_back(append(entries(11, 13, 2)));
+    ASSERT_TRUE(second.storage->perform(works).ok());
+    second.storage.reset();
+    disk.crash();
+
+    const Opened third = open(disk, applied);
+    ASSERT_TRUE(third.storage) << third.status.to_string();
+    EXPECT_EQ(third.recovered.snapshot_index, 10u);
+    EXPECT_EQ(third.recovered.entries.size(), 3u);
+  }
+}
+
 TEST_F(Storing, OneDamagedCopyOfTheBaseDoesNoHarm) {
   for (const uint64_t at : {uint64_t{9}, uint64_t{4096 + 9}}) {
     SimDisk disk(3);
