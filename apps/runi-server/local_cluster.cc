@@ -43,12 +43,13 @@ class LocalCluster {
     if (making && (invocation_.given("members") || !os::exists(wanted_path())))
       RUNINK_RETURN_IF_ERROR(os::write_file_atomic(wanted_path(), std::to_string(members), 0600));
     if (there_.empty()) RUNINK_RETURN_IF_ERROR(found());
+    RUNINK_RETURN_IF_ERROR(keep_client());
     for (const int64_t i : there_) RUNINK_RETURN_IF_ERROR(start(i));
     RUNINK_RETURN_IF_ERROR(await());
     if (making) RUNINK_RETURN_IF_ERROR(grow());
     if (g_stop.requested()) return {};
     invocation_.console().say(
-        fmt::format("{} members serve; ask them: runi barn status --cluster {}", children_.size(), member(1)));
+        fmt::format("{} members serve; ask them: runi barn status --cluster {}", children_.size(), folder_));
     invocation_.console().say("Ctrl-C stops them");
     return watch();
   }
@@ -93,6 +94,17 @@ class LocalCluster {
     there_.insert(1);
     return {};
   }
+  // What reaches the cluster must not go with its first member.
+  Status keep_client() {
+    const std::string made = member(1) + "/client", kept = folder_ + "/client";
+    if (os::exists(kept + "/cluster.toml")) return {};
+    RUNINK_RETURN_IF_ERROR(os::make_directories(kept, 0700));
+    for (const char* name : {"identity.pem", "authority.pem", "cluster.toml"}) {
+      RUNINK_RETURN_IF_ERROR(
+          os::write_file_atomic(os::join_path(kept, name), RUNINK_TRY(os::read_file(os::join_path(made, name))), 0600));
+    }
+    return {};
+  }
   Status start(int64_t i) {
     os::SpawnOptions options;
     options.argv = {
@@ -107,7 +119,7 @@ class LocalCluster {
     return {};
   }
   Status join(int64_t i) {
-    ClusterAccess access = RUNINK_TRY(open_cluster(member(1), kCallMicros));
+    ClusterAccess access = RUNINK_TRY(open_cluster(folder_, kCallMicros));
     RUNINK_RETURN_IF_ERROR(forget_interrupted(access, RUNINK_TRY(wanted(i)).addresses.api));
     sdk::v1::AddMemberRequest request;
     request.set_votes_when_ready(true);
@@ -135,7 +147,7 @@ class LocalCluster {
     while (!g_stop.requested() && system_clock().steady_nanos() < give_up) {
       RUNINK_RETURN_IF_ERROR(collect(&ended));
       if (!ended.empty()) give_up = std::min(give_up, system_clock().steady_nanos() + kLeaderlessNanos);
-      ClusterAccess access = RUNINK_TRY(open_cluster(member(1), kCallMicros / 10));
+      ClusterAccess access = RUNINK_TRY(open_cluster(folder_, kCallMicros / 10));
       const auto members = access.client->members();
       if (members.ok()) {
         remember_endpoints(access, *members);

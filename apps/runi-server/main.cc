@@ -1,5 +1,7 @@
 // runi-server: what `runi server` and `runi barn` become. It is given the command as it was typed, and has the same
 // tree of commands for it, with these carried out.
+#include <sys/resource.h>
+
 #include <csignal>
 #include <map>
 #include <string>
@@ -28,6 +30,9 @@ runink::cli::RunFunction run_of(const std::string& path) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  // A core file would hold the keys that this process works with.
+  const rlimit no_core{};
+  ::setrlimit(RLIMIT_CORE, &no_core);
   runink::rpc::prepare_grpc();
   runink::cli::Command tree = runink::cli::command_tree();
   tree.subcommands = runink::plane::plane_commands(run_of);

@@ -15,10 +15,13 @@ namespace {
 Result<node::NewMember> wanted(const cli::Invocation& invocation) {
   node::NewMember out;
   out.folder = invocation.text("FOLDER");
-  out.addresses = RUNINK_TRY(node::addresses_at(
-      invocation.text("host"), static_cast<int>(std::clamp<int64_t>(invocation.integer("port"), 0, 100'000))));
+  const auto addresses = node::addresses_at(
+      invocation.text("host"), static_cast<int>(std::clamp<int64_t>(invocation.integer("port"), -1, 100'000)));
+  if (!addresses.ok()) return Status(addresses.status()).with_kind(cli::kKindUsage);
+  out.addresses = *addresses;
   out.listen_host = invocation.text("listen");
-  RUNINK_RETURN_IF_ERROR(node::check_listen_host(out.listen_host));
+  if (Status bad = node::check_listen_host(out.listen_host); !bad.ok())
+    return std::move(bad).with_kind(cli::kKindUsage);
   out.key_file = RUNINK_TRY(key_file_of(invocation));
   return out;
 }
@@ -44,6 +47,8 @@ Result<std::string> key_file_of(const cli::Invocation& invocation) {
 Result<int> run_init(cli::Invocation& invocation) {
   node::NewMember member = RUNINK_TRY(wanted(invocation));
   member.cluster_name = invocation.text("name");
+  if (Status bad = node::check_cluster_name(member.cluster_name); !bad.ok())
+    return std::move(bad).with_kind(cli::kKindUsage);
   const node::MemberConfig config = RUNINK_TRY(node::found_cluster(member));
   invocation.console().out(
       fmt::format("cluster {} ({}): member 1 in {}\n", config.cluster_name, config.cluster_id, member.folder));
@@ -65,6 +70,8 @@ Result<int> run_join(cli::Invocation& invocation) {
 Result<int> run_restore(cli::Invocation& invocation) {
   node::NewMember member = RUNINK_TRY(wanted(invocation));
   member.cluster_name = invocation.text("name");
+  if (Status bad = node::check_cluster_name(member.cluster_name); !bad.ok())
+    return std::move(bad).with_kind(cli::kKindUsage);
   const node::Restored restored = RUNINK_TRY(node::restore_cluster(member, invocation.text("FILE")));
   invocation.console().out(fmt::format("cluster {} ({}): member 1 in {}\n{} records as of entry {}, {}\n",
                                        restored.config.cluster_name, restored.config.cluster_id, member.folder,

@@ -14,12 +14,10 @@ namespace {
 
 constexpr int64_t kStopPollNanos = 20'000'000;
 
-telemetry::Log::Options log_options(const std::string& form) {
-  telemetry::Log::Options options;
-  options.form = form == "json"   ? telemetry::Log::Form::kJson
-                 : form == "text" ? telemetry::Log::Form::kText
-                                  : telemetry::Log::Form::kAuto;
-  return options;
+// On a terminal as text, unless something else is asked for.
+telemetry::Log::Form log_form(const std::string& asked) {
+  const bool text = asked == "text" || (asked == "auto" && ::isatty(STDERR_FILENO) == 1);
+  return text ? telemetry::Log::Form::kText : telemetry::Log::Form::kJson;
 }
 
 // Connections and tables of the state take descriptors: as many as the machine lets this process have. Where it does
@@ -81,7 +79,9 @@ Result<int> run_server(cli::Invocation& invocation) {
   if (invocation.enabled("moved")) RUNINK_RETURN_IF_ERROR(node::adopt_place(options.folder));
 
   take_descriptors();
-  const auto log = telemetry::Log::to_descriptor(STDERR_FILENO, log_options(invocation.text("log")));
+  telemetry::Log::Options log_options;
+  log_options.form = log_form(invocation.text("log"));
+  const auto log = telemetry::Log::to_descriptor(STDERR_FILENO, log_options);
   const std::unique_ptr<net::EventLoop> loop = RUNINK_TRY(net::EventLoop::create());
   Running running(*loop, *log);
   const Status why = running.run(options);
@@ -89,8 +89,10 @@ Result<int> run_server(cli::Invocation& invocation) {
     log->info("barn.member.stopped", "this member has stopped");
     return cli::kExitDone;
   }
-  log->error("barn.member.failed", why.to_string(), {{"kind", why.kind()}});
-  return why;
+  if (log_options.form == telemetry::Log::Form::kText) return why;  // for a person, as every error is told
+  // Whoever reads lines gets lines, to the last one.
+  log->error("barn.member.failed", why.to_string(), {{"kind", why.kind()}, {"help", why.hint()}});
+  return cli::exit_code(why);
 }
 
 }  // namespace runink::plane

@@ -32,6 +32,12 @@ Result<crypto::Identity> caller(const grpc::CallbackServerContext& context, cons
   return identity;
 }
 
+Status may_use_keys(const grpc::CallbackServerContext& context, const std::string& trust_domain) {
+  const crypto::Identity who = RUNINK_TRY(caller(context, trust_domain));
+  if (who.role != crypto::Role::kBarn) return {};
+  return permission_denied("{} is a member, and reads and writes no keys", who.uri());
+}
+
 int64_t deadline_nanos(const grpc::CallbackServerContext& context) {
   const int64_t now = system_clock().steady_nanos(), most = int64_t{kCallSeconds} * 1'000'000'000;
   const auto left =

@@ -21,6 +21,10 @@ grpc::Status to_grpc(const Status& status);
 // The one identity in the client's certificate. kUnauthenticated: there is none; kPermissionDenied: of another cluster.
 Result<crypto::Identity> caller(const grpc::CallbackServerContext& context, const std::string& trust_domain);
 
+// Users and agents may read and write keys. Members need not, and one that was taken out of the cluster has its
+// certificate still: it may ask who is in the cluster (OperatorService), and nothing else.
+Status may_use_keys(const grpc::CallbackServerContext& context, const std::string& trust_domain);
+
 // On the steady clock, and at most kCallSeconds away.
 int64_t deadline_nanos(const grpc::CallbackServerContext& context);
 

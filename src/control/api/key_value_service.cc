@@ -183,11 +183,11 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
                                                      const v1::WatchRequest* request) override;
   grpc::ServerReadReactor<v1::PutChunkRequest>* PutChunk(grpc::CallbackServerContext* context,
                                                          v1::PutChunkResponse* response) override {
-    return chunk_calls_.put(context, status_of(caller(*context, options_.trust_domain)), response);
+    return chunk_calls_.put(context, may_use_keys(*context, options_.trust_domain), response);
   }
   grpc::ServerWriteReactor<v1::GetChunkPiece>* GetChunk(grpc::CallbackServerContext* context,
                                                         const v1::GetChunkRequest* request) override {
-    return chunk_calls_.get(context, status_of(caller(*context, options_.trust_domain)), request);
+    return chunk_calls_.get(context, may_use_keys(*context, options_.trust_domain), request);
   }
 
   // ---- on the loop
@@ -247,7 +247,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
 
   // Whoever shows one identity of this cluster may read and write keys.
   grpc::ServerUnaryReactor* call(grpc::CallbackServerContext* context, bool write, std::function<void(uint64_t)> work) {
-    const Status refused = status_of(caller(*context, options_.trust_domain));
+    const Status refused = may_use_keys(*context, options_.trust_domain);
     return refused.ok() ? calls_.start(context, write, std::move(work)) : calls_.refuse(context, refused);
   }
   // Where the leader serves, for whoever asked another member.
@@ -299,7 +299,7 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
 class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::PackResponse> {
  public:
   PackStream(Server& server, grpc::CallbackServerContext* context) : server_(server), alive_(server.alive()) {
-    if (const Status status = status_of(caller(*context, server.trust_domain())); !status.ok()) {
+    if (const Status status = may_use_keys(*context, server.trust_domain()); !status.ok()) {
       server.calls().note_refused();
       finished_ = true;
       Finish(to_grpc(status));
@@ -507,7 +507,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
  public:
   WatchStream(Server& server, grpc::CallbackServerContext* context, const v1::WatchRequest* request)
       : server_(server), alive_(server.alive()) {
-    if (const Status status = status_of(caller(*context, server.trust_domain())); !status.ok()) {
+    if (const Status status = may_use_keys(*context, server.trust_domain()); !status.ok()) {
       server.calls().note_refused();
       finished_ = true;
       Finish(to_grpc(status));

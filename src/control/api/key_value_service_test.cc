@@ -434,5 +434,16 @@ TEST_F(Served, WhoHasNoCertificateOfTheClusterIsRefused) {
   EXPECT_EQ(api_->counters().calls, 0u);
 }
 
+// One that was taken out of the cluster has its certificate still.
+TEST_F(Served, AMemberReadsAndWritesNoKeys) {
+  const auto stub = v1::KeyValue::NewStub(channel(net::credentials(authority_, net::member(2))));
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::GetRequest request;
+  request.set_key("a");
+  v1::GetResponse response;
+  EXPECT_EQ(stub->Get(&context, request, &response).error_code(), grpc::StatusCode::PERMISSION_DENIED);
+}
+
 }  // namespace
 }  // namespace runink::api

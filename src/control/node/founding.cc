@@ -67,8 +67,7 @@ class FolderInTheMaking {
       const char* const end = name.data() + name.size();
       const auto parsed = std::from_chars(name.data() + prefix.size(), end, pid);
       if (parsed.ec != std::errc() || parsed.ptr != end || pid <= 0) continue;
-      if (::kill(pid, 0) != 0 && errno == ESRCH)
-        RUNINK_RETURN_IF_ERROR(os::remove_tree(os::join_path(parent, name)));
+      if (::kill(pid, 0) != 0 && errno == ESRCH) RUNINK_RETURN_IF_ERROR(os::remove_tree(os::join_path(parent, name)));
     }
     return {};
   }

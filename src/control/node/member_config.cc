@@ -99,7 +99,7 @@ std::string new_cluster_id() { return crypto::random_hex(kIdDigits / 2); }
 
 Result<MemberAddresses> addresses_at(const std::string& host, int first_port) {
   if (first_port < 1 || first_port > 65532)
-    return invalid_argument("a member needs four ports from {} on: the first is between 1 and 65532", first_port);
+    return invalid_argument("a member takes four ports, from --port on: that is between 1 and 65532");
   const bool bare_v6 = host.find(':') != std::string::npos && !host.starts_with("[");
   const auto at = [&](int port) {
     return net::HostPort{bare_v6 ? "[" + host + "]" : host, static_cast<uint16_t>(port)};

@@ -117,7 +117,9 @@ Result<os::Fd> listen_tcp(const SocketAddress& where, int backlog) {
   set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1);
   if (where.raw.any.sa_family == AF_INET6) set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (::bind(socket.get(), &where.raw.any, where.size) != 0 || ::listen(socket.get(), backlog) != 0) {
-    return from_errno(errno, "listen on " + where.text());
+    const bool taken = errno == EADDRINUSE;
+    Status status = from_errno(errno, "listen on " + where.text());
+    return taken ? std::move(status).with_hint("another program has that port") : std::move(status);
   }
   return socket;
 }
