@@ -97,10 +97,13 @@ void EventLoop::defer(Task task) { deferred_.push_back(std::move(task)); }
 void EventLoop::add_hook(Task hook) { hooks_.push_back(std::move(hook)); }
 
 void EventLoop::post(Task task) {
-  const std::lock_guard lock(mutex_);
-  posted_.push_back(std::move(task));
-  if (wake_pending_) return;
-  wake_pending_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(task));
+    if (!waiting_ || woken_) return;
+    woken_ = true;
+  }
+  // Not under the lock, for which the loop that wakes would then have to wait.
   const uint64_t one = 1;
   // Cannot fail but by EAGAIN at 2^64-1, and then it is readable already.
   (void)!::write(wake_.get(), &one, sizeof one);
@@ -135,14 +138,25 @@ int EventLoop::wait_millis(int64_t max_wait_nanos) const {
 
 void EventLoop::dispatch(int64_t max_wait_nanos) {
   std::array<struct epoll_event, kMaxEvents> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), kMaxEvents, wait_millis(max_wait_nanos));
+  int wait = wait_millis(max_wait_nanos);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!posted_.empty()) wait = 0;
+    waiting_ = wait != 0;
+    woken_ = false;
+  }
+  const int count = ::epoll_wait(epoll_.get(), events.data(), kMaxEvents, wait);
   RUNINK_CHECK(count >= 0 || errno == EINTR);
   now_ = read_clock();
   for (int i = 0; i < count; ++i) {
     const struct epoll_event& event = events[static_cast<size_t>(i)];
     const auto fd = static_cast<int>(event.data.u64 & 0xFFFF'FFFF);
     const auto generation = static_cast<uint32_t>(event.data.u64 >> 32);
-    if (fd == wake_.get()) continue;  // run_posted() reads it
+    if (fd == wake_.get()) {
+      uint64_t wakes;
+      (void)!::read(fd, &wakes, sizeof wakes);
+      continue;
+    }
     const auto found = watched_.find(fd);
     if (found == watched_.end() || found->second.generation != generation) continue;
     unsigned told = 0;
@@ -157,11 +171,7 @@ void EventLoop::run_posted() {
   std::vector<Task> tasks;
   {
     const std::lock_guard lock(mutex_);
-    if (wake_pending_) {
-      uint64_t count;
-      (void)!::read(wake_.get(), &count, sizeof count);
-      wake_pending_ = false;
-    }
+    waiting_ = false;
     tasks.swap(posted_);
   }
   for (Task& task : tasks) task();

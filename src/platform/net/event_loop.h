@@ -103,8 +103,10 @@ class EventLoop {
   int64_t now_ = 0;
 
   std::mutex mutex_;
-  std::vector<Task> posted_;   // under mutex_
-  bool wake_pending_ = false;  // under mutex_: the wake-up is written and not yet read
+  // Under mutex_. Only a loop that waits, or is about to, has to be woken, and once: a task that is posted while it works
+  // is found before it waits. A wake-up that comes late costs a turn.
+  std::vector<Task> posted_;
+  bool waiting_ = false, woken_ = false;
   bool stop_ = false;
 };
 
