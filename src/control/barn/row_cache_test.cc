@@ -38,12 +38,12 @@ TEST(RowCache, ALargeRowIsNotKept) {
 }
 
 TEST(RowCache, NeverSaysAnythingElseThanAMapDoes) {
-  for (const size_t bytes : {size_t{0}, size_t{300}, size_t{3000}, size_t{1} << 20}) {
+  for (const size_t bytes : {size_t{0}, size_t{300}, size_t{3000}, size_t{30000}, size_t{1} << 20}) {
     RowCache cache(bytes);
     std::map<std::string, std::optional<std::string>> truth;
     std::mt19937 random(7);
     for (int i = 0; i < 20000; ++i) {
-      const std::string key = "key" + std::to_string(random() % 40);
+      const std::string key = "key" + std::to_string(random() % 400);
       if (random() % 2 == 0) {
         std::optional<std::string> value;
         if (random() % 3 != 0) value = std::string(random() % 60, 'v') + std::to_string(i);
@@ -51,6 +51,8 @@ TEST(RowCache, NeverSaysAnythingElseThanAMapDoes) {
         truth[key] = value;
       } else if (const auto* known = cache.find(key)) {
         ASSERT_EQ(*known, truth.at(key));
+      } else if (bytes == size_t{1} << 20) {
+        ASSERT_FALSE(truth.contains(key)) << "it had room, and forgot " << key;
       }
       ASSERT_LE(cache.bytes(), bytes);
     }
