@@ -12,17 +12,17 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(ROOT, "tests/barn/rig"), os.path.join(ROOT, "bench/barn")]
 from cluster import Cluster, Skip, wait_for  # noqa: E402
-from etcd_cluster import EtcdCluster, process_cpu  # noqa: E402
+from etcd_peer import EtcdPeer, process_cpu  # noqa: E402
 
 BUILD = os.path.join(ROOT, "build/release")
 RUNI = os.path.join(BUILD, "apps/runi/runi")
 LOAD = os.path.join(BUILD, "bench/barn/barn_load")
+WORKLOAD = os.path.join(BUILD, "tests/barn/workload/barn_workload")
 CORE = os.path.join(BUILD, "src/control/server/barn_core_bench")
 
 
@@ -128,6 +128,15 @@ def core(args):
     emit(args, **line)
 
 
+def failover(args):
+    """The leader killed with -9 under load, again and again."""
+    argv = [sys.executable, os.path.join(ROOT, "bench/barn/failover.py"), RUNI, WORKLOAD, "--tries", str(args.tries)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60 + 30 * args.tries)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    emit(args, **json.loads(done.stdout.strip().splitlines()[-1]))
+
+
 def restart_and_snapshot(args):
     """1 GiB of state: how long until a killed member serves again, and what it costs to fill a new one."""
     ours = RuninkCluster(3)
@@ -195,22 +204,21 @@ def main():
         ours, peer = RuninkCluster(members), None
         try:
             if rows:
-                with tempfile.TemporaryDirectory(prefix="bench-etcd-") as folder:
-                    peer = EtcdCluster(folder, members)
-                    try:
-                        for name, goal, _, mode, work, value in rows:
-                            compare(args, name, goal, ours, peer, mode, work, value=value)
-                    finally:
-                        peer.close()
+                peer = EtcdPeer(members)
+                for name, goal, _, mode, work, value in rows:
+                    compare(args, name, goal, ours, peer, mode, work, value=value)
+                peer.close()
+                peer = None
             if single:
                 commit(args, ours)
         finally:
+            if peer is not None:
+                peer.close()
             ours.close()
     if wanted("barn.core.n3"):
         core(args)
     if wanted("barn.failover"):
-        argv = [sys.executable, os.path.join(ROOT, "bench/barn/failover.py"), "--tries", str(args.tries)]
-        subprocess.run(argv + (["--json"] if args.json else []), check=True)
+        failover(args)
     if wanted("barn.restart") or wanted("barn.snapshot"):
         restart_and_snapshot(args)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# barn: the Barn's core, journal and state of three members in one process, without RPC
+# barn: the Barn against etcd; commits, failover, restart, a new member; its core without RPC
 . dev.d/common.sh
-build release barn_core_bench
-exec build/release/src/control/server/barn_core_bench "$@"
+build release runi runi-server barn_load barn_core_bench barn_workload
+exec python3 -B bench/barn.py "$@"

@@ -108,8 +108,8 @@ const std::vector<Animal>& animals() {
 
 const std::vector<Elsewhere>& elsewhere() {
   static const std::vector<Elsewhere> kElsewhere = {
-      {"C12", "a member whose disk was wiped returns under its old id", "a join test; there is none yet"},
-      {"C18", "snapshots share a stream with heartbeats", "a rig on real processes; there is none yet"},
+      {"C12", "a member whose disk was wiped returns under its old id", "`barn.network.membership`, on real processes: it is refused"},
+      {"C18", "snapshots share a stream with heartbeats", "`barn.storage.catch_up`, on real processes: no election while a state is sent"},
       {"C21", "checks are compiled out of release builds", "`sim.core_has_checks`, by the symbols of the library"},
   };
   return kElsewhere;
