@@ -361,6 +361,7 @@ api::OperatorHandlers BarnNode::handlers() {
   out.add_member = [this](const auto& request, auto done) { frontend_->add_member(request, std::move(done)); };
   out.remove_member = [this](uint64_t node, auto done) {
     log_.info("barn.member.remove", fmt::format("an operator asks to remove member {}", node), {{"node", node}});
+    if (Status refused = check_removal(node); !refused.ok()) return done(std::move(refused));
     frontend_->remove_member(node, std::move(done));
   };
   out.promote_member = [this](uint64_t node, auto done) { frontend_->promote_member(node, std::move(done)); };
@@ -377,6 +378,25 @@ api::OperatorHandlers BarnNode::handlers() {
     });
   };
   return out;
+}
+
+// The core asks who was heard lately, which for an election time-out goes on to be true of one that has just died. Its
+// connection is known to be gone at once.
+Status BarnNode::check_removal(raft::NodeId node) const {
+  if (!barn_->member().leads()) return {};
+  const raft::Membership& now = barn_->member().raft().membership();
+  size_t voters = 0, reached = 0;
+  for (const raft::NodeId id : now.voters) {
+    if (id == node) continue;
+    ++voters;
+    if (id == opened_.config.node) ++reached;
+    for (const raft::PeerStatus& peer : barn_->transport().peers())
+      if (peer.id == id && peer.state == raft::PeerState::kUp) ++reached;
+  }
+  if (voters == 0 || reached >= voters / 2 + 1) return {};
+  return failed_precondition("of the {} voters that would be left, only {} can be reached: the quorum would be lost",
+                             voters, reached)
+      .with_hint("bring the others back, or remove them, first");
 }
 
 void BarnNode::status(api::OperatorHandlers::Done<barn::v1::StatusResponse> done) {

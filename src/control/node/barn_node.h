@@ -59,6 +59,7 @@ class BarnNode {
   void log_join(const Result<net::JoinGrant>& grant);
   Status open_metrics();
   api::OperatorHandlers handlers();
+  Status check_removal(raft::NodeId node) const;
   void tick();
   void note_role();
   void ask_around();

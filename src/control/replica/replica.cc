@@ -37,7 +37,7 @@ Status Replica::outcome(const raft::Proposed& proposed) const {
       return proposed.leader == 0 ? std::move(status) : std::move(status).with_detail(std::to_string(proposed.leader));
     }
     case raft::Proposed::Outcome::kBusy:
-      return resource_exhausted("too many writes are under way")
+      return resource_exhausted("too many writes are under way, or the lead is being handed over")
           .with_kind("barn.busy")
           .with_hint("try again a little later");
     case raft::Proposed::Outcome::kNoSpace:
