@@ -121,9 +121,10 @@ class Client final : public OperatorClient {
       grpc::ChannelArguments arguments;
       arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
       arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-      arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+      arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 3000);  // which is how long connecting may take, TLS included
       arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
       arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+      arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
       made = v1::Operator::NewStub(grpc::CreateCustomChannel(endpoint, credentials_, arguments));
     }
     return *made;
