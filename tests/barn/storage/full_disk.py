@@ -53,7 +53,11 @@ def two_disks(cluster, disks):
 
 
 def all_disks(cluster, disks):
-    filling = [fill(disks[member.number].folder) for member in cluster.members.values()]
+    # The leader's last: one that still had room would take over from it, and could then not even commit the first entry
+    # of its term, without which it answers nobody.
+    leader = cluster.leader()
+    order = [member for member in cluster.members.values() if member is not leader] + [leader]
+    filling = [fill(disks[member.number].folder) for member in order]
     writer = Writer(cluster, "all/", size=32768, under_way=4, timeout_ms=2000, marked=False)
     wait_for(lambda: f"writes are refused for want of space: {writer.lines()[-3:]}", lambda: refusals(writer), 10)
     writer.end()
