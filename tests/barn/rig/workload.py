@@ -48,7 +48,7 @@ class Workload:
         with open(self._log, errors="replace") as file:
             return file.read()[-4000:]
 
-    def stop(self, seconds=150):
+    def stop(self, seconds=900):
         """Ends it; what it found, as a dictionary."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait(seconds)
