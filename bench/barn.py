@@ -194,8 +194,8 @@ def main():
     against = [("barn.write.unary.n3.c256.v256", 1.5, 3, "runink-unary", "put", 256),
                ("barn.write.stream.n3.c256.v256", 5, 3, "runink-stream", "put", 256),
                ("barn.read.stream.n3.c256.v256", 5, 3, "runink-stream", "get", 256),
-               ("barn.write.stream.n3.c256.v4096", 5, 3, "runink-stream", "put", 4096),
-               ("barn.write.stream.n1.c256.v256", 5, 1, "runink-stream", "put", 256)]
+               ("barn.write.stream.n3.c256.v4096", 1, 3, "runink-stream", "put", 4096),
+               ("barn.write.stream.n1.c256.v256", 1, 1, "runink-stream", "put", 256)]
     for members in (3, 1):
         rows = [r for r in against if r[2] == members and wanted(r[0])]
         single = members == 3 and wanted("barn.commit.n3.c1")
