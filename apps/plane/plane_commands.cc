@@ -199,6 +199,8 @@ Command snapshot_command() {
           .examples = {{"runi barn snapshot", "Write one now."}}};
 }
 Command backup_command() {
+  Flag begin_within = timeout_flag();
+  begin_within.help = "give up if the cluster has not begun to send by then";
   return {
       .name = "backup",
       .summary = "write all that the cluster holds to a file",
@@ -216,7 +218,7 @@ Command backup_command() {
                  .help = "of a stopped member, instead of asking a cluster",
                  .completion = Completion::kFolder},
                 key_file_flag(),
-                timeout_flag()},
+                begin_within},
       .examples = {{"runi barn backup shop.barn", "Back up the cluster."},
                    {"runi barn backup shop.barn --folder barn3", "Save what the last member has."}}};
 }
@@ -236,7 +238,7 @@ Command restore_command() {
 }
 Command inspect_command() {
   return {.name = "inspect",
-          .summary = "show what a member's files hold, without changing them",
+          .summary = "show what a stopped member's log and state hold, without changing that",
           .description =
               "Segments and entries of the log, the hard state, and up to which entry the state was applied. The "
               "member must be stopped.",
