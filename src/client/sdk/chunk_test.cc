@@ -10,6 +10,7 @@
 
 #include "client/sdk/chunk_value.h"
 #include "client/sdk/cluster_test.h"
+#include "client/sdk/scripted_server_test.h"
 #include "platform/crypto/digest.h"
 #include "platform/os/file.h"
 #include "runink/barn/v1/key_value.grpc.pb.h"
@@ -392,15 +393,7 @@ TEST_F(Chunks, ADestroyedClientAnswersWhatIsPending) {
 class ScriptedMember final : public v1::KeyValue::Service {
  public:
   explicit ScriptedMember(const crypto::CertificateAuthority& authority) {
-    rpc::prepare_grpc();
-    const crypto::Credentials own = net::credentials(authority, net::member(1));
-    grpc::SslServerCredentialsOptions ssl(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-    ssl.pem_root_certs = authority.certificate().to_pem();
-    ssl.pem_key_cert_pairs.push_back({own.key.to_pem().value(), own.certificate.to_pem()});
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(ssl), &port_);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
+    server_ = serve_scripted(authority, this, &port_);
   }
   ~ScriptedMember() override {
     wake();

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "client/sdk/cluster_test.h"
+#include "client/sdk/scripted_server_test.h"
 #include "runink/barn/v1/cluster.grpc.pb.h"
 
 namespace runink::sdk {
@@ -24,15 +25,7 @@ grpc::Status refusal() {
 class ScriptedLeader final : public v1::Operator::Service {
  public:
   explicit ScriptedLeader(const crypto::CertificateAuthority& authority) {
-    rpc::prepare_grpc();
-    const crypto::Credentials own = net::credentials(authority, net::member(1));
-    grpc::SslServerCredentialsOptions ssl(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-    ssl.pem_root_certs = authority.certificate().to_pem();
-    ssl.pem_key_cert_pairs.push_back({own.key.to_pem().value(), own.certificate.to_pem()});
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(ssl), &port_);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
+    server_ = serve_scripted(authority, this, &port_);
   }
   ~ScriptedLeader() override { server_->Shutdown(std::chrono::system_clock::now()); }
 

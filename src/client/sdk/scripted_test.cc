@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "client/sdk/cluster_test.h"
+#include "client/sdk/scripted_server_test.h"
 #include "runink/barn/v1/key_value.grpc.pb.h"
 
 namespace runink::sdk {
@@ -19,15 +20,7 @@ class ScriptedMember final : public v1::KeyValue::Service {
  public:
   ScriptedMember(const crypto::CertificateAuthority& authority, Script script, Status proof = {})
       : script_(std::move(script)), proof_(std::move(proof)) {
-    rpc::prepare_grpc();
-    const crypto::Credentials own = net::credentials(authority, net::member(1));
-    grpc::SslServerCredentialsOptions ssl(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-    ssl.pem_root_certs = authority.certificate().to_pem();
-    ssl.pem_key_cert_pairs.push_back({own.key.to_pem().value(), own.certificate.to_pem()});
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(ssl), &port_);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
+    server_ = serve_scripted(authority, this, &port_);
   }
   ~ScriptedMember() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
