@@ -199,8 +199,8 @@ Command snapshot_command() {
           .examples = {{"runi barn snapshot", "Write one now."}}};
 }
 Command backup_command() {
-  Flag begin_within = timeout_flag();
-  begin_within.help = "give up if the cluster has not begun to send by then";
+  Flag find_within = timeout_flag();
+  find_within.help = "give up looking for who leads after this";
   return {
       .name = "backup",
       .summary = "write all that the cluster holds to a file",
@@ -218,7 +218,7 @@ Command backup_command() {
                  .help = "of a stopped member, instead of asking a cluster",
                  .completion = Completion::kFolder},
                 key_file_flag(),
-                begin_within},
+                find_within},
       .examples = {{"runi barn backup shop.barn", "Back up the cluster."},
                    {"runi barn backup shop.barn --folder barn3", "Save what the last member has."}}};
 }
