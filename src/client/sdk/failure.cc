@@ -25,7 +25,8 @@ Status from_grpc(const grpc::Status& status, bool* by_member) {
 Verdict judge(const Status& status) {
   const std::string& kind = status.kind();
   if (kind == "barn.not_leader") return Verdict::kNotLeader;
-  if (kind == "barn.busy" || kind == "barn.no_space" || kind == "barn.in_doubt" || kind == "barn.chunk.no_majority")
+  if (kind == "barn.busy" || kind == "barn.no_space" || kind == "barn.in_doubt" || kind == "barn.chunk.no_majority" ||
+      kind == "barn.chunk.unreachable")
     return Verdict::kBusy;
   if (kind == "barn.lost") return Verdict::kLost;
   if (kind == "barn.session_unknown" || kind == "barn.session_forgotten") return Verdict::kSessionGone;

@@ -13,6 +13,7 @@
 //   session mark
 //                    is safe
 //   barn.in_doubt    nothing was proposed: the members differ and nobody knows which is right (kUnavailable)
+//   barn.chunk.*     nothing was proposed: a chunk that the command refers to is not on a majority (set_chunk_check)
 // and what prepare_command() says. A refusal by the state machine is an Answer.
 #pragma once
 

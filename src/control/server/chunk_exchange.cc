@@ -1,6 +1,7 @@
 #include "control/server/chunk_exchange.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "control/barn/command.h"
 
@@ -82,13 +83,21 @@ struct ChunkExchange::Gathering {
   int64_t last_nanos = 0;
 };
 
+// Peers are asked one after the other; those that could not be asked, once more in the next round. A peer that says
+// that it does not have the chunk is not asked again.
 struct ChunkExchange::Fetch {
+  struct Waiter {
+    int64_t until;  // 0: the end of this round
+    std::function<void(Result<std::string>)> done;
+  };
   ChunkReference reference;
   bool damaged = false;  // the own one is
-  std::vector<std::function<void(Result<std::string>)>> done;
-  std::deque<raft::NodeId> peers;  // that were not asked yet; the first one is being asked
+  std::vector<Waiter> waiters;
+  std::deque<raft::NodeId> peers;     // of this round that were not asked yet; the first one is being asked
+  std::set<raft::NodeId> without;     // that have answered, and do not have it whole
+  std::optional<int64_t> next_round;  // between two of them
   std::string bytes;
-  Status last;
+  Status last;  // why a peer could not be asked; OK: all have answered
 };
 
 ChunkExchange::ChunkExchange(net::EventLoop& loop, ChunkOptions options, RocksKeeper& keeper, barn::Replica& replica,
@@ -257,20 +266,22 @@ void ChunkExchange::place(std::vector<ChunkReference> references, std::function<
   while (!references.empty() && placed_.contains(references.back())) references.pop_back();
   if (references.empty()) return ready(Status());
   const ChunkReference reference = references.back();
-  get(reference, [this, reference, references = std::move(references),
-                  ready = std::move(ready)](Result<std::string> bytes) mutable {
-    if (bytes.status().code() == Code::kNotFound || (bytes.ok() && bytes->size() != reference.size)) {
-      return ready(failed_precondition("there is no chunk {} of {} bytes", crypto::hex(reference.hash), reference.size)
-                       .with_kind("barn.chunk.unknown")
-                       .with_hint("put the chunk before the key that refers to it"));
-    }
-    if (!bytes.ok()) return ready(std::move(bytes).status());
-    put(std::move(*bytes), [this, references, ready](const Result<ChunkReference>& put) mutable {
-      if (!put.ok()) return ready(put.status().with_context("place a chunk that is referred to"));
-      references.pop_back();
-      place(std::move(references), std::move(ready));
-    });
-  });
+  get_within(options_.place_nanos, reference,
+             [this, reference, references = std::move(references),
+              ready = std::move(ready)](Result<std::string> bytes) mutable {
+               if (bytes.status().code() == Code::kNotFound || (bytes.ok() && bytes->size() != reference.size)) {
+                 return ready(failed_precondition("there is no chunk {} of {} bytes", crypto::hex(reference.hash),
+                                                  reference.size)
+                                  .with_kind("barn.chunk.unknown")
+                                  .with_hint("put the chunk before the key that refers to it"));
+               }
+               if (!bytes.ok()) return ready(std::move(bytes).status());
+               put(std::move(*bytes), [this, references, ready](const Result<ChunkReference>& put) mutable {
+                 if (!put.ok()) return ready(put.status().with_context("place a chunk that is referred to"));
+                 references.pop_back();
+                 place(std::move(references), std::move(ready));
+               });
+             });
 }
 
 // ---- the other side of it
@@ -357,45 +368,67 @@ void ChunkExchange::give_piece(raft::BulkRequest request, raft::BulkAnswer answe
 // ---- fetching
 
 void ChunkExchange::get(const ChunkReference& reference, std::function<void(Result<std::string>)> done) {
+  get_within(options_.get_nanos, reference, std::move(done));
+}
+
+void ChunkExchange::get_within(int64_t patience_nanos, const ChunkReference& reference,
+                               std::function<void(Result<std::string>)> done) {
   on_worker([store = store_.get(), reference] { return store->get(reference.hash); },
-            [this, reference, done = std::move(done)](Result<std::string> bytes) {
+            [this, reference, patience_nanos, done = std::move(done)](Result<std::string> bytes) {
               if (bytes.ok()) return done(std::move(bytes));
-              fetch(reference, bytes.status().code() == Code::kDataLoss, done);
+              fetch(reference, bytes.status().code() == Code::kDataLoss, patience_nanos, done);
             });
 }
 
-void ChunkExchange::fetch(const ChunkReference& reference, bool damaged,
+void ChunkExchange::fetch(const ChunkReference& reference, bool damaged, int64_t patience_nanos,
                           std::function<void(Result<std::string>)> done) {
+  Fetch::Waiter waiter{patience_nanos == 0 ? 0 : loop_.now() + patience_nanos, std::move(done)};
   if (const auto under_way = fetches_.find(reference); under_way != fetches_.end()) {
-    under_way->second->done.push_back(std::move(done));
+    under_way->second->waiters.push_back(std::move(waiter));
     return;
   }
   Status refused;
   if (reference.size > barn::kChunkBytes) refused = not_found("no chunk has {} bytes", reference.size);
   if (fetches_.size() >= kFetchesAtOnce)
     refused = resource_exhausted("too many chunks are being fetched").with_kind("barn.busy");
-  if (!refused.ok()) return done(std::move(refused));
+  if (!refused.ok()) return waiter.done(std::move(refused));
   auto fetch = std::make_shared<Fetch>();
   fetch->reference = reference;
   fetch->damaged = damaged;
-  fetch->done.push_back(std::move(done));
-  fetch->last = not_found("no other member has chunk {}", crypto::hex(reference.hash));
+  fetch->waiters.push_back(std::move(waiter));
+  fetches_[reference] = fetch;
+  begin_round(fetch);
+}
+
+void ChunkExchange::begin_round(const std::shared_ptr<Fetch>& fetch) {
+  fetch->next_round.reset();
+  fetch->last = {};
   const raft::Membership& membership = member_.raft().membership();
   for (const auto* nodes : {&membership.voters, &membership.learners}) {
     for (const raft::NodeId id : *nodes) {
-      if (id != member_.raft().id()) fetch->peers.push_back(id);
+      if (id != member_.raft().id() && !fetch->without.contains(id)) fetch->peers.push_back(id);
     }
   }
-  fetches_[reference] = fetch;
-  if (fetch->peers.empty()) return fetched(fetch, fetch->last);
-  fetch_piece(fetch);
+  fetch->peers.empty() ? end_round(fetch) : fetch_piece(fetch);
 }
 
-void ChunkExchange::fetch_from_next(const std::shared_ptr<Fetch>& fetch) {
-  fetch->peers.pop_front();
+// All have been tried.
+void ChunkExchange::end_round(const std::shared_ptr<Fetch>& fetch) {
+  if (fetch->last.ok())
+    return fetched(fetch, not_found("no other member has chunk {} whole", crypto::hex(fetch->reference.hash)));
+  fetch->next_round = loop_.now() + options_.retry_nanos;
+  give_up_waiting(fetch);
+}
+
+void ChunkExchange::not_from(const std::shared_ptr<Fetch>& fetch, raft::NodeId peer, Status why) {
+  if (why.code() == Code::kNotFound || why.code() == Code::kDataLoss) {
+    fetch->without.insert(peer);
+  } else {
+    fetch->last = std::move(why).with_context(fmt::format("ask node {}", peer));
+  }
   fetch->bytes.clear();
-  if (fetch->peers.empty()) return fetched(fetch, fetch->last);
-  fetch_piece(fetch);
+  fetch->peers.pop_front();
+  fetch->peers.empty() ? end_round(fetch) : fetch_piece(fetch);
 }
 
 void ChunkExchange::fetch_piece(const std::shared_ptr<Fetch>& fetch) {
@@ -405,45 +438,73 @@ void ChunkExchange::fetch_piece(const std::shared_ptr<Fetch>& fetch) {
   request.offset = fetch->bytes.size();
   request.size = static_cast<uint32_t>(std::min<uint64_t>(kPiece, fetch->reference.size - fetch->bytes.size()));
   const uint32_t size = request.size;
-  transport_.fetch(
-      fetch->peers.front(), std::move(request), [this, alive = alive_, fetch, size](const Result<std::string>& piece) {
-        if (!*alive) return;
-        if (!piece.ok() || piece->size() != size) {
-          if (!piece.ok()) fetch->last = piece.status();
-          return fetch_from_next(fetch);
+  const raft::NodeId peer = fetch->peers.front();
+  const auto peers = transport_.peers();
+  const bool known = std::any_of(peers.begin(), peers.end(), [&](const auto& each) { return each.id == peer; });
+  const auto said = [this, alive = alive_, fetch, peer, size, known](const Result<std::string>& piece) {
+    if (!*alive) return;
+    // The transport says kNotFound of whom it does not know, and that is no answer of a peer.
+    if (!known) return not_from(fetch, peer, unavailable("its address is not known here yet"));
+    if (!piece.ok()) return not_from(fetch, peer, piece.status());
+    if (piece->size() != size) return not_from(fetch, peer, not_found("its chunk has another size"));
+    fetch->bytes += *piece;
+    fetch->bytes.size() < fetch->reference.size ? fetch_piece(fetch) : arrived(fetch, peer);
+  };
+  transport_.fetch(peer, std::move(request), said);
+}
+
+void ChunkExchange::arrived(const std::shared_ptr<Fetch>& fetch, raft::NodeId peer) {
+  auto bytes = std::make_shared<const std::string>(std::move(fetch->bytes));
+  on_worker(
+      [store = store_.get(), bytes, hash = fetch->reference.hash, room = has_room()]() -> Result<std::string> {
+        if (crypto::sha256(*bytes) != hash) return unavailable("the chunk arrived damaged");
+        // What cannot be kept here (a full disk) can be given all the same.
+        return room && store->put(*bytes).ok() ? std::string("stored") : std::string();
+      },
+      [this, fetch, bytes, peer](const Result<std::string>& stored) {
+        if (!stored.ok()) return not_from(fetch, peer, stored.status());
+        if (!stored->empty()) {
+          pin(fetch->reference.hash);
+          ++status_.fetched;
+          status_.repaired += fetch->damaged;
+          wanted_.erase(fetch->reference);
         }
-        fetch->bytes += *piece;
-        if (fetch->bytes.size() < fetch->reference.size) return fetch_piece(fetch);
-        auto bytes = std::make_shared<const std::string>(std::move(fetch->bytes));
-        on_worker(
-            [store = store_.get(), bytes, hash = fetch->reference.hash, room = has_room()]() -> Result<std::string> {
-              if (crypto::sha256(*bytes) != hash) return data_loss("a chunk arrived damaged");
-              // What cannot be kept here (a full disk) can be given all the same.
-              return room && store->put(*bytes).ok() ? std::string("stored") : std::string();
-            },
-            [this, fetch, bytes](const Result<std::string>& stored) {
-              if (!stored.ok()) {
-                fetch->last = stored.status();
-                return fetch_from_next(fetch);
-              }
-              if (!stored->empty()) {
-                pin(fetch->reference.hash);
-                ++status_.fetched;
-                status_.repaired += fetch->damaged;
-                wanted_.erase(fetch->reference);
-              }
-              fetched(fetch, *bytes);
-            });
+        fetched(fetch, *bytes);
       });
 }
 
-void ChunkExchange::fetched(const std::shared_ptr<Fetch>& fetch, Result<std::string> outcome) {
+void ChunkExchange::fetched(const std::shared_ptr<Fetch>& fetch, const Result<std::string>& outcome) {
   fetches_.erase(fetch->reference);
-  if (!outcome.ok()) {
+  status_.fetches_failed += !outcome.ok();
+  for (const auto& waiter : std::exchange(fetch->waiters, {})) waiter.done(outcome);
+}
+
+// Those whose time is over, and the fetch with the last of them, unless it is being answered just now.
+void ChunkExchange::give_up_waiting(const std::shared_ptr<Fetch>& fetch) {
+  const auto over = [&](const Fetch::Waiter& waiter) {
+    return waiter.until == 0 ? fetch->next_round.has_value() : waiter.until <= loop_.now();
+  };
+  const auto first = std::stable_partition(fetch->waiters.begin(), fetch->waiters.end(), std::not_fn(over));
+  const std::vector<Fetch::Waiter> ended(std::make_move_iterator(first), std::make_move_iterator(fetch->waiters.end()));
+  fetch->waiters.erase(first, fetch->waiters.end());
+  if (fetch->waiters.empty() && fetch->next_round) {
+    fetches_.erase(fetch->reference);
     ++status_.fetches_failed;
-    outcome = std::move(outcome).status().with_context("fetch a chunk from the other members");
   }
-  for (const auto& done : std::exchange(fetch->done, {})) done(outcome);
+  const Status status = unavailable("chunk {} is not here, and not every other member could be asked for it{}{}",
+                                    crypto::hex(fetch->reference.hash), fetch->last.ok() ? "" : ": ",
+                                    fetch->last.ok() ? "" : fetch->last.to_string())
+                            .with_kind("barn.chunk.unreachable")
+                            .with_hint("try again when more members are at work");
+  for (const Fetch::Waiter& waiter : ended) waiter.done(status);
+}
+
+void ChunkExchange::watch_fetches() {
+  const auto fetches = fetches_;
+  for (const auto& [reference, fetch] : fetches) {
+    give_up_waiting(fetch);
+    if (!fetch->waiters.empty() && fetch->next_round && *fetch->next_round <= loop_.now()) begin_round(fetch);
+  }
 }
 
 // ---- what the state refers to is to be here
@@ -480,7 +541,7 @@ void ChunkExchange::repair_some() {
   if (fetches_.contains(reference)) return;
   ++repairs_;
   // From here, if it has come meanwhile.
-  get(reference, [this, reference](const Result<std::string>& bytes) {
+  get_within(0, reference, [this, reference](const Result<std::string>& bytes) {
     --repairs_;
     if (bytes.ok()) {
       wanted_.erase(reference);
@@ -544,6 +605,7 @@ void ChunkExchange::tick() {
                     .with_hint("put it again when more members are at work"));
   }
   for (auto& [id, sender] : senders_) send_next(id);
+  watch_fetches();
   std::erase_if(gathering_, [&](const auto& g) { return now - g.second.last_nanos > kGatheringNanos; });
   if (!member_.failed().ok()) return;
   if (generation_ != replica_.state_generation()) {

@@ -38,8 +38,10 @@
 namespace runink::server {
 
 struct ChunkOptions {
-  int64_t put_nanos = 30'000'000'000;     // within which a majority must have it
-  int64_t retry_nanos = 200'000'000;      // between attempts at a peer that does not answer
+  int64_t put_nanos = 30'000'000'000;   // within which a majority must have it
+  int64_t retry_nanos = 200'000'000;    // between attempts at a peer that does not answer
+  int64_t get_nanos = 25'000'000'000;   // for which peers that cannot be asked are waited for; a call has 30 s
+  int64_t place_nanos = 3'000'000'000;  // the same of a leader before it proposes: the client is to hear of it in time
   int64_t pin_nanos = 3'600'000'000'000;  // see above
   int64_t sweep_nanos = 600'000'000'000;
   int64_t sweep_first_nanos = 30'000'000'000;  // after the start
@@ -75,8 +77,9 @@ class ChunkExchange final : public api::Chunks {
   // "barn.no_space": the disk is full here. kUnavailable, kind "barn.chunk.no_majority": not on a majority in time; it
   // may be put again.
   void put(std::string bytes, std::function<void(Result<barn::ChunkReference>)> done) override;
-  // From here or, where it is not here or damaged, from another member; then it is here again. kNotFound: no member
-  // that answers has it whole.
+  // From here or, where it is not here or damaged, from another member; then it is here again. kNotFound: all other
+  // members have answered, and none has it whole. kUnavailable, kind "barn.chunk.unreachable": none that has answered
+  // has it, and some could not be asked in `get_nanos`. kResourceExhausted, kind "barn.busy".
   void get(const barn::ChunkReference& reference, std::function<void(Result<std::string>)> done) override;
 
   void answer(raft::NodeId asker, raft::BulkRequest request, raft::BulkAnswer answer);  // kPut and kGet
@@ -106,10 +109,19 @@ class ChunkExchange final : public api::Chunks {
   void keep(std::shared_ptr<const std::string> bytes, const barn::ChunkHash& hash, raft::BulkAnswer answer);
   void give_piece(raft::BulkRequest request, raft::BulkAnswer answer);
 
-  void fetch(const barn::ChunkReference& reference, bool damaged, std::function<void(Result<std::string>)> done);
-  void fetch_from_next(const std::shared_ptr<Fetch>& fetch);
+  // `patience_nanos`: how long peers that cannot be asked are asked again; 0: each is asked once.
+  void get_within(int64_t patience_nanos, const barn::ChunkReference& reference,
+                  std::function<void(Result<std::string>)> done);
+  void fetch(const barn::ChunkReference& reference, bool damaged, int64_t patience_nanos,
+             std::function<void(Result<std::string>)> done);
+  void begin_round(const std::shared_ptr<Fetch>& fetch);
+  void end_round(const std::shared_ptr<Fetch>& fetch);
+  void not_from(const std::shared_ptr<Fetch>& fetch, raft::NodeId peer, Status why);
   void fetch_piece(const std::shared_ptr<Fetch>& fetch);
-  void fetched(const std::shared_ptr<Fetch>& fetch, Result<std::string> outcome);
+  void arrived(const std::shared_ptr<Fetch>& fetch, raft::NodeId peer);
+  void fetched(const std::shared_ptr<Fetch>& fetch, const Result<std::string>& outcome);
+  void give_up_waiting(const std::shared_ptr<Fetch>& fetch);
+  void watch_fetches();
 
   void applied(const std::vector<std::string>& references);
   void repair_some();
