@@ -55,10 +55,12 @@ Result<T> of_stopped(Result<T> opened, const std::string& root) {
   return Status(opened.status()).with_hint(fmt::format("stop the member of {} first", root));
 }
 Result<std::unique_ptr<journal::FileDisk>> open_journal(const std::string& root) {
-  return of_stopped(journal::FileDisk::open_folder(root + "/journal"), root);
+  const std::string folder = root + "/journal";
+  if (!os::exists(folder)) return not_found("there is no journal in {}", folder);  // opening it would make one
+  return of_stopped(journal::FileDisk::open_folder(folder), root);
 }
 auto open_state_folder(const OpenedFolder& member, const std::string& root) {
-  return of_stopped(barn::StateFolder::open(root + "/state", sub_key(member, "state")), root);
+  return of_stopped(barn::StateFolder::open_to_read(root + "/state", sub_key(member, "state")), root);
 }
 
 Status make_copy(const OpenedFolder& member, const Copy& copy) {
@@ -134,12 +136,11 @@ Result<Verified> verify_stopped_member(const std::string& root, const std::strin
     RUNINK_RETURN_IF_ERROR(status_of(barn::read_manifest(snapshot, key)));
     ++out.snapshots;
   }
-  if (os::exists(member.folder.chunks())) {
-    const auto chunks = RUNINK_TRY(barn::ChunkStore::open(member.folder.chunks(), sub_key(member, "chunks")));
-    for (const barn::ChunkInfo& chunk : RUNINK_TRY(chunks->list())) {
-      RUNINK_RETURN_IF_ERROR(status_of(chunks->get(chunk.hash)));
-      ++out.chunks;
-    }
+  const auto chunks = barn::ChunkStore::open_to_read(member.folder.chunks(), sub_key(member, "chunks"));
+  if (!chunks.ok() && chunks.status().code() != Code::kNotFound) return chunks.status();
+  for (const barn::ChunkInfo& chunk : chunks.ok() ? RUNINK_TRY((*chunks)->list()) : std::vector<barn::ChunkInfo>()) {
+    RUNINK_RETURN_IF_ERROR(status_of((*chunks)->get(chunk.hash)));
+    ++out.chunks;
   }
   return out;
 }

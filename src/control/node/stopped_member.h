@@ -1,6 +1,6 @@
-// Looking into the folder of a member that does not run. What its log and state hold is not changed; opening the state
-// removes what interrupted work left beside it, and RocksDB may write its own bookkeeping. A running member keeps others
-// out of its state (kAborted, kind "lock.held").
+// Looking into the folder of a member that does not run. Inspecting and verifying change nothing in it. What its log
+// and state hold is not changed by a dump either, but RocksDB may write its own bookkeeping. A running member keeps
+// others out of its state (kAborted, kind "lock.held").
 #pragma once
 
 #include <string>

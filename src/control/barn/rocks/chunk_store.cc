@@ -76,19 +76,41 @@ Result<std::unique_ptr<ChunkStore>> ChunkStore::open(const std::string& folder, 
   std::string path = RUNINK_TRY(os::absolute_path(folder));
   std::unique_ptr<ChunkStore> store(new ChunkStore(std::move(path), std::move(key)));
   RUNINK_RETURN_IF_ERROR(os::make_directories(store->folder_, 0700));
-  store->lock_ = RUNINK_TRY(os::FileLock::try_acquire(os::join_path(store->folder_, "lock"), "the chunk store"));
-  RUNINK_RETURN_IF_ERROR(store->check_key());
+  RUNINK_RETURN_IF_ERROR(store->lock());
+  Status key_is_ours = store->check_key();
+  if (key_is_ours.code() == Code::kNotFound)
+    key_is_ours = os::write_file_atomic(os::join_path(store->folder_, kKeyFile), store->key_text() + "\n", 0600);
+  RUNINK_RETURN_IF_ERROR(key_is_ours);
   RUNINK_RETURN_IF_ERROR(store->remove_leftovers());
   RUNINK_RETURN_IF_ERROR(os::sync_folder(store->folder_));  // folders in it that were made, but not synced
   RUNINK_RETURN_IF_ERROR(store->recount());
   return store;
 }
 
-// A file of its own says which key the chunks are sealed with, so that another one is told from damage.
-Status ChunkStore::check_key() {
-  const std::string path = os::join_path(folder_, kKeyFile), ours = key_ ? crypto::key_id_text(key_->id()) : "none";
-  Result<std::string> found = os::read_file(path, 4096);
-  if (found.status().code() == Code::kNotFound) return os::write_file_atomic(path, ours + "\n", 0600);
+Result<std::unique_ptr<const ChunkStore>> ChunkStore::open_to_read(const std::string& folder,
+                                                                   std::optional<crypto::SealingKey> key) {
+  std::string path = RUNINK_TRY(os::absolute_path(folder));
+  std::unique_ptr<ChunkStore> store(new ChunkStore(std::move(path), std::move(key)));
+  if (!os::exists(store->folder_)) return not_found("there are no chunks in {}", store->folder_);
+  RUNINK_RETURN_IF_ERROR(store->lock());
+  const Status key_is_ours = store->check_key();
+  // Without its file each chunk still says which key it is sealed with.
+  if (!key_is_ours.ok() && key_is_ours.code() != Code::kNotFound) return key_is_ours;
+  return std::unique_ptr<const ChunkStore>(std::move(store));
+}
+
+Status ChunkStore::lock() {
+  lock_ = RUNINK_TRY(os::FileLock::try_acquire(os::join_path(folder_, "lock"), "the chunk store"));
+  return Status();
+}
+
+std::string ChunkStore::key_text() const { return key_ ? crypto::key_id_text(key_->id()) : "none"; }
+
+// A file of its own says which key the chunks are sealed with, so that another one is told from damage. kNotFound: it
+// is not there.
+Status ChunkStore::check_key() const {
+  const std::string ours = key_text();
+  Result<std::string> found = os::read_file(os::join_path(folder_, kKeyFile), 4096);
   if (!found.ok()) return found.status();
   if (found->ends_with('\n')) found->pop_back();
   if (*found == ours) return Status();

@@ -47,6 +47,10 @@ class ChunkStore {
   // `key`: the sub-key "chunks". kAborted, kind "lock.held": another process has it. kFailedPrecondition, kinds
   // "key.wrong", "key.missing", "key.unsealed": <folder>/key-id names another key than the one given.
   static Result<std::unique_ptr<ChunkStore>> open(const std::string& folder, std::optional<crypto::SealingKey> key);
+  // The same of what is there already (kNotFound: no store), and changes nothing but the text of the lock.
+  // Only get(), has() and list() may be called.
+  static Result<std::unique_ptr<const ChunkStore>> open_to_read(const std::string& folder,
+                                                                std::optional<crypto::SealingKey> key);
 
   // Durable when it returns, and pinned once more. A chunk that is there is read and kept if it is good, written anew
   // if it is damaged. kInvalidArgument beyond kChunkBytes; kResourceExhausted on a full disk (nothing is left of it).
@@ -77,7 +81,9 @@ class ChunkStore {
  private:
   ChunkStore(std::string folder, std::optional<crypto::SealingKey> key)
       : folder_(std::move(folder)), key_(std::move(key)) {}
-  Status check_key();
+  Status lock();
+  std::string key_text() const;
+  Status check_key() const;
   Status remove_leftovers();
   Status remove_file(const ChunkHash& hash);
   std::string path_of(const ChunkHash& hash) const;

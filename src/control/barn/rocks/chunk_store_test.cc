@@ -188,9 +188,23 @@ TEST_P(ChunkStoreTest, LeftoversAndForeignNamesAreNoChunks) {
   ASSERT_TRUE(os::write_file_atomic(path() + "/.tmp-00112233", "half a chunk").ok());
   ASSERT_TRUE(os::write_file_atomic(folder + "/README", "x").ok());
   ASSERT_TRUE(os::write_file_atomic(folder + "/" + std::string(64, 'F'), "x").ok());
+  // Who only reads changes nothing, and makes nothing.
+  ASSERT_TRUE(os::remove_file(path() + "/key-id").ok());
+  {
+    const auto reader = ChunkStore::open_to_read(path(), key_);
+    ASSERT_TRUE(reader.ok()) << reader.status().to_string();
+    EXPECT_EQ((*reader)->list()->size(), 1u);
+    EXPECT_EQ(*(*reader)->get(hash), "content");
+    EXPECT_EQ(ChunkStore::open(path(), key_).status().kind(), "lock.held");
+  }
+  EXPECT_TRUE(os::exists(path() + "/.tmp-00112233"));
+  EXPECT_FALSE(os::exists(path() + "/key-id"));
+  EXPECT_EQ(ChunkStore::open_to_read(path() + "-none", key_).status().code(), Code::kNotFound);
+  EXPECT_FALSE(os::exists(path() + "-none"));
   store = open();
   EXPECT_EQ(store->list()->size(), 1u);
   EXPECT_FALSE(os::exists(path() + "/.tmp-00112233"));
+  EXPECT_TRUE(os::exists(path() + "/key-id"));
 }
 
 TEST_P(ChunkStoreTest, OneProcessAtATime) {

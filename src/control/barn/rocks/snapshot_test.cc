@@ -534,6 +534,35 @@ TEST_P(SnapshotTest, AnEndWhileMakingOneLeavesNoHalf) {
   }
 }
 
+TEST(StateFolderTest, WhoOnlyReadsChangesNothing) {
+  Member member(false);
+  ASSERT_TRUE(member.start().ok());
+  member.write_up_to(1);
+  EXPECT_EQ(StateFolder::open_to_read(member.root(), {}).status().kind(), "lock.held");
+  member.store.reset();
+  const std::string live = member.folder->live();
+  member.folder.reset();
+  // What work that was cut may leave.
+  for (const char* name : {"state-000007", "taking-1-1", "taking-1-1.tmp", "snapshot-1-1"})
+    ASSERT_TRUE(os::make_directories(member.root() + "/" + name).ok());
+  const auto before = *os::list_directory(member.root());
+  {
+    const auto reader = StateFolder::open_to_read(member.root(), {});
+    ASSERT_TRUE(reader.ok()) << reader.status().to_string();
+    EXPECT_EQ((*reader)->live(), live);
+    EXPECT_TRUE((*reader)->snapshots()->empty());
+  }
+  EXPECT_EQ(*os::list_directory(member.root()), before);
+  ASSERT_TRUE(member.start().ok());
+  EXPECT_LT(os::list_directory(member.root())->size(), before.size());
+  const std::string none = member.root() + "-none", empty = member.root() + "-empty";
+  ASSERT_TRUE(os::make_directories(empty).ok());
+  for (const std::string& root : {none, empty})
+    EXPECT_EQ(StateFolder::open_to_read(root, {}).status().code(), Code::kNotFound);
+  EXPECT_FALSE(os::exists(none));
+  EXPECT_EQ(os::list_directory(empty)->size(), 1u);  // the lock
+}
+
 TEST(StateFolderTest, ALostPointerIsForAPerson) {
   Member member(false);
   ASSERT_TRUE(member.start().ok());

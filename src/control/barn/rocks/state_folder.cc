@@ -36,13 +36,28 @@ Result<std::unique_ptr<StateFolder>> StateFolder::open(const std::string& root, 
   std::string path = RUNINK_TRY(os::absolute_path(root));
   std::unique_ptr<StateFolder> folder(new StateFolder(std::move(path), std::move(key), std::move(step)));
   RUNINK_RETURN_IF_ERROR(os::make_directories(folder->root_, 0700));
-  folder->lock_ = RUNINK_TRY(os::FileLock::try_acquire(folder->path(kLock), "the state of a Barn member"));
-  RUNINK_RETURN_IF_ERROR(folder->find_live());
+  RUNINK_RETURN_IF_ERROR(folder->lock());
+  if (!RUNINK_TRY(folder->find_live())) RUNINK_RETURN_IF_ERROR(folder->make_first());
   RUNINK_RETURN_IF_ERROR(folder->tidy());
   return folder;
 }
 
-Status StateFolder::find_live() {
+Result<std::unique_ptr<StateFolder>> StateFolder::open_to_read(const std::string& root,
+                                                               std::optional<crypto::SealingKey> key) {
+  std::string path = RUNINK_TRY(os::absolute_path(root));
+  std::unique_ptr<StateFolder> folder(new StateFolder(std::move(path), std::move(key), {}));
+  const bool there = os::exists(folder->root_);  // otherwise there is no place for the lock
+  if (there) RUNINK_RETURN_IF_ERROR(folder->lock());
+  if (!there || !RUNINK_TRY(folder->find_live())) return not_found("there is no state in {}", folder->root_);
+  return folder;
+}
+
+Status StateFolder::lock() {
+  lock_ = RUNINK_TRY(os::FileLock::try_acquire(path(kLock), "the state of a Barn member"));
+  return Status();
+}
+
+Result<bool> StateFolder::find_live() {
   const Result<std::string> text = os::read_file(path(kLive), 4096);
   if (text.ok()) {
     std::string name = *text;
@@ -52,7 +67,7 @@ Status StateFolder::find_live() {
           .with_hint("put back the folder that is missing, or remove this member and let it join anew");
     }
     live_ = name;
-    return Status();
+    return true;
   }
   if (text.status().code() != Code::kNotFound) return text.status();
   for (const std::string& name : RUNINK_TRY(os::list_directory(root_))) {
@@ -60,6 +75,10 @@ Status StateFolder::find_live() {
     return data_loss("{} is missing, and {} holds a state", path(kLive), path(name))
         .with_hint(fmt::format("if it is the state of this member: echo {} > {}", name, path(kLive)));
   }
+  return false;
+}
+
+Status StateFolder::make_first() {
   RUNINK_RETURN_IF_ERROR(step("make the first state"));
   RUNINK_RETURN_IF_ERROR(os::make_directories(path(state_name(1)), 0700));
   return write_live(state_name(1));

@@ -36,6 +36,10 @@ class StateFolder {
   // "lock.held": another process has it open.
   static Result<std::unique_ptr<StateFolder>> open(const std::string& root, std::optional<crypto::SealingKey> key,
                                                    StepHook step = {});
+  // The same of what is there already (kNotFound where there is no state), and changes nothing but the text of the
+  // lock: what interrupted work left behind stays. Only live() and snapshots() may be called.
+  static Result<std::unique_ptr<StateFolder>> open_to_read(const std::string& root,
+                                                           std::optional<crypto::SealingKey> key);
 
   std::string live() const;  // the folder to open a RocksStore in
   const std::string& root() const { return root_; }
@@ -65,7 +69,9 @@ class StateFolder {
  private:
   StateFolder(std::string root, std::optional<crypto::SealingKey> key, StepHook step)
       : root_(std::move(root)), key_(std::move(key)), step_(std::move(step)) {}
-  Status find_live();
+  Status lock();
+  Result<bool> find_live();  // false: there is none, nor was there one
+  Status make_first();
   Status write_live(const std::string& name);
   Status tidy();
   Status step(std::string_view name) const { return step_ ? step_(name) : Status(); }
