@@ -200,7 +200,7 @@ Command snapshot_command() {
 }
 Command backup_command() {
   Flag find_within = timeout_flag();
-  find_within.help = "give up looking for who leads after this";
+  find_within.help = "give up when nobody leads, or nothing comes, for so long";
   return {
       .name = "backup",
       .summary = "write all that the cluster holds to a file",

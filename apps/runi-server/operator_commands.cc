@@ -14,7 +14,6 @@
 #include "platform/crypto/certificate_authority.h"
 #include "platform/os/file.h"
 #include "platform/os/signals.h"
-#include "platform/os/temp.h"
 
 namespace runink::plane {
 
@@ -196,7 +195,7 @@ Result<int> run_backup(cli::Invocation& invocation) {
   if (os::exists(path)) return already_exists("{} is there already", path).with_hint("give another name, or remove it");
   // What is written holds the cluster's secrets: it goes again when somebody stops this.
   os::install_stop_signals(&g_stop);
-  os::AtomicFile file = RUNINK_TRY(os::AtomicFile::create(path, 0600));
+  node::DumpOutput file = RUNINK_TRY(node::DumpOutput::create(path));
   const barn::ByteSink sink = [&file](std::string_view bytes) {
     if (g_stop.requested()) return Status(Code::kCancelled, "interrupted").with_kind(cli::kKindInterrupted);
     return file.write(bytes);
@@ -209,7 +208,7 @@ Result<int> run_backup(cli::Invocation& invocation) {
   }
   RUNINK_RETURN_IF_ERROR(file.sync());
   // Read back: what is not whole does not get the name.
-  const auto written = RUNINK_TRY(node::DumpFile::open(file.temp_path()));
+  const auto written = RUNINK_TRY(file.read_back());
   const barn::DumpInfo info = RUNINK_TRY_CONTEXT(barn::verify_dump(*written), "read the backup back");
   RUNINK_RETURN_IF_ERROR(file.publish());
   invocation.console().out(fmt::format("{}: {} records, {}, as of entry {}, {}\n", path, human_count(info.records),

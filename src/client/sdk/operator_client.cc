@@ -3,9 +3,13 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "client/sdk/failure.h"
 #include "platform/rpc/client_credentials.h"
 #include "runink/barn/v1/cluster.grpc.pb.h"
@@ -36,6 +40,64 @@ std::string plainly(const grpc::Status& status) {
   const size_t last = said.rfind(": ");
   return "cannot connect: " + (last == std::string::npos ? said : said.substr(last + 2));
 }
+
+// Cancels a call for which nothing comes for a while. Counts only between wait() and came(): what is done with what
+// came may take its time.
+class SilenceGuard {
+ public:
+  SilenceGuard(grpc::ClientContext* context, int64_t nanos)
+      : context_(context), nanos_(nanos), thread_([this] { watch(); }) {}
+  ~SilenceGuard() {
+    {
+      const std::lock_guard lock(mutex_);
+      over_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+  void wait() {
+    {
+      const std::lock_guard lock(mutex_);
+      since_ = std::chrono::steady_clock::now();
+    }
+    wake_.notify_one();
+  }
+  void came() {
+    const std::lock_guard lock(mutex_);
+    since_.reset();
+  }
+  bool fired() const {
+    const std::lock_guard lock(mutex_);
+    return fired_;
+  }
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+
+  void watch() {
+    std::unique_lock lock(mutex_);
+    while (!over_ && !fired_) {
+      const Time now = std::chrono::steady_clock::now();
+      const Time end = since_ ? *since_ + nanos_ : Time::max();
+      if (end <= now) {
+        fired_ = true;
+        context_->TryCancel();
+      } else if (since_) {
+        wake_.wait_until(lock, end);
+      } else {
+        wake_.wait(lock);
+      }
+    }
+  }
+
+  grpc::ClientContext* const context_;
+  const std::chrono::nanoseconds nanos_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::optional<Time> since_;
+  bool over_ = false, fired_ = false;
+  std::thread thread_;  // the last: it uses the rest
+};
 
 class Client final : public OperatorClient {
  public:
@@ -92,24 +154,35 @@ class Client final : public OperatorClient {
   }
   Status backup(const std::function<Status(std::string_view)>& sink) override {
     Status sunk;
-    bool begun = false;
+    bool begun = false, silent = false;
     const Status answered = leader_call(false, [&](v1::Operator::Stub& stub, grpc::ClientContext* context) {
-      // It lasts as long as it lasts; a connection that is gone ends it.
+      // It lasts as long as it lasts, and while something comes.
       context->set_deadline(std::chrono::system_clock::time_point::max());
+      SilenceGuard guard(context, options_.timeout_nanos);
+      guard.wait();
       const auto reader = stub.Backup(context, {});
       v1::BackupPiece piece;
       while (sunk.ok() && reader->Read(&piece)) {
+        guard.came();
         begun = true;
         sunk = sink(piece.data());
+        guard.wait();
       }
       if (!sunk.ok()) context->TryCancel();
       grpc::Status end = reader->Finish();
-      // What was given to the sink cannot be taken back: no other member is asked.
-      return begun && !end.ok()
+      silent = !end.ok() && guard.fired();
+      // What was given to the sink cannot be taken back: no other member is asked. Nor is there time after a silence.
+      return (begun || silent) && !end.ok()
                  ? grpc::Status(grpc::StatusCode::DATA_LOSS, "the backup was cut: " + end.error_message())
                  : end;
     });
-    return sunk.ok() ? answered : sunk;
+    if (!sunk.ok()) return sunk;
+    if (!silent) return answered;
+    return deadline_exceeded("the backup {} for {}, and was given up",
+                             begun ? "stopped coming" : "did not begin to come",
+                             human_duration(static_cast<double>(options_.timeout_nanos) / 1e9))
+        .with_kind("barn.silent")
+        .with_hint("is that member overloaded, or its disk? A larger --timeout waits longer");
   }
 
  private:

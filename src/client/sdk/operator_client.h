@@ -31,7 +31,8 @@ class OperatorClient {
   virtual Result<v1::ChangeResponse> promote_member(uint64_t node) = 0;
   virtual Result<v1::TransferResponse> transfer(uint64_t node) = 0;
   virtual Result<v1::SnapshotResponse> snapshot(const std::string& endpoint) = 0;
-  // Of the leader. Gives its bytes in order; whether they are whole says verify_dump.
+  // Of the leader. Gives its bytes in order; whether they are whole says verify_dump. It may last: timeout_nanos bounds
+  // the search for the leader, and how long no byte comes (kDeadlineExceeded, kind "barn.silent").
   virtual Status backup(const std::function<Status(std::string_view)>& sink) = 0;
 };
 

@@ -5,6 +5,9 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "client/sdk/cluster_test.h"
 #include "client/sdk/scripted_server_test.h"
 #include "runink/barn/v1/cluster.grpc.pb.h"
@@ -34,18 +37,19 @@ class ScriptedLeader final : public v1::Operator::Service {
     return ++promotions == 1 && loses_answers ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed")
                                               : refusal();
   }
-  grpc::Status Backup(grpc::ServerContext*, const v1::BackupRequest*,
+  grpc::Status Backup(grpc::ServerContext* context, const v1::BackupRequest*,
                       grpc::ServerWriter<v1::BackupPiece>* writer) override {
     ++backups;
     v1::BackupPiece piece;
     piece.set_data("the first half");
-    writer->Write(piece);
+    for (int i = 0; i < pieces; ++i) writer->Write(piece);
+    while (falls_silent && !context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return {grpc::StatusCode::UNAVAILABLE, "Socket closed"};
   }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
-  std::atomic<bool> loses_answers{false};
-  std::atomic<int> promotions{0}, backups{0};
+  std::atomic<bool> loses_answers{false}, falls_silent{false};
+  std::atomic<int> promotions{0}, backups{0}, pieces{1};
 
  private:
   std::unique_ptr<grpc::Server> server_;
@@ -107,6 +111,26 @@ TEST_F(OperatorClientTest, ABackupThatWasCutIsNotBegunAnew) {
   EXPECT_EQ(status.code(), Code::kDataLoss) << status.to_string();
   EXPECT_EQ(got, "the first half");
   EXPECT_EQ(leader_.backups, 1);
+}
+
+TEST_F(OperatorClientTest, ABackupOfWhichNothingComesIsGivenUp) {
+  leader_.falls_silent = true;
+  for (const int pieces : {0, 1}) {
+    leader_.pieces = pieces;
+    int got = 0;
+    const auto begin = std::chrono::steady_clock::now();
+    const Status status = client({leader_.address(), dead_address()}, 2 * kSecond)->backup([&](std::string_view) {
+      // What is done with it is not counted.
+      std::this_thread::sleep_for(std::chrono::milliseconds(2200));
+      ++got;
+      return Status();
+    });
+    EXPECT_EQ(status.code(), Code::kDeadlineExceeded) << status.to_string();
+    EXPECT_EQ(status.kind(), "barn.silent");
+    EXPECT_EQ(got, pieces);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));  // keep-alive would take 30
+  }
+  EXPECT_EQ(leader_.backups, 2);
 }
 
 }  // namespace
