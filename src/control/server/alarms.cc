@@ -27,8 +27,8 @@ std::string duration(int64_t micros) { return human_duration(static_cast<double>
 
 std::string_view alarm_name(AlarmKind kind) {
   static constexpr std::string_view kNames[kAlarmKinds] = {
-      "disk_space", "journal_full", "certificate", "not_connected", "follower_lag", "clock_skew",
-      "state_size", "log_growth",   "no_leader",   "no_vote",       "state_differs"};
+      "disk_space", "journal_full", "certificate", "not_connected", "follower_lag",  "clock_skew",
+      "state_size", "log_growth",   "no_leader",   "no_vote",       "state_differs", "chunks_missing"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -77,8 +77,8 @@ void AlarmSet::look_at_self(const AlarmInputs& in) {
          0);
   }
   const AlarmLevel full = critical_if(!in.journal_has_space);
-  note(AlarmKind::kJournalFull, in.self, {full, full, "there is no space for journal or state: this member accepts nothing"},
-       0);
+  note(AlarmKind::kJournalFull, in.self,
+       {full, full, "there is no space for journal or state: this member accepts nothing"}, 0);
   look_at_certificate(in, in.self, in.certificate_not_after_micros);
 
   const auto state = static_cast<double>(in.state_bytes), warn = static_cast<double>(in.state_bytes_warn),
@@ -107,6 +107,12 @@ void AlarmSet::look_at_self(const AlarmInputs& in) {
   const AlarmLevel doubtful = critical_if(!in.doubt.empty());
   note(AlarmKind::kStateDiffers, in.self,
        {doubtful, doubtful, in.doubt.empty() ? "this member is in no doubt" : in.doubt}, 0);
+  const AlarmLevel lacking = warn_if(in.chunks_missing > 0);
+  note(AlarmKind::kChunksMissing, in.self,
+       {lacking, lacking,
+        fmt::format("keys refer to {} that this member does not have whole, and has not got from the others",
+                    in.chunks_missing == 1 ? "a chunk" : human_count(in.chunks_missing) + " chunks")},
+       options_.chunks_missing_nanos);
 }
 
 void AlarmSet::look_at_peer(const AlarmInputs& in, const AlarmInputs::Peer& peer) {

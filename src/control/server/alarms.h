@@ -32,10 +32,11 @@ enum class AlarmKind : uint8_t {
   kStateSize,     // near the limit, beyond which writes are refused
   kLogGrowth,     // the log grows and no snapshot is made
   kNoLeader,
-  kNoVote,        // the own storage lost entries: without a vote until they have been fetched again
-  kStateDiffers,  // of another member, from the own; of this one, and nobody knows who is right (integrity.h)
+  kNoVote,         // the own storage lost entries: without a vote until they have been fetched again
+  kStateDiffers,   // of another member, from the own; of this one, and nobody knows who is right (integrity.h)
+  kChunksMissing,  // keys refer to chunks that are not here, or damaged, and no other member has given them
 };
-inline constexpr size_t kAlarmKinds = 11;
+inline constexpr size_t kAlarmKinds = 12;
 std::string_view alarm_name(AlarmKind kind);  // "disk_space" …
 
 enum class AlarmLevel : uint8_t { kNone = 0, kWarning = 1, kCritical = 2 };
@@ -54,6 +55,7 @@ struct AlarmInputs {
   raft::Index last_index = 0;
   uint64_t state_bytes = 0, state_bytes_warn = 0, state_bytes_limit = 0;
   raft::Index entries_since_snapshot = 0, entries_for_snapshot = 0;  // so many make one due
+  uint64_t chunks_missing = 0;
   struct Peer {
     raft::NodeId id = 0;
     bool connected = false, differs = false;
@@ -75,7 +77,8 @@ struct AlarmOptions {
   int64_t clock_skew_nanos = 5'000'000'000;
   raft::Index log_growth_times = 4;  // as many entries as make a snapshot due, and no snapshot
   int64_t no_leader_nanos = 5'000'000'000;
-  int64_t clear_nanos = 5'000'000'000;  // how long the condition must be gone
+  int64_t chunks_missing_nanos = 60'000'000'000;  // a member that was away has some to fetch
+  int64_t clear_nanos = 5'000'000'000;            // how long the condition must be gone
 };
 
 struct Alarm {

@@ -28,6 +28,7 @@ AlarmInputs alarm_inputs(const BarnView& barn, const Clock& clock) {
   const raft::Index newest = std::max(raft.log().base(), snapshot ? snapshot->index : 0);
   in.entries_since_snapshot = raft.applied() - std::min(raft.applied(), newest);
   in.entries_for_snapshot = barn.member.options().snapshot_entries;
+  in.chunks_missing = barn.chunks.status().missing;
   const IntegrityStatus integrity = barn.integrity.status();
   if (!integrity.doubt.ok()) in.doubt = integrity.doubt.to_string();
   for (const raft::PeerStatus& status : barn.transport.peers()) {
