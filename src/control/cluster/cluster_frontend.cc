@@ -192,7 +192,7 @@ void ClusterFrontend::admit(net::JoinRequest request, Done<net::JoinGrant> done)
     if (!token->has_value() || !request.proves((*token)->record.key())) return done(no_such_token());
     const v1::TokenRecord& ticket = (*token)->record;
     if (ticket.expires_micros() <= clock_.unix_micros())
-      return done(deadline_exceeded("the token has expired").with_hint("make a new one: runi barn add"));
+      return done(permission_denied("the token has expired").with_hint("make a new one: runi barn add"));
 
     const auto authority = load_authority(replica_.machine());
     if (!authority.ok()) return done(authority.status());
@@ -318,7 +318,15 @@ void ClusterFrontend::revoke(const std::string& token, barn::Index modified, Don
 }
 
 void ClusterFrontend::promote_member(raft::NodeId node, Done<v1::ChangeResponse> done) {
-  change({raft::ChangeKind::kPromote, node}, std::move(done));
+  as_leader<v1::ChangeResponse>(std::move(done), [this, node](Done<v1::ChangeResponse> done) {
+    if (Status known = must_be_member(node); !known.ok()) return done(std::move(known));
+    change({raft::ChangeKind::kPromote, node}, std::move(done));
+  });
+}
+
+Status ClusterFrontend::must_be_member(raft::NodeId node) const {
+  if (member_.raft().membership().has(node)) return {};
+  return not_found("node {} is not a member", node);
 }
 
 void ClusterFrontend::transfer(raft::NodeId to, Done<v1::TransferResponse> done) {
@@ -328,7 +336,9 @@ void ClusterFrontend::transfer(raft::NodeId to, Done<v1::TransferResponse> done)
       response.set_leader(self_);
       return done(std::move(response));
     }
-    if (Status refused = member_.transfer(to); !refused.ok()) return done(std::move(refused));
+    Status refused = must_be_member(to);
+    if (refused.ok()) refused = member_.transfer(to);
+    if (!refused.ok()) return done(std::move(refused));
     waiting_.push_back([this, to, done = std::move(done)] {
       if (!member_.leads() && member_.raft().leader() != 0) {
         v1::TransferResponse response;
@@ -368,10 +378,14 @@ void ClusterFrontend::members(Done<v1::MembersResponse> done) {
         out->set_rejoining(peer->second.rejoining);
       }
     }
-    for (const auto& [id, stored] : *tokens) {
+    // Their ids are random.
+    std::vector<std::pair<raft::NodeId, int64_t>> sorted;
+    for (const auto& [id, stored] : *tokens) sorted.emplace_back(stored.record.node(), stored.record.expires_micros());
+    std::sort(sorted.begin(), sorted.end());
+    for (const auto& [node, expires_micros] : sorted) {
       auto* const out = response.add_tokens();
-      out->set_node(stored.record.node());
-      out->set_expires_micros(stored.record.expires_micros());
+      out->set_node(node);
+      out->set_expires_micros(expires_micros);
     }
     done(std::move(response));
   });

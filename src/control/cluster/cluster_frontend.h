@@ -55,6 +55,7 @@ class ClusterFrontend {
   template <typename T>
   void as_leader(Done<T> done, std::function<void(Done<T>)> work);
   void execute(barn::Txn txn, std::shared_ptr<std::vector<std::string>> kept, Done<barn::Answer> done);
+  Status must_be_member(raft::NodeId node) const;  // else kNotFound
   void revoke(const std::string& token, barn::Index modified, Done<v1::ChangeResponse> done);
   void change(const raft::Change& change, Done<v1::ChangeResponse> done);
   Result<v1::ClusterRecord> own_cluster() const;

@@ -92,5 +92,30 @@ TEST_F(FrontendTest, ANodeThatIsBeingLetInCanBeRemoved) {
   EXPECT_FALSE(nobody.ok());
 }
 
+TEST_F(FrontendTest, AnUnknownNodeIsNotFoundWhateverIsAskedOfIt) {
+  const auto removed = wait<v1::ChangeResponse>([&](auto done) { frontend_->remove_member(9, done); });
+  const auto promoted = wait<v1::ChangeResponse>([&](auto done) { frontend_->promote_member(9, done); });
+  const auto led = wait<v1::TransferResponse>([&](auto done) { frontend_->transfer(9, done); });
+  for (const Status& status : {removed.status(), promoted.status(), led.status()}) {
+    EXPECT_EQ(status.code(), Code::kNotFound) << status.to_string();
+    EXPECT_EQ(status.message(), "node 9 is not a member");
+  }
+}
+
+TEST_F(FrontendTest, TokensAreListedByMemberAndTime) {
+  v1::TokenRecord record;
+  const std::vector<std::pair<uint64_t, int64_t>> expected = {{2, 100}, {2, 300}, {3, 200}, {7, 50}};
+  for (const size_t i : {2, 0, 3, 1}) {
+    record.set_node(expected[i].first);
+    record.set_expires_micros(expected[i].second);
+    put(token_key(std::string(1, static_cast<char>('d' - i))), record.SerializeAsString());
+  }
+  const auto members = wait<v1::MembersResponse>([&](auto done) { frontend_->members(done); });
+  ASSERT_TRUE(members.ok()) << members.status().to_string();
+  std::vector<std::pair<uint64_t, int64_t>> listed;
+  for (const auto& token : members->tokens()) listed.emplace_back(token.node(), token.expires_micros());
+  EXPECT_EQ(listed, expected);
+}
+
 }  // namespace
 }  // namespace runink::cluster
