@@ -111,7 +111,7 @@ Result<JoinToken> parse_join_token(std::string_view text, int64_t now_micros) {
   token.secret = from_hex(parts[6]);
   token.expires_micros = static_cast<int64_t>(seconds) * 1'000'000;
   if (token.expires_micros <= now_micros) {
-    return deadline_exceeded("the join token expired at {}", format_utc(token.expires_micros))
+    return permission_denied("the join token expired at {}", format_utc(token.expires_micros))
         .with_hint("make a new one on a member: runi barn add");
   }
   return token;

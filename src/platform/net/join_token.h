@@ -34,7 +34,7 @@ struct JoinToken {
 // Fresh id and secret. `address` is checked as parse_host_port does.
 Result<JoinToken> make_join_token(std::string cluster_id, uint64_t node, std::string address, std::string fingerprint,
                                   int64_t expires_micros);
-// kInvalidArgument with what is wrong with it, which never repeats the secret; kDeadlineExceeded for one that has
+// kInvalidArgument with what is wrong with it, which never repeats the secret; kPermissionDenied for one that has
 // expired.
 Result<JoinToken> parse_join_token(std::string_view text, int64_t now_micros);
 
