@@ -29,17 +29,49 @@ Status no_room(Status status) {
 }  // namespace
 
 // What both directions have in common, on the loop: a place among those that are open, and a number among the calls.
-class ChunkCalls::Stream {
+// Deletes itself when gRPC has done with it.
+template <typename Reactor>
+class ChunkCalls::Stream : public Reactor {
  public:
-  Stream(ChunkCalls& owner, size_t& open, size_t limit)
-      : owner_(owner), alive_(owner.calls_.alive()), open_(open), limit_(limit) {}
+  // `what` is said of one that was cancelled.
+  Stream(ChunkCalls& owner, size_t& open, size_t limit, const char* what)
+      : owner_(owner), alive_(owner.calls_.alive()), what_(what), open_(open), limit_(limit) {}
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
- protected:
-  ~Stream() = default;
-  virtual void end(const grpc::Status& status) = 0;  // Finish()
+  void OnCancel() final {
+    owner_.loop_.post([this] {
+      if (!over()) answer(cancelled("the {} was cancelled", what_));
+    });
+  }
+  void OnDone() final {
+    owner_.loop_.post([this] {
+      gone();
+      delete this;
+    });
+  }
 
+ protected:
+  ~Stream() override = default;
+
+  // In a constructor: nothing is to be done for this caller.
+  void refuse(const Status& status) {
+    finished_ = true;
+    this->Finish(to_grpc(status));
+  }
+  void begin_later(const grpc::CallbackServerContext& context, std::function<void()> work) {
+    owner_.loop_.post([this, deadline = deadline_nanos(context), work = std::move(work)] { begin(deadline, work); });
+  }
+  bool over() const { return finished_ || !*alive_; }
+  // As what OpenCalls make of it.
+  void answer(Status status) { owner_.calls_.finish(id_, std::move(status)); }
+
+  ChunkCalls& owner_;
+  const std::shared_ptr<bool> alive_;
+  const std::shared_ptr<bool> here_ = std::make_shared<bool>(true);
+  bool finished_ = false;
+
+ private:
   // A chunk's call is never UNKNOWN, so it is none of the writes.
   void begin(int64_t deadline, const std::function<void()>& work) {
     if (!*alive_) return finish(stopping(false));
@@ -65,20 +97,11 @@ class ChunkCalls::Stream {
     }
     *here_ = false;
   }
-  bool over() const { return finished_ || !*alive_; }
   void finish(const Status& status) {
-    if (std::exchange(finished_, true)) return;
-    end(to_grpc(status));
+    if (!std::exchange(finished_, true)) this->Finish(to_grpc(status));
   }
-  // As what OpenCalls make of it.
-  void answer(Status status) { owner_.calls_.finish(id_, std::move(status)); }
 
-  ChunkCalls& owner_;
-  const std::shared_ptr<bool> alive_;
-  const std::shared_ptr<bool> here_ = std::make_shared<bool>(true);
-  bool finished_ = false;
-
- private:
+  const char* const what_;
   size_t& open_;
   const size_t limit_;
   uint64_t id_ = 0;
@@ -87,17 +110,16 @@ class ChunkCalls::Stream {
 
 // One read is under way at a time. Between its start and the task that takes note of its end, what was gathered belongs
 // to gRPC's thread, which hashes it; otherwise to the loop.
-class ChunkCalls::Upload final : public grpc::ServerReadReactor<v1::PutChunkRequest>, Stream {
+class ChunkCalls::Upload final : public Stream<grpc::ServerReadReactor<v1::PutChunkRequest>> {
  public:
   Upload(ChunkCalls& owner, grpc::CallbackServerContext* context, const Status& refused, v1::PutChunkResponse* response)
-      : Stream(owner, owner.puts_, owner.limits_.puts), response_(response) {
+      : Stream(owner, owner.puts_, owner.limits_.puts, "upload"), response_(response) {
     if (!refused.ok()) {
       owner.calls_.note_refused();
-      finished_ = true;
-      Finish(to_grpc(refused));
+      refuse(refused);
       return;
     }
-    owner.loop_.post([this, deadline = deadline_nanos(*context)] { begin(deadline, [this] { ask_leader(); }); });
+    begin_later(*context, [this] { ask_leader(); });
   }
 
   void OnReadDone(bool ok) override {
@@ -110,21 +132,8 @@ class ChunkCalls::Upload final : public grpc::ServerReadReactor<v1::PutChunkRequ
       put();
     });
   }
-  void OnCancel() override {
-    owner_.loop_.post([this] {
-      if (!over()) answer(cancelled("the upload was cancelled"));
-    });
-  }
-  void OnDone() override {
-    owner_.loop_.post([this] {
-      gone();
-      delete this;
-    });
-  }
 
  private:
-  void end(const grpc::Status& status) override { Finish(status); }
-
   // Whoever leads puts the chunk itself: then a reference to it can be proposed without putting it once more.
   void ask_leader() {
     owner_.replica_.read([this, alive = alive_, here = here_](const Status& leads) {
@@ -168,23 +177,18 @@ class ChunkCalls::Upload final : public grpc::ServerReadReactor<v1::PutChunkRequ
   std::string bytes_;
 };
 
-class ChunkCalls::Download final : public grpc::ServerWriteReactor<v1::GetChunkPiece>, Stream {
+class ChunkCalls::Download final : public Stream<grpc::ServerWriteReactor<v1::GetChunkPiece>> {
  public:
   Download(ChunkCalls& owner, grpc::CallbackServerContext* context, const Status& refused,
            const v1::GetChunkRequest* request)
-      : Stream(owner, owner.gets_, owner.limits_.gets) {
+      : Stream(owner, owner.gets_, owner.limits_.gets, "download") {
     Status status = refused;
     if (!status.ok()) owner.calls_.note_refused();
     if (status.ok()) {
       auto reference = reference_of(request->hash(), request->size());
       reference.ok() ? void(reference_ = *reference) : void(status = reference.status());
     }
-    if (!status.ok()) {
-      finished_ = true;
-      Finish(to_grpc(status));
-      return;
-    }
-    owner.loop_.post([this, deadline = deadline_nanos(*context)] { begin(deadline, [this] { get(); }); });
+    status.ok() ? begin_later(*context, [this] { get(); }) : refuse(status);
   }
   void OnWriteDone(bool ok) override {
     owner_.loop_.post([this, ok] {
@@ -193,21 +197,8 @@ class ChunkCalls::Download final : public grpc::ServerWriteReactor<v1::GetChunkP
       next();
     });
   }
-  void OnCancel() override {
-    owner_.loop_.post([this] {
-      if (!over()) answer(cancelled("the download was cancelled"));
-    });
-  }
-  void OnDone() override {
-    owner_.loop_.post([this] {
-      gone();
-      delete this;
-    });
-  }
 
  private:
-  void end(const grpc::Status& status) override { Finish(status); }
-
   void get() {
     owner_.chunks_->get(reference_, [this, alive = alive_, here = here_](Result<std::string> bytes) {
       if (!*alive || !*here || finished_) return;

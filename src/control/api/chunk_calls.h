@@ -31,6 +31,7 @@ class ChunkCalls {
                                                    const v1::GetChunkRequest* request);
 
  private:
+  template <typename Reactor>
   class Stream;
   class Upload;
   class Download;
