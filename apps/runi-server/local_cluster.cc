@@ -14,6 +14,7 @@
 #include "control/node/member_config.h"
 #include "platform/os/file.h"
 #include "platform/os/process.h"
+#include "platform/os/shell_words.h"
 #include "platform/os/signals.h"
 
 namespace runink::plane {
@@ -49,7 +50,9 @@ class LocalCluster {
     if (making) RUNINK_RETURN_IF_ERROR(grow());
     if (g_stop.requested()) return {};
     invocation_.console().say(
-        fmt::format("{} members serve; ask them: runi barn status --cluster {}", children_.size(), folder_));
+        fmt::format("{}; ask {}: runi barn status --cluster {}",
+                    children_.size() == 1 ? "1 member serves" : fmt::format("{} members serve", children_.size()),
+                    children_.size() == 1 ? "it" : "them", os::quote_word(folder_)));
     invocation_.console().say("Ctrl-C stops them");
     return watch();
   }

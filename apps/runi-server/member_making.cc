@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "commands.h"
 #include "control/node/founding.h"
+#include "platform/os/shell_words.h"
 
 namespace runink::plane {
 
@@ -28,10 +29,12 @@ Result<node::NewMember> wanted(const cli::Invocation& invocation) {
 
 void say_next(cli::Invocation& invocation, const node::MemberConfig& config) {
   cli::Console& console = invocation.console();
-  const std::string key = invocation.given("key-file") ? " --key-file " + invocation.text("key-file") : "";
-  console.say(fmt::format("start it:     runi server {} --barn-only{}", invocation.text("FOLDER"), key));
+  const std::string &folder = invocation.text("FOLDER"),
+                    key = invocation.given("key-file") ? " --key-file " + os::quote_word(invocation.text("key-file"))
+                                                       : "";
+  console.say(fmt::format("start it:     runi server {} --barn-only{}", os::quote_word(folder), key));
   if (config.node == 1) {
-    console.say(fmt::format("let one in:   runi barn add --cluster {}/client", invocation.text("FOLDER")));
+    console.say(fmt::format("let one in:   runi barn add --cluster {}", os::quote_word(folder + "/client")));
   }
 }
 

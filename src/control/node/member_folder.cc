@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "platform/crypto/digest.h"
 #include "platform/os/file.h"
+#include "platform/os/shell_words.h"
 
 namespace runink::node {
 
@@ -26,8 +27,8 @@ Status check_place(const MemberFolder& folder) {
     return failed_precondition("{} does not say any more where it was made: {} is missing", folder.root,
                                folder.place_path())
         .with_kind("member.copied")
-        .with_hint(
-            fmt::format("if this is no copy, and no copy of it runs: runi server {} --barn-only --moved", folder.root));
+        .with_hint(fmt::format("if this is no copy, and no copy of it runs: runi server {} --barn-only --moved",
+                               os::quote_word(folder.root)));
   }
   const os::FileInfo info = RUNINK_TRY(os::file_info(folder.place_path()));
   const std::string text = RUNINK_TRY(os::read_file(folder.place_path(), 4096));
@@ -37,7 +38,7 @@ Status check_place(const MemberFolder& folder) {
       .with_hint(fmt::format(
           "two that run from one folder would vote twice. If the other one will never run again: runi server {} "
           "--barn-only --moved. Otherwise remove this copy",
-          folder.root));
+          os::quote_word(folder.root)));
 }
 
 }  // namespace
