@@ -14,6 +14,10 @@ namespace {
 
 using cli::Cell;
 
+std::string counted(uint64_t count, const char* one, const char* more) {
+  return fmt::format("{} {}", human_count(count), count == 1 ? one : more);
+}
+
 Status print_batches(cli::Invocation& invocation, const journal::Inspection& log) {
   cli::Table table({{"segment", "SEGMENT"},
                     {"offset", "OFFSET"},
@@ -76,16 +80,17 @@ Result<int> run_verify(cli::Invocation& invocation) {
   if (!info.folder() && !info.regular()) return invalid_argument("{} is neither a folder nor a file", path);
   if (info.folder()) {
     const node::Verified found = RUNINK_TRY(node::verify_stopped_member(path, RUNINK_TRY(key_file_of(invocation))));
-    invocation.console().out(fmt::format("{} is whole: {} entries in the log, {} of state, {} snapshots, {} chunks\n",
-                                         path, human_count(found.log_entries), human_bytes(found.state_bytes),
-                                         found.snapshots, found.chunks));
+    invocation.console().out(fmt::format("{} is whole: {} in the log, {} of state, {}, {}\n", path,
+                                         counted(found.log_entries, "entry", "entries"), human_bytes(found.state_bytes),
+                                         counted(found.snapshots, "snapshot", "snapshots"),
+                                         counted(found.chunks, "chunk", "chunks")));
     return cli::kExitDone;
   }
   const auto dump = RUNINK_TRY(node::DumpFile::open(path));
   const barn::DumpInfo dumped = RUNINK_TRY_CONTEXT(barn::verify_dump(*dump), "verify " + path);
-  invocation.console().out(fmt::format("{} is whole: {} records, {}, as of entry {}, {}\n", path,
-                                       human_count(dumped.records), human_bytes(dumped.bytes), dumped.position.index,
-                                       format_utc(dumped.unix_micros)));
+  invocation.console().out(fmt::format("{} is whole: {}, {}, as of entry {}, {}\n", path,
+                                       counted(dumped.records, "record", "records"), human_bytes(dumped.bytes),
+                                       dumped.position.index, format_utc(dumped.unix_micros)));
   return cli::kExitDone;
 }
 
