@@ -19,7 +19,8 @@ class StateKeeper {
   // What is applied now survives a crash of the machine. To be called before a log is opened on it (journal_storage.h).
   virtual Status sync() = 0;
 
-  // As Application (member.h).
+  // As Application (member.h), but the snapshot may be of a later entry, which was applied while it was made:
+  // newest_snapshot() says of which.
   virtual void make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) = 0;
   virtual std::optional<raft::SnapshotMeta> newest_snapshot() const = 0;
   virtual void install_snapshot(raft::NodeId from, const raft::SnapshotMeta& meta,

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "control/barn/read.h"
 #include "control/barn/state_machine.h"
+#include "control/barn/tables.h"
 #include "control/raft/core/membership.h"
 
 namespace runink::server {
@@ -68,32 +69,55 @@ Status RocksKeeper::find_newest() {
 
 // ---- making one
 
+// The memtables are written by the worker first. The loop waits only for what is applied meanwhile: the checkpoint is
+// of the moment when it is made.
 void RocksKeeper::make_snapshot(const raft::SnapshotMeta& meta, std::function<void(Status)> done) {
-  const auto position = barn::applied_position(*store_);
-  Status begun = position.ok() ? Status() : position.status();
-  std::string taken;
-  if (begun.ok()) {
-    RUNINK_CHECK(position->index == meta.index);
-    auto folder = folder_->begin_snapshot(*store_, *position);
-    begun = folder.ok() ? Status() : folder.status();
-    if (begun.ok()) taken = *folder;
-  }
-  const auto finished = [this, alive = alive_, meta, done](const Status& status) {
-    if (!*alive) return;
-    if (status.ok()) {
-      ++counters_.snapshots;
-      newest_ = meta;
-      (void)folder_->remove_snapshots(kSnapshotsKept);
-    } else {
-      ++counters_.snapshots_failed;
-    }
-    done(status);
-  };
-  if (!begun.ok()) return post_([finished, begun] { finished(begun); });
-  worker_->submit([this, taken, position = *position, membership = raft::encode(meta.membership), finished] {
-    auto folder = folder_->finish_snapshot(taken, position, membership, &stop_);
-    post_([finished, status = folder.ok() ? Status() : folder.status()] { finished(status); });
+  worker_->submit([this, alive = alive_, store = store_, installed = installed_, meta, done = std::move(done)] {
+    // The store must not be kept by what is posted, which may outlive this object.
+    post_([this, alive, installed, meta, done, status = store->sync()] {
+      if (!*alive) return;
+      if (!status.ok()) return snapshot_over(status, meta, done);
+      if (installed != installed_) return snapshot_over(aborted("another state has taken the place"), meta, done);
+      take_checkpoint(meta, done);
+    });
   });
+}
+
+void RocksKeeper::take_checkpoint(const raft::SnapshotMeta& wanted, const std::function<void(Status)>& done) {
+  barn::Position position;
+  raft::SnapshotMeta meta = wanted;
+  const auto take = [&]() -> Result<std::string> {
+    position = RUNINK_TRY(barn::applied_position(*store_));
+    RUNINK_CHECK(position.index >= wanted.index);
+    meta.index = position.index;
+    meta.term = position.term;
+    std::string cluster;
+    if (RUNINK_TRY(store_->get(barn::tables::kClusterKey, &cluster))) {
+      const std::string members = RUNINK_TRY(barn::tables::decode_cluster(cluster)).membership;
+      if (!members.empty()) meta.membership = RUNINK_TRY(raft::decode_membership(members));
+    }
+    return folder_->begin_snapshot(*store_, position);
+  };
+  const Result<std::string> taken = take();
+  if (!taken.ok()) return snapshot_over(taken.status(), wanted, done);
+  worker_->submit([this, alive = alive_, position, meta, folder = *taken, done] {
+    const auto made = folder_->finish_snapshot(folder, position, raft::encode(meta.membership), &stop_);
+    post_([this, alive, meta, done, status = made.ok() ? Status() : made.status()] {
+      if (*alive) snapshot_over(status, meta, done);
+    });
+  });
+}
+
+void RocksKeeper::snapshot_over(const Status& status, const raft::SnapshotMeta& meta,
+                                const std::function<void(Status)>& done) {
+  if (status.ok()) {
+    ++counters_.snapshots;
+    newest_ = meta;
+    (void)folder_->remove_snapshots(kSnapshotsKept);
+  } else {
+    ++counters_.snapshots_failed;
+  }
+  done(status);
 }
 
 // ---- handing one out
@@ -234,6 +258,7 @@ void RocksKeeper::take_over(const std::shared_ptr<Transfer>& transfer, const std
   }
   old_store_ = std::move(store_);
   store_ = std::move(*store);
+  ++installed_;
   finish(transfer, Status());
 }
 

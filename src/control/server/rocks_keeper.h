@@ -70,6 +70,8 @@ class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
       : options_(std::move(options)), post_(std::move(post)) {}
   Result<std::unique_ptr<barn::RocksStore>> open_store() const;
   Status find_newest();
+  void take_checkpoint(const raft::SnapshotMeta& wanted, const std::function<void(Status)>& done);
+  void snapshot_over(const Status& status, const raft::SnapshotMeta& meta, const std::function<void(Status)>& done);
   void begin_transfer(const std::shared_ptr<Transfer>& transfer, std::string manifest);
   void ask(const std::shared_ptr<Transfer>& transfer);
   void received(const std::shared_ptr<Transfer>& transfer, const barn::SnapshotReceiver::Wanted& place,
@@ -84,6 +86,7 @@ class RocksKeeper final : public barn::StateKeeper, public raft::BulkSource {
   std::unique_ptr<barn::StateFolder> folder_;
   std::shared_ptr<barn::RocksStore> store_, old_store_;
   Status broken_;
+  uint64_t installed_ = 0;  // snapshots of peers that have taken the place of the state
   std::optional<raft::SnapshotMeta> newest_;
   std::vector<std::function<void()>> before_release_;
   Counters counters_;

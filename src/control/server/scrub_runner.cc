@@ -4,11 +4,13 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/stop.h"
 
 namespace runink::server {
 
 struct ScrubRunner::Run {
   std::function<void(const ScrubOutcome&)> done;  // the loop's
+  StopFlag stop;                                  // so that a table is not read to its end
 
   std::mutex mutex;  // of all below: held for one slice
   bool cancelled = false;
@@ -42,7 +44,7 @@ struct ScrubRunner::Run {
     }
     const barn::RocksStore::Table table = std::move(tables.back());
     tables.pop_back();
-    Status status = store->verify_table(table);
+    Status status = store->verify_table(table, &stop);
     outcome.bytes_verified += table.bytes;
     if (!status.ok()) fail(std::move(status));
     return table.bytes;
@@ -67,6 +69,7 @@ void ScrubRunner::cancel() {
   loop_.cancel(timer_);
   timer_ = 0;
   if (run_ == nullptr) return;
+  run_->stop.request();
   {
     const std::lock_guard lock(run_->mutex);
     run_->cancelled = true;

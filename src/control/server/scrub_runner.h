@@ -36,8 +36,8 @@ class ScrubRunner {
   // In the place of one that is under way. `store` is what the scrub's view is of.
   void begin(std::unique_ptr<barn::Scrub> scrub, const barn::RocksStore& store,
              std::function<void(const ScrubOutcome&)> done);
-  // When it returns, store and view are not used any more. It waits for a slice that is under way. `done` is not
-  // called.
+  // When it returns, store and view are not used any more. It waits for a slice that is under way, but not for
+  // a whole table. `done` is not called.
   void cancel();
   bool busy() const { return run_ != nullptr; }
 

@@ -18,6 +18,7 @@
 
 #include "control/barn/rocks/rocks_status.h"
 #include "control/barn/rocks/sealed_file_system.h"
+#include "control/barn/rocks/stoppable_files.h"
 #include "control/barn/tables.h"
 #include "platform/os/file.h"
 
@@ -359,15 +360,6 @@ Status RocksStore::sync() {
   return status;
 }
 
-Status RocksStore::begin_flush() {
-  if (failed_.load()) return failure();
-  rocksdb::FlushOptions options;
-  options.wait = false;
-  Status status = from_rocks(database_->db->Flush(options, database_->families), "write the memtables");
-  latch(status);
-  return status;
-}
-
 Status RocksStore::checkpoint(const std::string& folder) {
   if (failed_.load()) return failure();
   const std::string target = RUNINK_TRY(os::absolute_path(folder));
@@ -395,10 +387,15 @@ std::vector<RocksStore::Table> RocksStore::tables() const {
   return tables;
 }
 
-Status RocksStore::verify_table(const Table& table) const {
+Status RocksStore::verify_table(const Table& table, const StopFlag* stop) const {
   if (failed_.load()) return failure();
   rocksdb::Options options;
   if (database_->env) options.env = database_->env.get();
+  std::unique_ptr<rocksdb::Env> stoppable;
+  if (stop != nullptr) {
+    stoppable = rocksdb::NewCompositeEnv(stoppable_files(options.env->GetFileSystem(), stop));
+    options.env = stoppable.get();
+  }
   rocksdb::SstFileReader reader(options);
   rocksdb::Status status = reader.Open(table.path);
   if (status.ok()) {
@@ -407,6 +404,7 @@ Status RocksStore::verify_table(const Table& table) const {
     status = reader.VerifyChecksum(read);
   }
   if (status.ok()) return {};
+  if (stop != nullptr && stop->requested()) return cancelled("verifying {} was stopped", table.path);
   const std::vector<Table> there = tables();
   const bool live = std::any_of(there.begin(), there.end(), [&](const Table& t) { return t.path == table.path; });
   if (!live) return {};  // a compaction has replaced it

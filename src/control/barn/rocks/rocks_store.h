@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/stop.h"
 #include "control/barn/store.h"
 #include "platform/crypto/seal.h"
 
@@ -62,13 +63,12 @@ class RocksStore : public StateStore {
   Status apply(const WriteBatch& batch) override;
   uint64_t approximate_bytes() const override;
 
-  // Everything applied survives a crash of the machine.
+  // Everything applied survives a crash of the machine. Writes the memtables; any thread.
   Status sync();
   // A copy of the state as it is now, in a new folder on the same file system (its parent must exist): tables are
   // linked, the rest is small. Everything in it is on disk when this returns, and so is everything applied to this
-  // store. Takes as long as writing the memtables; begin_flush() some time before makes that short.
+  // store. Takes as long as writing the memtables; sync() some time before makes that short.
   Status checkpoint(const std::string& folder);
-  Status begin_flush();  // writes the memtables in the background
   // Reads every table and compares checksums (and tags, where sealed). Long; any thread.
   Status verify() const;
   // The same in pieces. Tables come and go: one that has gone meanwhile is no error, and costs nothing.
@@ -77,8 +77,8 @@ class RocksStore : public StateStore {
     uint64_t bytes = 0;
   };
   std::vector<Table> tables() const;
-  // Reads it from the disk, past the block cache.
-  Status verify_table(const Table& table) const;
+  // Reads it from the disk, past the block cache. kCancelled: `stop` was requested, and it was not read to its end.
+  Status verify_table(const Table& table, const StopFlag* stop = nullptr) const;
 
   Status failure() const;  // the first one; OK while all is well
   RocksMemory memory() const;

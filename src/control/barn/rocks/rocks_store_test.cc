@@ -138,6 +138,11 @@ TEST_P(RocksStoreTest, ADamagedTableIsFoundPastTheCacheAndOneThatHasGoneIsNoErro
   ASSERT_FALSE(tables.empty());
   for (const RocksStore::Table& table : tables) EXPECT_TRUE(store->verify_table(table).ok());
   EXPECT_TRUE(store->verify_table({folder_.file("state") + "/999999.sst", 1}).ok());
+  StopFlag stop;
+  EXPECT_TRUE(store->verify_table(tables[0], &stop).ok());
+  stop.request();
+  EXPECT_EQ(store->verify_table(tables[0], &stop).code(), Code::kCancelled);
+  EXPECT_TRUE(store->failure().ok());  // it says nothing of the table
   const os::Fd file = *os::open_file(tables[0].path, os::OpenMode::kReadWrite);
   char byte = 0;
   ASSERT_TRUE(os::pread_full(file, &byte, 1, tables[0].bytes / 2).ok());
@@ -217,7 +222,7 @@ TEST_P(RocksStoreTest, ACheckpointIsTheStateAtThatMoment) {
     batch.put(key, model[key]);
   }
   ASSERT_TRUE(store->apply(batch).ok());
-  ASSERT_TRUE(store->begin_flush().ok());
+  ASSERT_TRUE(store->sync().ok());
   batch.clear();
   batch.put("position", "42");
   model["position"] = "42";
