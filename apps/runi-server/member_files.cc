@@ -67,6 +67,8 @@ Result<int> run_inspect(cli::Invocation& invocation) {
     if (!text.empty()) fields.push_back({key, title, text});
   };
   add("vote_lost", "vote lost", log.vote_lost);
+  if (log.lost_end)
+    add("lost_end", "log ended", fmt::format("with entry {} of term {}", log.lost_end->index, log.lost_end->term));
   add("hard_state_fault", "hard state", log.hard_state_fault);
   add("torn", "torn", log.torn ? log.torn->to_string() : "");
   add("damage", "damage", log.damage ? log.damage->to_string() : "");

@@ -47,6 +47,7 @@ enum class Zoo : int {
   kRemovedLeaderCounts,
   kRemovedDoesNotCampaign,
   kRejoinedVotesAtOnce,
+  kVotesByWhatIsLeft,
   kRejoinsAtAnyCommit,
   kForgottenStorageCounts,
   // Reads

@@ -51,6 +51,7 @@ struct Local {
   std::vector<Write> queue;
   bool stalled = false;
   bool whole = true;  // the disk holds all that was acknowledged
+  std::optional<LogEnd> lost_end;
   uint64_t incarnation = 1;
   // Of the above, for the checks:
   Hashes hashes;
@@ -71,7 +72,18 @@ struct LocalStep {
   std::string fault;
 };
 
-enum class What : uint8_t { kDeliver, kDeliverAndKeep, kElect, kPropose, kHeartbeat, kStall, kFinish, kCrash, kRead, kLose };
+enum class What : uint8_t {
+  kDeliver,
+  kDeliverAndKeep,
+  kElect,
+  kPropose,
+  kHeartbeat,
+  kStall,
+  kFinish,
+  kCrash,
+  kRead,
+  kLose
+};
 struct Action {
   What what;
   uint8_t node;
@@ -158,22 +170,23 @@ class Explorer {
 
   // ---- tables of what there is
 
-  Options options_of(NodeId id, uint64_t incarnation, bool whole) {
+  Options options_of(NodeId id, uint64_t incarnation, bool whole, std::optional<LogEnd> lost_end) {
     Options options;
     options.id = id;
     options.election_ticks = 1 << 20;  // no clock: time-outs are steps
     options.random = [] { return uint64_t{0}; };
     options.incarnation = incarnation;
     options.may_vote = whole;
+    options.lost_end = lost_end;
     if (scope_.one_by_one) options.max_message_bytes = 1;
     return options;
   }
-  Raft start(NodeId id, const Disk& disk, uint64_t incarnation, bool whole) {
+  Raft start(NodeId id, const Disk& disk, uint64_t incarnation, bool whole, std::optional<LogEnd> lost_end = {}) {
     Recovered recovered;
     recovered.hard_state = disk.hard_state;
     recovered.membership = {{1, 2, 3}, {}};
     recovered.entries = disk.entries;
-    return Raft(options_of(id, incarnation, whole), std::move(recovered));
+    return Raft(options_of(id, incarnation, whole, lost_end), std::move(recovered));
   }
 
   State first_state() {
@@ -288,15 +301,19 @@ class Explorer {
         node.queue.clear();
         node.stalled = false;
         ++node.incarnation;
-        node.raft = start(node.raft.id(), node.disk, node.incarnation, node.whole);
+        node.raft = start(node.raft.id(), node.disk, node.incarnation, node.whole, node.lost_end);
         break;
       case What::kLose:
+        if (scope_.known_ends) {
+          const Entry& last = node.disk.entries.back();
+          node.lost_end = std::max(node.lost_end.value_or(LogEnd{}), LogEnd{last.term, last.index});
+        }
         node.disk.entries.resize(action.argument);
         node.disk.hard_state.commit = 0;  // as the journal does
         node.queue.clear();
         node.stalled = node.whole = false;
         ++node.incarnation;
-        node.raft = start(node.raft.id(), node.disk, node.incarnation, false);
+        node.raft = start(node.raft.id(), node.disk, node.incarnation, false, node.lost_end);
         break;
     }
     settle(node, step);
@@ -328,7 +345,10 @@ class Explorer {
         if (on_disk(node, entry.index) != entry.term) step.fault = "an entry was applied that is not on disk";
         node.raft.applied(entry.index);
       }
-      if (ready.vote_regained) node.whole = true;
+      if (ready.vote_regained) {
+        node.whole = true;
+        node.lost_end.reset();
+      }
       for (const auto& read : ready.reads) step.reads.emplace_back(read.id, read.index);
       while (!node.stalled && !node.queue.empty()) write_one(node);
     }
@@ -503,8 +523,8 @@ class Explorer {
       if (to.raft.role() != Role::kLeader) return true;
       const Progress& peer = to.raft.peers().at(m.from);
       return m.kind == MessageKind::kAppendReply && !m.reject && m.index <= peer.match &&
-             m.incarnation <= peer.incarnation &&
-             peer.state == Progress::State::kReplicate && m.read_round <= peer.read_round;
+             m.incarnation <= peer.incarnation && peer.state == Progress::State::kReplicate &&
+             m.read_round <= peer.read_round;
     };
     const auto end = state.messages.begin() + state.message_count;
     state.message_count =
@@ -537,7 +557,8 @@ class Explorer {
       size_t holders = 0;
       for (size_t n = 0; n < kNodes; ++n)
         // Who lost entries had it perhaps, and has no vote to elect anybody without it.
-        holders += !local(state, n).whole || (local(state, n).durable.size() > i && local(state, n).durable[i] == now.log[i]);
+        holders +=
+            !local(state, n).whole || (local(state, n).durable.size() > i && local(state, n).durable[i] == now.log[i]);
       if (holders < 2) return "an entry was called committed that is not on two disks";
       state.committed_in[state.committed_count] = static_cast<uint8_t>(raft.term());
       state.committed[state.committed_count++] = now.log[i];
@@ -628,8 +649,9 @@ class Explorer {
       if (state.left[kCrashes] > 0 && begun) {
         for (uint16_t survive = 0; survive <= node.queue.size(); ++survive) out.push_back({What::kCrash, n, survive});
       }
-      bool all_whole = true;  // one at a time
-      for (size_t other = 0; other < kNodes; ++other) all_whole = all_whole && local(state, other).whole;
+      bool all_whole = true;  // one at a time, where their ends are not known
+      for (size_t other = 0; other < kNodes; ++other)
+        all_whole = all_whole && (local(state, other).whole || scope_.known_ends);
       if (state.left[kLosses] > 0 && all_whole) {
         for (uint16_t keep = 0; keep < node.disk.entries.size(); ++keep) out.push_back({What::kLose, n, keep});
       }
@@ -660,7 +682,8 @@ class Explorer {
       case What::kRead:
         return node + " is asked for a read";
       case What::kLose:
-        return node + " stops, its disk keeps " + std::to_string(action.argument) + " entries, and it starts without a vote";
+        return node + " stops, its disk keeps " + std::to_string(action.argument) +
+               " entries, and it starts without a vote";
     }
     return node;
   }

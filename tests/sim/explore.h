@@ -25,6 +25,7 @@ struct Scope {
   // Messages under way from one node to another, at most: one more pushes out the one of the oldest term, of the least
   // to say. 0: no bound.
   int channel = 0;
+  bool known_ends = false;  // who lost entries knows where its log ended, and more than one may have
   bool one_by_one = false;  // each entry in a message of its own
   // Messages that a correct core takes no notice of are lost at once: fewer states. Off where the core is not correct.
   bool forget_stale = true;

@@ -29,6 +29,10 @@ std::vector<Scope> usual_scopes() {
   out.push_back(scope("2 elections, 1 proposal, 1 loss of storage, 2 messages a channel", 2, 1));
   out.back().losses = 1;
   out.back().channel = 2;
+  out.push_back(scope("2 elections, 1 proposal, 2 losses with known ends, 1 message a channel", 2, 1));
+  out.back().losses = 2;
+  out.back().channel = 1;
+  out.back().known_ends = true;
   out.push_back(scope("3 elections, 1 proposal", 3, 1));
   out.push_back(
       scope("4 elections, 1 message a channel, entries one by one", 4, 0));  // figure 8 of the paper takes four

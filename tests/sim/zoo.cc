@@ -136,6 +136,10 @@ std::vector<raft::Scope> zoo_scopes() {
   Scope& lost = add("2 elections, 1 proposal, lost storage", 2, 1, 2);
   lost.losses = 1;
   lost.max_states = 1'600'000;
+  Scope& known = add("2 elections, 1 proposal, lost storage, known ends", 2, 1, 2);
+  known.losses = 1;
+  known.known_ends = true;
+  known.max_states = 1'600'000;
   Scope& figure_eight = add("4 elections, one by one", 4, 0, 1);
   figure_eight.one_by_one = figure_eight.forget_stale = true;
   figure_eight.max_states = 1'600'000;

@@ -63,6 +63,13 @@ class DamageTest : public ::testing::Test {
       EXPECT_TRUE(same(e, model_.log[e.index])) << e.index;
     }
   }
+  raft::LogEnd end_of_model() const { return {model_.last_term(), model_.last}; }
+  // A vote rests on it.
+  void expect_end_not_understated(const Recovered& found) {
+    if (found.lost_end) {
+      EXPECT_GE(*found.lost_end, end_of_model()) << found.lost_end->term << " " << found.lost_end->index;
+    }
+  }
   // Opens a damaged disk: found, said where, all that is left is right, and it stays without a vote until it is whole.
   void expect_damage(SimDisk& disk, const std::string& where) {
     EXPECT_EQ(verify(disk).code(), Code::kDataLoss);
@@ -74,6 +81,7 @@ class DamageTest : public ::testing::Test {
     EXPECT_EQ(opened.found.hard_state.vote, model_.hard_state.vote);
     EXPECT_EQ(opened.found.hard_state.commit, 0u);
     expect_nothing_invented(opened.found);
+    expect_end_not_understated(opened.found);
     EXPECT_NE(opened.found.damage.find(fmt::format("entries from {} on", opened.journal->last_index() + 1)),
               std::string::npos)
         << opened.found.damage;
@@ -83,6 +91,7 @@ class DamageTest : public ::testing::Test {
     ASSERT_TRUE(again.status.ok()) << again.status.to_string();
     EXPECT_FALSE(again.found.whole);
     EXPECT_EQ(again.found.damage, opened.found.damage);
+    EXPECT_EQ(again.found.lost_end, opened.found.lost_end);
     EXPECT_EQ(again.found.entries.size(), opened.found.entries.size());
     // It is fetched again.
     std::vector<raft::Entry> missing;
@@ -209,6 +218,9 @@ TEST_F(DamageTest, EveryClassOfFlippedBits) {
           SCOPED_TRACE(fmt::format("{} batch {} byte {} mask {}", segment.name, b, place, mask));
           auto disk = disk_->clone(1);
           disk->flip(segment.name, batch.offset + place, mask);
+          const bool another_follows = s + 1 < seen.segments.size() || b + 1 < segment.batches.size();
+          EXPECT_EQ(open(*disk->clone(2)).found.lost_end,
+                    another_follows ? std::optional(end_of_model()) : std::nullopt);
           expect_damage(*disk, fmt::format("{} at byte {}", segment.name, batch.offset));
         }
       }
@@ -319,11 +331,43 @@ TEST_F(DamageTest, CrashWhileDamageIsDealtWith) {
       EXPECT_NE(opened.found.damage.find(fmt::format("{} at byte {}", segment_name(2), offset)), std::string::npos)
           << opened.found.damage;
       expect_nothing_invented(opened.found);
+      EXPECT_EQ(opened.found.lost_end, end_of_model());
       EXPECT_EQ(opened.journal->last_index(), 8u);
       ASSERT_TRUE(disk->exists(lost_name(2)) && disk->exists(lost_name(3)));
       EXPECT_TRUE(disk->bytes(lost_name(2)) == damaged && disk->bytes(lost_name(3)) == behind) << "as it was found";
     }
   }
+}
+
+// A second loss, of a log that was not whole again yet: the further end counts; where either is not known, none is.
+TEST_F(DamageTest, EndsOfSeveralLosses) {
+  fill();
+  const uint64_t offset = look().segments[1].batches[1].offset;
+  disk_->flip(segment_name(2), offset + 70);
+  const raft::LogEnd first = end_of_model();
+  Opened opened = open(*disk_);
+  ASSERT_EQ(opened.found.lost_end, first);
+  for (raft::Index i = 9; i <= 12; ++i)
+    ASSERT_TRUE(opened.journal->append({{entry(i, 2, std::string(100, 'z'))}}).ok());
+  ASSERT_TRUE(opened.journal->rest().ok());
+  opened.journal.reset();
+  const auto batches = look().segments.back().batches;
+  auto again = disk_->clone(1);
+  again->flip(look().segments.back().name, batches[batches.size() - 2].offset + 70);
+  EXPECT_EQ(open(*again, 600).found.lost_end, first);
+  auto end_lost = disk_->clone(2);
+  end_lost->flip(look().segments.back().name, batches.back().offset + 70);
+  EXPECT_EQ(open(*end_lost, 600).found.lost_end, std::nullopt);
+  // What says so is protected itself.
+  auto forged = disk_->clone(3);
+  std::string text = forged->bytes(kVoteLostFile);
+  const size_t at = text.find("with entry 20");
+  ASSERT_NE(at, std::string::npos) << text;
+  text[at + 11] = '1';
+  forged->put(kVoteLostFile, text);
+  const Opened doubted = open(*forged, 600);
+  EXPECT_FALSE(doubted.found.whole);
+  EXPECT_EQ(doubted.found.lost_end, std::nullopt);
 }
 
 // B10.
@@ -550,6 +594,7 @@ TEST_F(DamageTest, RottenSectorsAnywhere) {
       continue;
     }
     expect_nothing_invented(opened.found);
+    expect_end_not_understated(opened.found);
     EXPECT_EQ(opened.found.hard_state.term, model_.hard_state.term);
     if (opened.found.whole) {
       EXPECT_EQ(model_.difference(opened.found), "");

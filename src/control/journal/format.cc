@@ -1,5 +1,9 @@
 #include "control/journal/format.h"
 
+#include <fmt/format.h>
+
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 
 #include "base/little_endian.h"
@@ -13,6 +17,7 @@ using crypto::crc32c;
 
 constexpr std::string_view kSegmentMagic = "RNKSEG1\n", kBatchMagic = "RNKB", kHardStateMagic = "RNKHARD1",
                            kBoundsMagic = "RNKBNDS1";
+constexpr std::string_view kLogEndLine = "the log ended with entry ";
 constexpr uint32_t kAnew = 1, kSealed = 2, kRecycled = 4;
 
 template <typename T>
@@ -220,6 +225,30 @@ std::optional<HardStateSlot> decode_hard_state(std::string_view in) {
   s.incarnation = get<uint64_t>(in, 40);
   s.state = {get<uint64_t>(in, 48), get<uint64_t>(in, 56), get<uint64_t>(in, 64)};
   return s;
+}
+
+std::string encode(const VoteLost& lost) {
+  std::string out = lost.why;
+  if (!out.empty() && out.back() != '\n') out += '\n';
+  if (!lost.end) return out;
+  out += fmt::format("{}{} of term {} in incarnation {}; checksum ", kLogEndLine, lost.end->index, lost.end->term,
+                     lost.incarnation);
+  return out + fmt::format("{}\n", crypto::crc32c(out));
+}
+
+VoteLost decode_vote_lost(std::string_view text) {
+  const size_t at = text.rfind(kLogEndLine);
+  if (at != std::string_view::npos && (at == 0 || text[at - 1] == '\n')) {
+    uint64_t index = 0, term = 0, incarnation = 0;
+    uint32_t sum = 0;
+    const std::string line(text.substr(at + kLogEndLine.size()));
+    if (std::sscanf(line.c_str(), "%" SCNu64 " of term %" SCNu64 " in incarnation %" SCNu64 "; checksum %" SCNu32,
+                    &index, &term, &incarnation, &sum) == 4) {
+      VoteLost out{std::string(text.substr(0, at)), raft::LogEnd{term, index}, incarnation};
+      if (encode(out) == text) return out;
+    }
+  }
+  return {std::string(text), std::nullopt};
 }
 
 std::string encode(const Bounds& b) {

@@ -128,6 +128,16 @@ struct Bounds {
 std::string encode(const Bounds& bounds);  // kBlock bytes
 std::optional<Bounds> decode_bounds(std::string_view block);
 
+// The file kVoteLostFile, text that operators read: why this member has no vote, and where the log ended of which it
+// lost a part, if that is known. A checksum stands with the latter, since a vote rests on it.
+struct VoteLost {
+  std::string why;  // lines
+  std::optional<raft::LogEnd> end;
+  uint64_t incarnation = 0;  // with `end`: of the last opening before that
+};
+std::string encode(const VoteLost& lost);
+VoteLost decode_vote_lost(std::string_view text);
+
 std::string segment_name(uint64_t number);
 std::optional<uint64_t> segment_number(std::string_view name);
 std::string lost_name(uint64_t number);  // what was cut off a segment by damage, until it was fetched again

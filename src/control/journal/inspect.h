@@ -44,8 +44,11 @@ struct Inspection {
   uint64_t entries = 0;                 // that are in force
   bool sealed = false, decoded = true;  // false: sealed and no key was given: entries were not looked into
   std::string vote_lost;                // the marker's text
-  std::optional<Damage> damage;         // the first
-  std::optional<Damage> torn;           // a write that was cut short at the end: not damage
+  // Where something was lost, now or before: the end of all that this member ever acknowledged, if that is known. Its
+  // log may have ended there or further on.
+  std::optional<raft::LogEnd> lost_end;
+  std::optional<Damage> damage;  // the first
+  std::optional<Damage> torn;    // a write that was cut short at the end: not damage
 };
 
 // What is there. `key` may be none also for a sealed journal. An error only where the folder or a file cannot be read.

@@ -50,9 +50,7 @@ uint64_t Journal::max_entry_bytes() const {
          (options_.key ? crypto::kSealOverhead : 0);
 }
 
-uint64_t Journal::room() const {
-  return (capacity_ > offset_ ? capacity_ - offset_ : 0) + (spare_ ? options_.segment_bytes - kBlock : 0);
-}
+uint64_t Journal::room() const { return segment_room() + (spare_ ? options_.segment_bytes - kBlock : 0); }
 
 Status Journal::append(std::span<const raft::Entry> entries) {
   RUNINK_RETURN_IF_ERROR(stopped_);

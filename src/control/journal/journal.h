@@ -47,11 +47,12 @@ struct Recovered {
   // After damage (`whole` is false) entries may be left that the lost ones had replaced: if the last applied entry has
   // another term in the state machine than here, reset() behind that entry is due, too.
   std::vector<raft::Entry> entries;
-  raft::Index first_index = 1;  // where they begin, or where the first one will
-  uint64_t incarnation = 0;     // of this opening; larger at every one
-  bool whole = true;            // false: it lost what it may have acknowledged, now or at an opening before
-  std::string damage;           // then: what was found, and in which file and where
-  std::string torn;             // what was cut off without loss; empty if nothing
+  raft::Index first_index = 1;           // where they begin, or where the first one will
+  uint64_t incarnation = 0;              // of this opening; larger at every one
+  bool whole = true;                     // false: it lost what it may have acknowledged, now or at an opening before
+  std::optional<raft::LogEnd> lost_end;  // then: the end of all that it ever acknowledged, or beyond; none: not known
+  std::string damage;                    // then: what was found, and in which file and where
+  std::string torn;                      // what was cut off without loss; empty if nothing
 };
 
 class Journal {
@@ -94,6 +95,8 @@ class Journal {
   // Bytes that are reserved and not used yet. A batch that does not fit into what is left of a segment takes the next
   // one.
   uint64_t room() const;
+  // Of those, the bytes of the segment that is being written.
+  uint64_t segment_room() const { return capacity_ > offset_ ? capacity_ - offset_ : 0; }
 
   raft::Index last_index() const { return last_; }
   uint64_t max_entry_bytes() const;  // of its data

@@ -108,8 +108,11 @@ class Recovery {
     std::string text = seen.vote_lost;
     if (seen.damage && text.size() < kMaxVoteLostBytes) text += seen.damage->to_string() + "\n";
     // Also what is there already: after a sync that failed, its name may be in the kernel's cache and not on the disk.
-    if (!text.empty()) RUNINK_RETURN_IF_ERROR(replace_file(j_.disk_, kVoteLostFile, text));
+    if (!text.empty())
+      RUNINK_RETURN_IF_ERROR(
+          replace_file(j_.disk_, kVoteLostFile, encode(VoteLost{text, seen.lost_end, scan_.lost_end_incarnation})));
     out_.whole = text.empty();
+    out_.lost_end = seen.lost_end;
     out_.damage = text;
     if (!out_.damage.empty() && out_.damage.back() == '\n') out_.damage.pop_back();
     if (seen.torn) out_.torn = seen.torn->to_string();

@@ -23,12 +23,22 @@ class Scanner {
       std::unique_ptr<File> file = RUNINK_TRY(disk_.open(kVoteLostFile));
       seen_.vote_lost = RUNINK_TRY(file->read(0, kPiece));
       if (seen_.vote_lost.empty()) seen_.vote_lost = "no reason was written down\n";
+      VoteLost lost = decode_vote_lost(seen_.vote_lost);
+      seen_.vote_lost = std::move(lost.why);
+      seen_.lost_end = lost.end;
+      out_.lost_end_incarnation = lost.incarnation;
     }
     RUNINK_RETURN_IF_ERROR(read_headers());
     choose_segments();
     RUNINK_RETURN_IF_ERROR(read_segments());
     compare_with_bounds();
     if (zoo(Zoo::kDamageIsATornTail)) seen_.damage.reset();
+    if (seen_.damage && !is_being_recovered()) {
+      const std::optional<raft::LogEnd> end = RUNINK_TRY(end_before_damage());
+      const bool known = end && (seen_.vote_lost.empty() || seen_.lost_end);
+      seen_.lost_end = known ? std::optional(std::max(*end, seen_.lost_end.value_or(raft::LogEnd{}))) : std::nullopt;
+      out_.lost_end_incarnation = out_.incarnation;
+    }
     list_ignored();
     return {};
   }
@@ -73,6 +83,7 @@ class Scanner {
     const std::string bytes = RUNINK_TRY(file->read(0, 2 * kBlock));
     for (size_t at = 0; at + kBlock <= bytes.size(); at += kBlock) {
       const auto slot = decode_bounds(std::string_view(bytes).substr(at, kBlock));
+      bounds_slots_ += slot.has_value();
       if (slot && (!seen_.bounds || slot->sequence > seen_.bounds->sequence)) seen_.bounds = slot;
     }
     return {};
@@ -301,6 +312,50 @@ class Scanner {
     return uint64_t{0};
   }
 
+  // A crash ended the opening that found this damage, perhaps when some of what lies behind it had been set aside.
+  // Nothing was acknowledged since: an opening that has ended has written bounds, of which the newer are not lost
+  // either.
+  bool is_being_recovered() const {
+    return seen_.lost_end && bounds_slots_ == 2 && seen_.bounds->incarnation <= out_.lost_end_incarnation;
+  }
+
+  // Where the log ended before a part of it was damaged. It is known if a batch behind the damage is there that is at
+  // least the last one that bounds know of: the same rule by which, without damage, the end of a log is found. (What a
+  // second damage took of the very end, and bounds do not know yet, is taken for a write that was cut short here as
+  // there.)
+  Result<std::optional<raft::LogEnd>> end_before_damage() {
+    const std::optional<raft::LogEnd> unknown;
+    if (!seen_.bounds || found_.empty()) return unknown;
+    Found& last = found_.back();
+    if (!last.header || last.number < seen_.bounds->last_segment) return unknown;
+    if (last.number == seen_.bounds->last_segment && last.header->incarnation < seen_.bounds->incarnation)
+      return unknown;
+    std::optional<BatchHeader> batch = RUNINK_TRY(last_batch_of(last));
+    if (!batch && found_.size() > 1 && found_[found_.size() - 2].header) {
+      // The last segment has just been begun: it says which batch stands before it.
+      batch = RUNINK_TRY(last_batch_of(found_[found_.size() - 2]));
+      if (batch && (batch->number + 1 != last.header->first_batch || batch->chain != last.header->chain))
+        return unknown;
+    }
+    const uint64_t first_lost = seen_.segments.empty() ? 0 : out_.next_batch;
+    if (!batch || batch->number <= first_lost || batch->number < seen_.bounds->batch) return unknown;
+    return std::optional(raft::LogEnd{batch->last_term, batch->last_index()});
+  }
+
+  // By its header.
+  static Result<std::optional<BatchHeader>> last_batch_of(Found& found) {
+    std::optional<BatchHeader> out;
+    for (uint64_t at = kBlock; at + kBatchHeaderBytes <= found.size; at += kPiece) {
+      const std::string piece = RUNINK_TRY(found.file->read(at, kPiece));
+      for (size_t i = 0; i + kBatchHeaderBytes <= piece.size(); i += kBlock) {
+        const auto header =
+            decode_batch_header(std::string_view(piece).substr(i, kBatchHeaderBytes), found.header->file, at + i);
+        if (header && (!out || header->number > out->number)) out = header;
+      }
+    }
+    return out;
+  }
+
   void compare_with_bounds() {
     seen_.entries = seen_.last_index + 1 - seen_.first_index;
     if (!seen_.bounds || seen_.damage) return;
@@ -336,6 +391,7 @@ class Scanner {
   std::vector<Found> found_;
   SegmentFile file_;  // the one that is read
   uint64_t batches_read_ = 0;
+  size_t bounds_slots_ = 0;  // that are intact
 };
 
 }  // namespace

@@ -25,6 +25,7 @@ struct Scan {
   std::vector<std::string> names;                     // of the folder
   bool has_hard_state = false;                        // the file
   uint64_t hard_state_sequence = 0, incarnation = 0;  // the highest that were seen
+  uint64_t lost_end_incarnation = 0;                  // of seen.lost_end: the highest when that was found
   std::vector<raft::Entry> entries;
   std::vector<raft::Index> segment_last;  // of seen.segments: the highest index that each ever held; 0: none
   std::vector<uint64_t> leftover;         // segments that are void, whole

@@ -77,6 +77,7 @@ Status BarnServer::open() {
   member.core.id = options_.identity.node;
   member.core.incarnation = opened_.incarnation;
   member.core.may_vote = opened_.whole;
+  member.core.lost_end = opened_.lost_end;
   member.core.random = crypto::random_u64;
   member_ = std::make_unique<raft::Member>(std::move(member), std::move(recovered), *storage_, *transport_, *replica_);
   replica_->attach(member_.get());

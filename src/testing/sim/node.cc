@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "control/journal/inspect.h"
 
 namespace runink::testing {
 
@@ -188,6 +189,7 @@ void Node::start() {
     return;
   }
   whole_ = opened.whole;
+  lost_end_ = opened.lost_end;
   check_acknowledged(recovered);
   totals_.torn += !opened.torn.empty();
   totals_.damaged += !opened.damage.empty();
@@ -203,6 +205,7 @@ void Node::start() {
   options.core.random = [this] { return context_.world.random.next(); };
   options.core.incarnation = opened.incarnation;
   options.core.may_vote = opened.whole;
+  options.core.lost_end = opened.lost_end;
   seen_commit_ = recovered.snapshot_index;
   seen_applied_ = 0;
   led_term_ = 0;
@@ -278,6 +281,26 @@ void Node::observe() {
 void Node::damage() {
   damaged_ = true;
   for (uint64_t i = 0; i <= context_.world.random.below(3); ++i) (void)disk_.rot_somewhere();
+}
+
+bool Node::damage_entry(raft::Index index) {
+  const auto seen = journal::inspect(disk_);
+  if (!seen.ok()) return false;
+  journal::BatchInfo found;
+  std::string file;
+  uint64_t last = 0;
+  for (const journal::SegmentInfo& segment : seen->segments) {
+    for (const journal::BatchInfo& batch : segment.batches) {
+      last = batch.header.number;
+      if (batch.header.first_index > index || batch.header.last_index() < index) continue;
+      found = batch;
+      file = segment.name;
+    }
+  }
+  if (file.empty() || found.header.number == last) return false;
+  damaged_ = true;
+  disk_.rot(file, found.offset, 64);
+  return true;
 }
 
 void Node::note_acknowledged() {

@@ -126,6 +126,7 @@ class Node {
   bool serves() const { return up() && !paused_; }
   bool paused() const { return paused_; }
   uint64_t life() const { return life_; }  // differs whenever it was stopped in between
+  const std::optional<raft::LogEnd>& lost_end() const { return lost_end_; }  // as its last start found it
   bool whole() const { return whole_; }    // its storage holds all that it acknowledged, as far as it knows
   // Why it cannot start any more; empty if it can.
   const std::string& lost() const { return lost_; }
@@ -135,6 +136,8 @@ class Node {
   SimDisk& disk() { return disk_; }
   // Of one to three sectors of its disk, while it is down.
   void damage();
+  // Of the batch with this entry, while it is down; not if it is the last one.
+  bool damage_entry(raft::Index index);
   SimClock& clock() { return clock_; }
   SimStorage* storage() { return storage_.get(); }
 
@@ -163,6 +166,7 @@ class Node {
   std::unique_ptr<raft::Member> member_;
   raft::Term durable_term_ = 0;
   bool paused_ = false, whole_ = true;
+  std::optional<raft::LogEnd> lost_end_;
   // What it had acknowledged when it stopped last, and has to hold when it starts again, or to know that it does not.
   struct Acknowledged {
     raft::Index index = 0;

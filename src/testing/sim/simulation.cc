@@ -1,6 +1,7 @@
 #include "testing/sim/simulation.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -12,10 +13,10 @@
 namespace runink::testing {
 
 namespace {
-constexpr const char* kNames[] = {"kill",        "power cut",  "power cut of all", "pause",       "partition",
-                                  "one-way cut", "swizzle",    "bad weather",      "slow disk",   "failing disk",
-                                  "full disk",   "damage",     "clock jump",       "clock drift", "transfer",
-                                  "transfers",   "membership", "replacement"};
+constexpr const char* kNames[] = {"kill",        "power cut", "power cut of all", "pause",      "partition",
+                                  "one-way cut", "swizzle",   "bad weather",      "slow disk",  "failing disk",
+                                  "full disk",   "damage",    "damage of many",   "clock jump", "clock drift",
+                                  "transfer",    "transfers", "membership",       "replacement"};
 static_assert(std::size(kNames) == static_cast<size_t>(FaultKind::kCount));
 }  // namespace
 
@@ -218,6 +219,9 @@ class Simulation {
         (void)gone(node);
         break;
       }
+      case FaultKind::kDamageOfMany:
+        damage_many(50);
+        return;
       case FaultKind::kClockJump:
         node.clock().jump(world_.random.between(-3'600'000'000LL, 3'600'000'000LL));
         break;
@@ -252,6 +256,45 @@ class Simulation {
         return;
     }
     count(kind);
+  }
+
+  // The first time that all voters hold the same, which is all that there is: else what one of them has beyond may be
+  // what the others would not elect anybody without.
+  void damage_many(int times) {
+    if (times == 0 || over_) return;
+    const auto again = [this, times] { world_.after(20'000, [this, times] { damage_many(times - 1); }); };
+    Node* const l = leader();
+    if (l == nullptr) return again();
+    const raft::Membership membership = l->member().raft().membership();
+    const raft::Log& log = l->member().raft().log();
+    for (auto& [id, n] : nodes_) {
+      if (!n->whole() || !n->lost().empty()) return;
+    }
+    for (const raft::NodeId id : membership.voters) {
+      Node* const n = find(id);
+      if (n == nullptr || !n->serves()) return again();
+      const raft::Log& other = n->member().raft().log();
+      if (other.last() != log.last() || other.last_term() != log.last_term() || other.persisted() != log.last())
+        return again();
+    }
+    if (membership.voters.size() < 3 || log.last() < log.first() + 2) return;
+    const raft::Index entry = log.first() + world_.random.below(log.last() - log.first());
+    const raft::NodeId sound = membership.voters[world_.random.below(membership.voters.size())];
+    const raft::LogEnd end{log.last_term(), log.last()};
+    std::vector<Node*> damaged;
+    for (const raft::NodeId id : membership.voters) {
+      if (id != sound) damaged.push_back(find(id));
+    }
+    for (Node* const n : damaged) n->kill();
+    size_t hit = 0;
+    for (Node* const n : damaged) hit += n->damage_entry(entry);
+    for (Node* const n : damaged) n->start();
+    for (Node* const n : damaged) {
+      if (!gone(*n) && n->up() && !n->whole() && n->lost_end() != end)
+        oracle_.fail(fmt::format("node {} lost entry {} of a log that ended with entry {}, and does not know the end",
+                                 n->id(), entry, end.index));
+    }
+    if (hit > 0) count(FaultKind::kDamageOfMany);
   }
 
   void transfer_again(int times) {
@@ -429,10 +472,14 @@ class Simulation {
         continue;
       }
       const raft::Raft& r = n->member().raft();
-      out += fmt::format("\n  node {}: role {}, term {}, leader {}, log {}..{}, commit {}, applied {}, {} voters, {}{}",
-                         id, static_cast<int>(r.role()), r.term(), r.leader(), r.log().first(), r.log().last(),
-                         r.commit(), r.applied(), r.membership().voters.size(), r.may_vote() ? "votes" : "has no vote",
-                         n->paused() ? ", paused" : "");
+      const auto& end = n->lost_end();
+      const std::string vote = r.may_vote() ? "votes"
+                               : end ? fmt::format("votes for who has entry {} of term {}", end->index, end->term)
+                                     : "has no vote";
+      out += fmt::format(
+          "\n  node {}: role {}, term {}, leader {}, log {}..{} of term {}, commit {}, applied {}, voters {}, {}{}", id,
+          static_cast<int>(r.role()), r.term(), r.leader(), r.log().first(), r.log().last(), r.log().last_term(),
+          r.commit(), r.applied(), fmt::join(r.membership().voters, " "), vote, n->paused() ? ", paused" : "");
       for (const auto& [peer, p] : r.peers()) {
         out +=
             fmt::format("\n    of {}: state {}, match {}, next {}, incarnation {}, in flight {}{}{}", peer,

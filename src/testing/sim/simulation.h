@@ -29,7 +29,8 @@ enum class FaultKind : uint8_t {
   kSlowDisk,
   kFailingDisk,  // one write or sync fails
   kFullDisk,
-  kDamage,  // bits of one member's journal change
+  kDamage,        // bits of one member's journal change
+  kDamageOfMany,  // the same entry, of all voters but one, which has it all
   kClockJump,
   kClockDrift,
   kTransfer,

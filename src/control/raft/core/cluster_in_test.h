@@ -116,6 +116,7 @@ class SimCluster {
     std::vector<Entry> entries;
     uint64_t incarnation = 0;
     bool whole = true;
+    std::optional<LogEnd> lost_end;  // of what it lost, where that is known
   };
   struct Node {
     NodeId id = 0;
@@ -149,6 +150,7 @@ class SimCluster {
     options.random = [this] { return random_(); };
     options.incarnation = ++node.disk.incarnation;
     options.may_vote = node.disk.whole;
+    options.lost_end = node.disk.lost_end;
     options.max_message_bytes = message_bytes_;
     options.max_in_flight_messages = 4;
     options.max_uncommitted_bytes = kMaxUncommitted;
@@ -310,12 +312,18 @@ class SimCluster {
     node.installing.reset();
     const bool enough = node.raft->membership().voters.size() >= 3;
     node.raft.reset();
-    if (wipe && enough && node.disk.whole) {
+    // Several at a time where they know what they lost; else nobody might be left to elect a leader.
+    const bool known = faults_.known_ends && (node.disk.whole || node.disk.lost_end) && !node.disk.entries.empty();
+    if (wipe && enough && (node.disk.whole || known)) {
       for (const auto& [id, n] : nodes_) {
-        if (!n.disk.whole) return;  // one at a time
-        if (n.raft && n.raft->membership().voters.size() < 3) return;  // else nobody is left to elect a leader
+        if (!n.disk.whole && !(known && n.disk.lost_end)) return;
+        if (n.raft && n.raft->membership().voters.size() < 3) return;
       }
       ++totals_.wipes;
+      if (known) {
+        const LogEnd end{node.disk.entries.back().term, node.disk.entries.back().index};
+        node.disk.lost_end = std::max(node.disk.lost_end.value_or(end), end);
+      }
       node.disk.whole = false;
       const size_t keep = node.disk.entries.empty() ? 0 : pick(node.disk.entries.size());
       node.disk.entries.resize(keep);
@@ -386,7 +394,10 @@ class SimCluster {
         node.raft->offer_snapshot(to, {index, *node.raft->log().term(index), node.raft->membership_at(index)});
       }
       if (ready.install) node.installing = ready.install;
-      if (ready.vote_regained) node.disk.whole = true;
+      if (ready.vote_regained) {
+        node.disk.whole = true;
+        node.disk.lost_end.reset();
+      }
     }
   }
 
@@ -399,17 +410,23 @@ class SimCluster {
     highest_committed_applied_ = std::max(highest_committed_applied_, entry.index);
   }
 
-  // Of the membership in the newest log, too few have a vote.
+  // Of the membership in the newest log, too few have a vote; nor would they, knowing what they lost, vote for one that has.
   bool quorum_lost() const {
-    const Raft* newest = nullptr;
+    const auto end_of = [](const Raft& raft) { return LogEnd{raft.log().last_term(), raft.log().last()}; };
+    const Raft *newest = nullptr, *newest_voter = nullptr;
     for (const auto& [id, node] : nodes_) {
-      const auto key = [](const Raft& raft) { return std::pair(raft.log().last_term(), raft.log().last()); };
-      if (newest == nullptr || key(*node.raft) > key(*newest)) newest = node.raft.get();
+      const Raft* const raft = node.raft.get();
+      if (newest == nullptr || end_of(*raft) > end_of(*newest)) newest = raft;
+      if (raft->may_vote() && (newest_voter == nullptr || end_of(*raft) > end_of(*newest_voter))) newest_voter = raft;
     }
-    const Membership& membership = newest->membership();
-    size_t may = 0;
-    for (NodeId id : membership.voters) may += nodes_.at(id).raft->may_vote();
-    return may < membership.quorum();
+    if (newest_voter == nullptr) return true;
+    size_t may = 0, would = 0;
+    for (NodeId id : newest->membership().voters) {
+      const Node& node = nodes_.at(id);
+      may += node.raft->may_vote();
+      would += node.raft->may_vote() || (node.disk.lost_end && std::max(*node.disk.lost_end, end_of(*node.raft)) <= end_of(*newest_voter));
+    }
+    return may < newest->membership().quorum() && would < newest->membership().quorum();
   }
 
   // Elections may be tied, but not for ever.

@@ -28,11 +28,13 @@ class Core {
     std::vector<Entry> entries;
     bool whole = true;
     uint64_t incarnation = 1;
+    std::optional<LogEnd> lost_end;
   };
   Core(NodeId id, const Membership& membership, const Disk& disk, Options options = {}) {
     options.id = id;
     options.random = [] { return uint64_t{0}; };
     options.may_vote = disk.whole;
+    options.lost_end = disk.lost_end;
     options.incarnation = disk.incarnation;
     Recovered recovered;
     recovered.hard_state = disk.hard_state;

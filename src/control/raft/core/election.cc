@@ -57,11 +57,16 @@ bool Raft::up_to_date(Index index, Term term) const {
   return term > own || (term == own && index >= log_.persisted());
 }
 
+bool Raft::may_vote_for(LogEnd end) const {
+  if (may_vote_) return true;
+  return options_.lost_end && (end >= *options_.lost_end || zoo(Zoo::kVotesByWhatIsLeft));
+}
+
 void Raft::on_vote_request(const Message& m) {
   const bool pre = m.kind == MessageKind::kPreVote;
   const bool second = zoo(Zoo::kSecondVoteForTransfer) && m.force;
   const bool free = pre ? m.term > term_ : (vote_ == 0 || vote_ == m.from || second) && role_ == Role::kFollower;
-  const bool grant = may_vote_ && free && up_to_date(m.index, m.log_term) && (m.force || !heard_from_leader() || vote_ == m.from);
+  const bool grant = may_vote_for({m.log_term, m.index}) && free && up_to_date(m.index, m.log_term) && (m.force || !heard_from_leader() || vote_ == m.from);
   Message reply = reply_to(m, pre ? MessageKind::kPreVoteReply : MessageKind::kVoteReply);
   reply.reject = !grant;
   if (grant && pre) reply.term = m.term;

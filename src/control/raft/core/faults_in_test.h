@@ -16,6 +16,7 @@ struct Faults {
   double late = 0;             // of the messages, those of which a copy comes long after
   double slow_disk = 0;        // of the moments in which a write would be done, those in which it is not
   bool eager = false;          // changes of membership come at the worst moments: of a new leader, before a partition
+  bool known_ends = false;     // who loses storage knows where its log ended
   size_t learners = 0;         // who learn from the beginning on
 };
 
@@ -38,6 +39,9 @@ inline std::vector<GroupKind> group_kinds() {
   add("changes", 3).change_members = true;
   add("from one", 1).change_members = true;
   add("lost storage", 3).wipe = 0.001;
+  Faults& known = add("lost storage, known ends", 3);
+  known.wipe = 0.003;
+  known.known_ends = true;
   Faults& everything = add("everything", 5);
   everything.snapshots = everything.transfers = everything.change_members = true;
   everything.wipe = 0.001;
@@ -62,6 +66,12 @@ inline std::vector<GroupKind> group_kinds() {
   late_storage.crash = 0.004;
   late_storage.split = 0.3;
   late_storage.cut = 0.008;
+  Faults& late_known = add("old messages, lost storage, known ends", 5);
+  late_known.late = 0.05;
+  late_known.wipe = late_known.crash = 0.004;
+  late_known.split = 0.3;
+  late_known.cut = 0.008;
+  late_known.known_ends = true;
   Faults& learners = add("learners", 3);
   learners.learners = 2;
   learners.split = 0.7;

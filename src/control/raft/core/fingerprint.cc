@@ -59,6 +59,7 @@ void Raft::fingerprint(NodeId (*rename)(NodeId), std::vector<uint64_t>* out) con
                         verified_, rejoin_target_, flags, rename(transferee_), hard_state_version_ - hard_state_taken_,
                         hard_state_version_ - hard_state_persisted_,
                         replaced_version_ > hard_state_persisted_ ? hard_state_version_ - replaced_version_ + 1 : 0, log_.base(), log_.last(),
+                        !may_vote_ && options_.lost_end ? options_.lost_end->term << 32 | options_.lost_end->index : 0,
                         log_.persisted(), static_cast<uint64_t>(log_.has_unwritten()), *log_.term(log_.base()), read_round_}) {
     out->push_back(word);
   }

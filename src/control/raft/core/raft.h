@@ -17,7 +17,9 @@
 //
 // Beyond the paper: PreVote, CheckQuorum, leader stickiness, learners, one change of membership at a time, transfer of
 // leadership, ReadIndex in coalesced rounds, and nodes that lost their storage: they take part without a vote until they hold
-// what the leader had committed after they came back.
+// what the leader had committed after they came back. One that knows where the log ended that it lost still votes for whoever's
+// log goes at least as far: that is all that a vote promises (Alagappan and others, Protocol-Aware Recovery, FAST 2018). So a
+// group in which a majority lost something is repaired by a member that has it all.
 #pragma once
 
 #include <functional>
@@ -46,6 +48,7 @@ struct Options {
   std::function<uint64_t()> random;             // for election time-outs
   uint64_t incarnation = 1;  // of this node's storage: larger at every start
   bool may_vote = true;      // false: its storage lost entries; it regains the vote by itself (Ready::vote_regained)
+  std::optional<LogEnd> lost_end;  // then: the end of all that it ever acknowledged, or anything beyond; none: not known
 };
 
 // What was durable when this node stopped.
@@ -154,6 +157,7 @@ class Raft {
   void begin_campaign(bool pre, bool force);
   void count_vote(NodeId from, bool granted);
   void become_leader();
+  bool may_vote_for(LogEnd end) const;
   bool up_to_date(Index index, Term term) const;
   void on_vote_request(const Message& m);
   void on_vote_reply(const Message& m);

@@ -263,6 +263,30 @@ TEST(Rules, WithoutAVoteNobodyIsElected) {
   EXPECT_EQ(core.raft->role(), Role::kFollower);
 }
 
+// It votes for whoever holds at least what it held, and for nobody else; and does not campaign itself.
+TEST(Rules, WhoKnowsWhatItLostVotesForWhoeverHasIt) {
+  struct {
+    LogEnd candidate;
+    bool granted;
+  } const kCases[] = {{{1, 1}, false}, {{1, 6}, false}, {{2, 3}, false}, {{2, 4}, true}, {{3, 2}, true}};
+  for (const auto& c : kCases) {
+    for (const MessageKind kind : {MessageKind::kPreVote, MessageKind::kVote}) {
+      Core core(3, kThree, {{3, 0, 0}, {entry(1, 1)}, false, 2, LogEnd{2, 4}});
+      Message request;
+      request.kind = kind;
+      request.from = 1;
+      request.term = 4;
+      request.index = c.candidate.index;
+      request.log_term = c.candidate.term;
+      core.hear(request);
+      const MessageKind reply = kind == MessageKind::kVote ? MessageKind::kVoteReply : MessageKind::kPreVoteReply;
+      EXPECT_EQ(core.take(reply).at(0).reject, !c.granted) << c.candidate.term << " " << c.candidate.index;
+      core.raft->campaign();
+      EXPECT_EQ(core.raft->role(), Role::kFollower);
+    }
+  }
+}
+
 // C12. What it held before is not known to be there.
 TEST(Rules, APeerWhoseStorageLostEntriesBeginsFromNothing) {
   Core core(1, kThree, {{1, 1, 0}, {entry(1, 1)}});

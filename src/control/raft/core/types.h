@@ -1,6 +1,7 @@
 // The words of the Raft core. Everything here is a plain value.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,13 @@ struct Entry {
 
   size_t bytes() const { return kOverheadBytes + (data ? data->size() : 0); }
   static constexpr size_t kOverheadBytes = 32;  // so that empty entries are not free to a flow control in bytes
+};
+
+// Where a log ends. The greater one is the more up to date (Ongaro and Ousterhout 2014, 5.4.1).
+struct LogEnd {
+  Term term = 0;
+  Index index = 0;
+  auto operator<=>(const LogEnd&) const = default;
 };
 
 // What must be durable before any message of `term` leaves this node. `commit` is a hint that saves work after a restart;
