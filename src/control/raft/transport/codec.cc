@@ -113,6 +113,9 @@ Result<Message> decode_message(std::string_view payload) {
                           &m.read_round, &m.incarnation, &m.echo}) {
     *field = reader.number();
   }
+  for (const uint64_t number : {m.term, m.index, m.log_term, m.commit, m.hint_index, m.hint_term}) {
+    if (number > kMaxTermOrIndex) return damaged("a message");
+  }
   if ((flags & kHasEntries) != 0 && (m.kind != MessageKind::kAppend || !decode_entries(reader, &m)))
     return damaged("a message's entries");
   if ((flags & kHasMembership) != 0) {

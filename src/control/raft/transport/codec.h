@@ -17,6 +17,9 @@
 
 namespace runink::raft {
 
+// Terms and indexes beyond are refused: counting up takes no cluster there, and one that followed a broken member so far
+// would come to the end of the numbers.
+inline constexpr uint64_t kMaxTermOrIndex = uint64_t{1} << 62;
 // In one message. A core makes at most max_message_bytes / Entry::kOverheadBytes of them, 32 Ki by default.
 inline constexpr size_t kMaxEntries = 1 << 16;
 

@@ -112,8 +112,10 @@ TEST(CodecTest, IndexesAndTermsStayInTheirRange) {
     net::put_number(head, rise);
     return decode_message(head).ok();
   };
-  EXPECT_TRUE(one(append_head(UINT64_MAX - 1, 5, 5), 0));
-  EXPECT_FALSE(one(append_head(UINT64_MAX, 5, 5), 0));
+  EXPECT_TRUE(one(append_head(kMaxTermOrIndex, kMaxTermOrIndex, 5), 0));
+  EXPECT_FALSE(one(append_head(kMaxTermOrIndex + 1, 5, 5), 0));
+  EXPECT_FALSE(one(append_head(1, kMaxTermOrIndex + 1, 5), 0));
+  EXPECT_FALSE(one(append_head(UINT64_MAX, UINT64_MAX, UINT64_MAX), 0));
   EXPECT_TRUE(one(append_head(1, 5, 3), 2));
   EXPECT_FALSE(one(append_head(1, 5, 3), 3));
   EXPECT_FALSE(one(append_head(1, UINT64_MAX, 3), UINT64_MAX));

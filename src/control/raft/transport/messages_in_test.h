@@ -44,11 +44,10 @@ inline Message heartbeat(NodeId from, NodeId to, Index commit) {
 inline Message random_message(std::mt19937_64& random) {
   const auto number = [&] { return random() >> (random() % 64); };
   Message m{.kind = static_cast<MessageKind>(1 + random() % 10), .from = number() | 1, .to = number() | 1};
-  m.log_term = number() >> 1;
-  m.term = m.log_term + (number() >> 1);
-  m.index = number() >> 1;
-  for (uint64_t* field : {&m.commit, &m.hint_index, &m.hint_term, &m.read_round, &m.incarnation, &m.echo})
-    *field = number();
+  m.log_term = number() >> 3;
+  m.term = m.log_term + (number() >> 3);
+  for (uint64_t* field : {&m.index, &m.commit, &m.hint_index, &m.hint_term}) *field = number() >> 2;
+  for (uint64_t* field : {&m.read_round, &m.incarnation, &m.echo}) *field = number();
   m.reject = random() % 2 != 0;
   m.force = random() % 2 != 0;
   m.own_term_committed = random() % 2 != 0;
