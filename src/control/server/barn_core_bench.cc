@@ -111,6 +111,7 @@ int main(int argc, char** argv) {
     Node& node = three[id - 1];
     node.loop = must(net::EventLoop::create(), "make an event loop");
     const auto post = [loop = node.loop.get()](std::function<void()> task) { loop->post(std::move(task)); };
+    const auto defer = [loop = node.loop.get()](std::function<void()> task) { loop->defer(std::move(task)); };
     const std::string own = folder.path() + "/" + std::to_string(id);
     const journal::Identity identity{{1}, id};
     node.disk = must(journal::FileDisk::open_folder(own + ".journal"), "open a folder");
@@ -126,7 +127,7 @@ int main(int argc, char** argv) {
     journal::Recovered opened;
     auto storage =
         must(raft::JournalStorage::open(*node.disk, identity, {}, {}, &recovered, &opened), "open the journal");
-    node.storage = std::make_unique<raft::StorageThread>(std::move(storage), post);
+    node.storage = std::make_unique<raft::StorageThread>(std::move(storage), post, defer);
     node.transport = std::make_unique<LocalTransport>();
     raft::MemberOptions options;
     options.core.id = id;

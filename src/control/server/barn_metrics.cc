@@ -118,7 +118,8 @@ void transport_metrics(Exposition& out, const BarnView& barn) {
     out.sample(peer.counters.dropped_full, {{"peer", text(peer.id)}, {"reason", "full"}});
     out.sample(peer.counters.dropped_large, {{"peer", text(peer.id)}, {"reason", "large"}});
   }
-  counter("runink_barn_peer_superseded_messages_total", "Heartbeats that a newer one replaced before they were sent.",
+  counter("runink_barn_peer_superseded_messages_total",
+          "Heartbeats and appends without entries that a newer one replaced before they were sent.",
           &PeerCounters::superseded);
   counter("runink_barn_peer_connects_total", "Connections that came to be.", &PeerCounters::connects);
   counter("runink_barn_peer_connect_failures_total", "Attempts to connect that failed.",
@@ -143,6 +144,8 @@ void storage_metrics(Exposition& out, const BarnView& barn) {
                 "Time of one round of the journal: writes, and the sync behind them.", journal.round_nanos, kNanos);
   out.gauge("runink_barn_journal_round_max_seconds", "The longest round since the start.")
       .sample(static_cast<double>(journal.nanos_max) / kNanos);
+  out.counter("runink_barn_journal_rounds_in_loop_total", "Of the rounds, those that the event loop wrote by itself.")
+      .sample(journal.rounds_in_loop);
   out.counter("runink_barn_journal_requests_total", "What was asked of the journal; rounds take many at once.")
       .sample(journal.works);
   out.counter("runink_barn_journal_entries_total", "Entries appended.").sample(journal.entries);

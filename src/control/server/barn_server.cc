@@ -71,7 +71,8 @@ Status BarnServer::open() {
   transport_->set_bulk_source(this);
   keeper_->set_transport(transport_.get());
 
-  storage_ = std::make_unique<raft::StorageThread>(std::move(storage), post);
+  storage_ = std::make_unique<raft::StorageThread>(
+      std::move(storage), post, [this](std::function<void()> task) { loop_.defer(std::move(task)); });
   storage_->set_room_elsewhere(reserve_->has_room());
   raft::MemberOptions member = options_.member;
   member.core.id = options_.identity.node;

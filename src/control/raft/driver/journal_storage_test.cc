@@ -3,10 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <mutex>
-
-#include "control/raft/driver/storage_thread.h"
 #include "testing/sim_disk.h"
 
 namespace runink::raft {
@@ -235,54 +231,6 @@ TEST_F(Storing, AFailedWriteIsTheEnd) {
   works.clear();
   works.push_back(append(entries(1, 1, 1)));
   EXPECT_FALSE(first.storage->perform(works).ok());
-}
-
-// What the thread posts, taken by the test.
-class Inbox {
- public:
-  void post(std::function<void()> task) {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    wake_.notify_one();
-  }
-  void run_one() {
-    std::function<void()> task;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return !tasks_.empty(); });
-      task = std::move(tasks_.front());
-      tasks_.erase(tasks_.begin());
-    }
-    task();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<std::function<void()>> tasks_;
-};
-
-TEST_F(Storing, TheThreadAnswersInOrderAndEverythingThatWasSubmitted) {
-  Opened first = open(disk_);
-  Inbox inbox;
-  std::vector<Index> answered;
-  {
-    StorageThread thread(std::move(first.storage), [&](std::function<void()> task) { inbox.post(std::move(task)); });
-    for (Index i = 1; i <= 100; ++i) {
-      StorageWork work = append(entries(i, i, 1));
-      work.done = [&answered, i](const Status& status) {
-        EXPECT_TRUE(status.ok());
-        answered.push_back(i);
-      };
-      thread.submit(std::move(work));
-    }
-    while (answered.size() < 100) inbox.run_one();
-    EXPECT_LE(thread.counters().rounds, 100u);
-    EXPECT_EQ(thread.counters().works, 100u);
-    for (Index i = 0; i < 100; ++i) EXPECT_EQ(answered[i], i + 1);
-    thread.submit(append(entries(101, 101, 1)));
-  }
-  EXPECT_EQ(open(disk_).recovered.entries.size(), 101u);
 }
 
 }  // namespace

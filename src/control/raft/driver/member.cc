@@ -3,10 +3,16 @@
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <utility>
 
 #include "base/check.h"
 
 namespace runink::raft {
+namespace {
+
+constexpr size_t kDelayedMost = 8;  // entries; more of them are load, and worth no order of their own
+
+}  // namespace
 
 Member::Member(MemberOptions options, Recovered recovered, Storage& storage, Transport& transport,
                Application& application)
@@ -134,6 +140,10 @@ void Member::pump() {
     take(raft_.take_ready());
     note_role();
   }
+  if (failed_.ok() && !delayed_.empty() && (writes_.empty() || leads())) {
+    transport_.flush();
+    apply_delayed();
+  }
   if (!failed_.ok()) return;
   // Callbacks may propose and read again: that belongs to the next turn.
   std::vector<std::pair<std::function<void(const Proposed&)>, Proposed>> refused;
@@ -156,7 +166,15 @@ void Member::take(Ready ready) {
   // Messages first: replication goes on while the own disk writes.
   for (Message& message : ready.messages) transport_.send(std::move(message));
   write(ready);
-  if (!ready.committed.empty()) apply(ready.committed);
+  if (!ready.committed.empty()) {
+    apply_delayed();
+    if (!failed_.ok()) return;
+    if (!leads() && !writes_.empty() && ready.committed.size() <= kDelayedMost) {
+      delayed_ = std::move(ready.committed);
+    } else {
+      apply(ready.committed);
+    }
+  }
   if (!failed_.ok()) return;
   for (const Ready::Read& read : ready.reads) {
     const auto found = reads_.find(read.id);
@@ -172,7 +190,10 @@ void Member::take(Ready ready) {
     done(unavailable("this member does not lead").with_kind("raft.not_leader"));
   }
   if (!ready.snapshots_wanted.empty()) offer_snapshots();
-  if (ready.install) install(*ready.install, ready.install_from);
+  if (ready.install) {
+    apply_delayed();
+    if (failed_.ok()) install(*ready.install, ready.install_from);
+  }
 }
 
 void Member::write(Ready& ready) {
@@ -243,6 +264,10 @@ void Member::apply(const std::vector<Entry>& entries) {
   const Index newest = std::max(raft_.log().base(), snapshot ? snapshot->index : 0);
   if (last - std::min(last, newest) >= options_.snapshot_entries || bytes_since_snapshot_ >= options_.snapshot_bytes)
     make_snapshot();
+}
+
+void Member::apply_delayed() {
+  if (!delayed_.empty()) apply(std::exchange(delayed_, {}));
 }
 
 void Member::answer_reads() {

@@ -127,6 +127,7 @@ class Member final : public TransportReceiver {
   void write(Ready& ready);
   void written(uint64_t version, Index index, Term term);
   void apply(const std::vector<Entry>& entries);
+  void apply_delayed();
   void settle_lost(Index from);
   void answer_reads();
   void offer_snapshots();
@@ -155,6 +156,9 @@ class Member final : public TransportReceiver {
 
   uint64_t now_ = 0;             // ticks
   std::deque<uint64_t> writes_;  // when each write was begun, in ticks
+  // Committed, and to be applied before any other: of a follower that had something to write in the same turn. Whoever
+  // waits for the leader's answer waits for that write's acknowledgement, not for what a follower applies.
+  std::vector<Entry> delayed_;
   bool snapshot_under_way_ = false, installing_ = false;
   uint64_t snapshot_not_before_ = 0;   // ticks; after one that failed
   uint64_t bytes_since_snapshot_ = 0;  // of applied entries

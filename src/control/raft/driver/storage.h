@@ -1,5 +1,5 @@
-// What a member asks of its storage, in pieces that are carried out in the order in which they were asked for. Nothing
-// here blocks: `done` is called later, on the thread of the member's event loop. A real one has a thread for the disk
+// What a member asks of its storage, in pieces that are carried out in the order in which they were asked for. Asking
+// does not block: `done` is called later, on the thread of the member's event loop. A real one has a thread for the disk
 // (storage_thread.h); a simulator answers when its clock says so.
 #pragma once
 

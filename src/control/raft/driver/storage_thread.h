@@ -1,5 +1,10 @@
 // The storage of a real member: a thread that carries out what is asked of it on the journal. While one sync is under
 // way, requests gather; the next one takes all of them (group commit without a timer).
+//
+// A thread costs two wake-ups for each write, which together take longer than a sync of a quick disk. So where a turn
+// of the event loop brings a single small append, nothing else is under way and the disk has been quick, the loop
+// writes it itself, at its turn's end: behind the messages of that turn, so that a leader's own sync still runs beside
+// replication. One write that turns out slow, and everything goes to the thread until the disk is quick again.
 #pragma once
 
 #include <atomic>
@@ -10,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "control/raft/driver/journal_storage.h"
 #include "control/raft/driver/storage.h"
 #include "platform/telemetry/metrics.h"
@@ -19,8 +25,11 @@ namespace runink::raft {
 class StorageThread final : public Storage {
  public:
   // `post` runs a function on the thread of the member's event loop, later; it must not block and may be called from
-  // any thread. It is not called any more once the destructor has returned.
-  StorageThread(std::unique_ptr<JournalStorage> storage, std::function<void(std::function<void()>)> post);
+  // any thread. It is not called any more once the destructor has returned. `defer` runs one at the end of the turn,
+  // and is called on the loop's thread only; what is left of it then may be called later, or never.
+  using Run = std::function<void(std::function<void()>)>;
+  // `clock` tells how quick the disk is.
+  StorageThread(std::unique_ptr<JournalStorage> storage, Run post, Run defer, const Clock& clock = system_clock());
   ~StorageThread() override;  // what was submitted is carried out first
 
   void submit(StorageWork work) override;
@@ -34,6 +43,7 @@ class StorageThread final : public Storage {
 
   struct Counters {
     uint64_t rounds = 0, works = 0, nanos = 0, nanos_max = 0;  // of perform(), the syncs in it included
+    uint64_t rounds_in_loop = 0;                               // of the rounds: without the thread
     uint64_t entries = 0, bytes = 0;                           // appended; bytes of their data
     telemetry::LatencyHistogram round_nanos;                   // of perform()
     // Of the journal, as it is now: files, and reserved bytes that are not used yet.
@@ -44,18 +54,35 @@ class StorageThread final : public Storage {
 
  private:
   void run();
-  void note_journal();  // under mutex_
+  // Under journal_mutex_. Not OK: the end.
+  Status perform(std::vector<StorageWork>& works, bool in_loop);
+  void look_after_journal(bool idle);
   void finish(std::vector<StorageWork> works, const Status& status);
+  bool suits_loop(const StorageWork& work) const;
+  void perform_in_loop();
+  void hand_to_thread(std::vector<StorageWork> works);
 
+  const Clock& clock_;
+  // Whoever carries out works: the thread, or the loop, which never waits for it.
+  std::mutex journal_mutex_;
   std::unique_ptr<JournalStorage> storage_;
-  std::function<void(std::function<void()>)> post_;
+  Status failed_;
+  bool rested_ = true;
+
+  Run post_, defer_;
   std::atomic<bool> has_space_{true}, room_elsewhere_{true};
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // of what follows; may be taken under the other one
   std::condition_variable wake_;
   std::vector<StorageWork> queue_;
+  bool busy_ = false;   // the thread has taken works and not finished them
+  bool quick_ = false;  // the disk, the last time
   bool stop_ = false;
   Counters counters_;
   Status failure_;
+
+  // The loop's.
+  std::vector<StorageWork> of_this_turn_;  // in order; once there is one, all that follow in the turn
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::thread thread_;
 };
 

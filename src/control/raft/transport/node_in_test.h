@@ -17,6 +17,7 @@ inline TlsTransport::Options test_options(NodeId self) {
   options.self = self;
   options.trust_domain = net::kTestDomain;
   options.listen = net::loopback();
+  options.empty_append_wait_nanos = 0;  // tests of it set their own
   options.dial_pause_nanos = 1'000'000;
   options.dial_pause_most_nanos = 10'000'000;
   options.channel.ping_nanos = 20'000'000;

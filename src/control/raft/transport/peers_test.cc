@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
 #include "control/raft/transport/node_in_test.h"
 
 namespace runink::raft {
@@ -116,6 +117,39 @@ TEST_F(PeersTest, ARemovalFromWithinACallbackIsHarmless) {
   for (int i = 0; i < 10; ++i) a->transport->send(append_message(1, 2, 1, 1, 10));
   ASSERT_TRUE(turn_until(*loop, [&] { return !b->up(1) && !a->up(2); }));
   EXPECT_EQ(b->received.size(), 1u);
+}
+
+// It says no more than the next one with entries, and costs both sides a wake-up.
+TEST_F(PeersTest, AnAppendWithoutEntriesWaitsForOneWithEntries) {
+  TlsTransport::Options options = test_options(1);
+  options.empty_append_wait_nanos = 200'000'000;
+  auto a = node(1, options);
+  auto b = node(2);
+  introduce(*a, *b);
+  ASSERT_TRUE(turn_until(*loop, [&] { return a->up(2) && b->up(1); }));
+  const auto empty = [](Index index) { return append_message(1, 2, index, 0, 0); };
+  a->transport->send(empty(1));
+  a->transport->send(empty(2));
+  a->transport->send(append_message(1, 2, 3, 1, 10));
+  a->transport->send(heartbeat(1, 2, 4));
+  ASSERT_TRUE(turn_until(*loop, [&] { return b->received.size() == 2; }));
+  EXPECT_EQ(b->received[0].kind, MessageKind::kHeartbeat);
+  EXPECT_EQ(b->received[1].index, 3u);
+  EXPECT_EQ(a->status(2).counters.superseded, 2u);
+
+  // Nothing comes to take its place.
+  const int64_t begin = system_clock().steady_nanos();
+  a->transport->send(empty(5));
+  a->transport->send(empty(6));
+  ASSERT_TRUE(turn_until(*loop, [&] { return b->received.size() == 3; }));
+  EXPECT_EQ(b->received[2].index, 6u);
+  EXPECT_GE(system_clock().steady_nanos() - begin, options.empty_append_wait_nanos);
+
+  // One that waits goes with the peer.
+  a->transport->send(empty(7));
+  a->transport->remove_peer(2);
+  ASSERT_TRUE(turn_until(*loop, [&] { return !b->up(1); }));
+  EXPECT_EQ(b->received.size(), 3u);
 }
 
 // The peer's process is paused: its kernel takes what it can, then nothing moves.

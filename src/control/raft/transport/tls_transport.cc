@@ -1,6 +1,7 @@
 #include "control/raft/transport/tls_transport.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -22,6 +23,8 @@ struct TlsTransport::Peer {
   bool looking_up = false, dirty = false;
   int64_t pause_nanos = 0;
   net::EventLoop::TimerId redial = 0;
+  std::optional<Message> empty_append;  // an append without entries, that waits for one with entries to take its place
+  net::EventLoop::TimerId empty_append_timer = 0;
 
   bool up() const { return control != nullptr && control->ready(); }
 };
@@ -81,6 +84,7 @@ void TlsTransport::remove_peer(NodeId id) {
   std::unique_ptr<Peer> peer = std::move(found->second);
   peers_.erase(found);
   loop_.cancel(peer->redial);
+  drop_empty_append(*peer);
   const bool was_up = peer->up();
   if (peer->control != nullptr) peer->control->close();
   for (auto& answerer : peer->answerers) answerer->close();
@@ -285,6 +289,7 @@ void TlsTransport::drop_control(Peer& peer, const Status& why) {
   peer.last_error = why.to_string();
   net::dispose(loop_, std::move(peer.control));
   peer.queue.clear();
+  drop_empty_append(peer);
   dial_later(peer);
   if (was_up && receiver_ != nullptr) receiver_->on_peer(peer.id, PeerState::kDown);
 }
@@ -302,25 +307,51 @@ void TlsTransport::send(Message message) {
     ++peer->counters.dropped_large;
     return;
   }
-  switch (peer->queue.push(std::move(message))) {
+  if (message.kind == MessageKind::kAppend) {
+    if (peer->empty_append) ++peer->counters.superseded;
+    if (message.entries.empty() && options_.empty_append_wait_nanos > 0)
+      return hold_empty_append(*peer, std::move(message));
+    drop_empty_append(*peer);
+  }
+  enqueue(*peer, std::move(message));
+}
+
+// It tells how far is committed, as the next append with entries will; for a single caller that follows at once, and
+// each message costs both sides a wake-up.
+void TlsTransport::hold_empty_append(Peer& peer, Message message) {
+  peer.empty_append = std::move(message);
+  if (peer.empty_append_timer != 0) return;
+  peer.empty_append_timer = loop_.call_after(options_.empty_append_wait_nanos, [this, &peer] {
+    peer.empty_append_timer = 0;
+    enqueue(peer, *std::exchange(peer.empty_append, std::nullopt));
+  });
+}
+
+void TlsTransport::drop_empty_append(Peer& peer) {
+  peer.empty_append.reset();
+  loop_.cancel(std::exchange(peer.empty_append_timer, 0));
+}
+
+void TlsTransport::enqueue(Peer& peer, Message message) {
+  switch (peer.queue.push(std::move(message))) {
     case SendQueue::Pushed::kFull:
-      ++peer->counters.dropped_full;
+      ++peer.counters.dropped_full;
       return;
     case SendQueue::Pushed::kSuperseded:
-      ++peer->counters.superseded;
+      ++peer.counters.superseded;
       return;
     case SendQueue::Pushed::kQueued:
       break;
   }
-  if (peer->dirty) return;
-  peer->dirty = true;
+  if (peer.dirty) return;
+  peer.dirty = true;
   // At the turn's end, so that all that a turn has to say goes out together.
   if (dirty_.empty()) {
     loop_.defer([this, alive = std::weak_ptr<bool>(alive_)] {
       if (!alive.expired()) pump_dirty();
     });
   }
-  dirty_.push_back(peer->id);
+  dirty_.push_back(peer.id);
 }
 
 void TlsTransport::pump_dirty() {

@@ -41,6 +41,7 @@ class TlsTransport final : public Transport, private Channel::Owner {
     Channel::Options channel;
     BulkAsker::Options bulk;
     SendQueue::Limits queue;
+    int64_t empty_append_wait_nanos = 1'000'000;  // for one with entries that makes it needless; 0: none waits
     int64_t dial_pause_nanos = 20'000'000, dial_pause_most_nanos = 500'000'000;
     int64_t steady_after_nanos = 1'000'000'000;  // a connection that lasted so long lets the pauses begin anew
     size_t max_handshakes = 64;                  // at a time; one more ends the one that has taken longest
@@ -65,6 +66,7 @@ class TlsTransport final : public Transport, private Channel::Owner {
   Status add_peer(NodeId id, const std::string& address) override;
   void remove_peer(NodeId id) override;
   void send(Message message) override;
+  void flush() override { pump_dirty(); }
   void fetch(NodeId from, BulkRequest request, BulkAnswer answer) override;
   std::vector<PeerStatus> peers() const override;
 
@@ -92,6 +94,9 @@ class TlsTransport final : public Transport, private Channel::Owner {
   void dial_later(Peer& peer);
   void dialed(NodeId id, uint64_t generation, const Result<net::SocketAddress>& where);
   void dial_bulk(NodeId id, uint64_t generation);
+  void hold_empty_append(Peer& peer, Message message);
+  void drop_empty_append(Peer& peer);
+  void enqueue(Peer& peer, Message message);
   void pump(Peer& peer);
   void pump_dirty();
   Peer* find(NodeId id);

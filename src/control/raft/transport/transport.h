@@ -79,8 +79,8 @@ struct PeerCounters {
   uint64_t dropped_down = 0;                              // messages thrown away because the peer was not connected
   uint64_t dropped_full = 0;                              // because the queue was full
   uint64_t dropped_large = 0;                             // because they would not fit into a frame
-  uint64_t superseded = 0;                                // heartbeats that a newer one replaced before they were sent
-  uint64_t connects = 0;                                  // control connections that came to be
+  uint64_t superseded = 0;  // heartbeats, and appends without entries, that a newer one replaced before they were sent
+  uint64_t connects = 0;    // control connections that came to be
   uint64_t connect_failures = 0;
   uint64_t disconnects = 0;
   uint64_t protocol_errors = 0;  // connections closed because the peer sent what it must not
@@ -99,7 +99,7 @@ struct PeerStatus {
     int64_t micros = 0, uncertainty_micros = 0;
   };
   std::optional<ClockOffset> clock;  // none: not measured yet, or by a peer that does not tell the time
-  std::string last_error;                    // why it is not connected, or was not before
+  std::string last_error;            // why it is not connected, or was not before
   PeerCounters counters;
 };
 
@@ -120,10 +120,12 @@ class Transport {
 
   // Sends to message.to, or throws it away: not connected, too much queued, no such peer. Raft repeats what matters.
   virtual void send(Message message) = 0;
+  // What was sent in this turn need not wait for its end, since something longer follows.
+  virtual void flush() {}
 
   // Asks `from` for bulk. At most a few requests are on their way to one peer (its credits), more wait in a bounded
-  // queue. kUnavailable: the connection broke or there is none, try again after a pause; kDeadlineExceeded; kResourceExhausted: too
-  // many wait; otherwise what the other side's source said.
+  // queue. kUnavailable: the connection broke or there is none, try again after a pause; kDeadlineExceeded;
+  // kResourceExhausted: too many wait; otherwise what the other side's source said.
   virtual void fetch(NodeId from, BulkRequest request, BulkAnswer answer) = 0;
 
   virtual std::vector<PeerStatus> peers() const = 0;  // ascending by id
