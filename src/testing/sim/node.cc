@@ -40,7 +40,9 @@ void SimStorage::finish() {
     if (!work.append.empty() && (first == 0 || work.append.front().index < first)) first = work.append.front().index;
   }
   const auto alive = alive_;
+  const bool resets = resetting();
   const Status status = storage_->perform(in_flight_);
+  reset_failed_ = resets && !status.ok();
   if (status.ok()) {
     if (hard_state) durable_(*hard_state);
     if (first != 0) last_write_ = first;
@@ -59,7 +61,8 @@ void SimStorage::finish() {
 
 bool SimStorage::resetting() const {
   const auto resets = [](const raft::StorageWork& work) { return work.reset.has_value(); };
-  return std::any_of(queue_.begin(), queue_.end(), resets) || std::any_of(in_flight_.begin(), in_flight_.end(), resets);
+  return reset_failed_ || std::any_of(queue_.begin(), queue_.end(), resets) ||
+         std::any_of(in_flight_.begin(), in_flight_.end(), resets);
 }
 
 void SimStorage::reserve() {

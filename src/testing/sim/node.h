@@ -46,7 +46,7 @@ class SimStorage final : public raft::Storage {
   // The power goes while something is being written: it is carried out in part.
   void cut_short(SimDisk& disk, uint64_t operations);
   uint64_t truncations() const { return truncations_; }
-  // A snapshot is about to take the place of the log.
+  // A snapshot is about to take the place of the log, or was when the disk failed.
   bool resetting() const;
   // Where the last write that was done began.
   raft::Index last_write() const { return last_write_; }
@@ -65,7 +65,7 @@ class SimStorage final : public raft::Storage {
   std::function<void()> turn_;
   std::function<void(const raft::HardState&)> durable_;
   std::vector<raft::StorageWork> queue_, in_flight_;
-  bool busy_ = false, has_space_ = true;
+  bool busy_ = false, has_space_ = true, reset_failed_ = false;
   std::function<void()> when_writing_;
   Status broken_;
   Micros latency_min_ = 50, latency_max_ = 400;
