@@ -57,6 +57,13 @@ bool says_locked(const rocksdb::Status& status) {
 constexpr char kEventFamily[] = "events";
 const std::string kEventsBegin(1, tables::kEvents), kEventsEnd(1, tables::kEvents + 1);
 
+// Small batches are gathered up to about so much: each write costs RocksDB as much as ten rows or more.
+constexpr uint32_t kGatheredRows = 64;
+constexpr size_t kGatheredBytes = 64 << 10;
+
+constexpr uint64_t kAnyKey = 0;
+uint64_t hash_of(std::string_view key) { return std::hash<std::string_view>()(key) | 1; }
+
 bool is_event(std::string_view key) { return !key.empty() && key[0] == tables::kEvents; }
 
 struct KeySpan {
@@ -97,7 +104,11 @@ struct RocksStore::Database {
   std::shared_ptr<rocksdb::Cache> cache;
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;  // rows, events
-  rocksdb::WriteBatch batch;                           // kept for its memory
+
+  // What was applied and RocksDB does not have yet, in order (RocksStore::apply). Under `gathering`.
+  std::mutex gathering;
+  rocksdb::WriteBatch batch;     // kept for its memory
+  std::vector<uint64_t> hashes;  // of the keys in it; of a range that is removed, kAnyKey
 
   ~Database() {
     for (rocksdb::ColumnFamilyHandle* family : families) (void)db->DestroyColumnFamilyHandle(family);
@@ -118,6 +129,7 @@ class RocksIterator : public StateIterator {
       : store_(store) {
     status_ = store->failure();
     if (!status_.ok() || (!to.empty() && from >= to)) return;
+    if (snapshot == nullptr) store->write_gathered();
     // All at once, so that they see the same state.
     for (const KeySpan& span : cut(from, to)) {
       Part& part = *parts_.emplace_back(std::make_unique<Part>());
@@ -191,8 +203,7 @@ Result<bool> get_from(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, cons
 
 class RocksView : public StateView {
  public:
-  RocksView(const RocksStore* store, bool scan)
-      : store_(store), snapshot_(store->database_->db->GetSnapshot()), scan_(scan) {}
+  RocksView(const RocksStore* store, bool scan) : store_(store), snapshot_(store->written_snapshot()), scan_(scan) {}
   ~RocksView() override { store_->database_->db->ReleaseSnapshot(snapshot_); }
 
   Result<bool> get(std::string_view key, std::string* value) const override {
@@ -212,7 +223,9 @@ class RocksView : public StateView {
 
 RocksStore::RocksStore(RocksOptions options) : options_(std::move(options)), database_(std::make_unique<Database>()) {}
 
-RocksStore::~RocksStore() = default;
+RocksStore::~RocksStore() {
+  if (database_->db) write_gathered();
+}
 
 Result<std::unique_ptr<RocksStore>> RocksStore::open(RocksOptions options) {
   options.folder = RUNINK_TRY(os::absolute_path(options.folder));
@@ -260,6 +273,10 @@ Status RocksStore::open_database() {
   options.write_buffer_size = std::max<uint64_t>(options_.write_buffer_bytes / 2, 1 << 20);
   options.max_write_buffer_number = 3;
 
+  // A put asks first what is there; of a new key the memtable shall say so without a search.
+  options.memtable_prefix_bloom_size_ratio = 0.02;
+  options.memtable_whole_key_filtering = true;
+
   // Files.
   options.compression = fast_compression();
   options.target_file_size_base = options_.table_bytes;
@@ -271,6 +288,7 @@ Status RocksStore::open_database() {
 
   rocksdb::ColumnFamilyOptions events = options;
   table.filter_policy.reset();  // none is asked for by its key
+  events.memtable_prefix_bloom_size_ratio = 0;
   events.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {{rocksdb::kDefaultColumnFamilyName, options},
                                                                  {kEventFamily, events}};
@@ -306,6 +324,7 @@ Status RocksStore::failure() const {
 
 Result<bool> RocksStore::get(std::string_view key, std::string* value) const {
   if (failed_.load()) return failure();
+  if (gathered_.load()) write_gathered(key);
   return get_from(*database_->db, database_->family_of(key), nullptr, key, value, this, &RocksStore::latch);
 }
 
@@ -319,11 +338,29 @@ std::unique_ptr<StateView> RocksStore::scan_view() const { return std::make_uniq
 Status RocksStore::apply(const WriteBatch& batch) {
   if (failed_.load()) return failure();
   if (options_.read_only) return failed_precondition("write to the state in {}, opened read-only", options_.folder);
+  const std::lock_guard lock(database_->gathering);
+  rocksdb::Status status = gather(batch);
+  const rocksdb::WriteBatch& all = database_->batch;
+  const bool small = batch.count() < kGatheredRows;  // it may still hold large values
+  if (status.ok() && small && all.Count() < kGatheredRows && all.GetDataSize() < kGatheredBytes) {
+    gathered_.store(all.Count() > 0);
+    return failure();
+  }
+  if (status.ok()) return write_batch();
+  Status ours = from_rocks(status, "gather a batch for the state");
+  latch(ours);
+  return ours;
+}
+
+rocksdb::Status RocksStore::gather(const WriteBatch& batch) {
   rocksdb::WriteBatch& to = database_->batch;
-  to.Clear();
+  std::vector<uint64_t>& hashes = database_->hashes;
+  // A large batch is written at once: nobody will look for its keys.
+  const bool look = batch.count() < kGatheredRows;
   rocksdb::Status status;
   batch.for_each([&](WriteBatch::Kind kind, std::string_view key, std::string_view value) {
     if (!status.ok()) return;
+    if (look) hashes.push_back(kind == WriteBatch::Kind::kRemoveRange ? kAnyKey : hash_of(key));
     switch (kind) {
       case WriteBatch::Kind::kPut:
         status = to.Put(database_->family_of(key), slice(key), slice(value));
@@ -339,21 +376,52 @@ Status RocksStore::apply(const WriteBatch& batch) {
         break;
     }
   });
+  return status;
+}
+
+// Under `gathering`.
+Status RocksStore::write_batch() const {
   rocksdb::WriteOptions without_log;
   without_log.disableWAL = true;
-  if (status.ok() && to.Count() > 0) status = database_->db->Write(without_log, &to);
+  rocksdb::WriteBatch& batch = database_->batch;
+  rocksdb::Status status;
+  if (batch.Count() > 0) status = database_->db->Write(without_log, &batch);
+  batch.Clear();
+  database_->hashes.clear();
+  gathered_.store(false);
   Status ours = from_rocks(status, "write a batch to the state");
   latch(ours);
   // A failure in the background may have come between: what was written then is not to be built upon.
   return ours.ok() ? failure() : ours;
 }
 
+void RocksStore::write_gathered() const {
+  if (!gathered_.load() || failed_.load()) return;
+  const std::lock_guard lock(database_->gathering);
+  (void)write_batch();  // an error is latched
+}
+
+void RocksStore::write_gathered(std::string_view key) const {
+  const std::lock_guard lock(database_->gathering);
+  const uint64_t hash = hash_of(key);
+  const bool may_be_there = std::any_of(database_->hashes.begin(), database_->hashes.end(),
+                                        [&](uint64_t at) { return at == hash || at == kAnyKey; });
+  if (may_be_there && !failed_.load()) (void)write_batch();
+}
+
+const rocksdb::Snapshot* RocksStore::written_snapshot() const {
+  write_gathered();
+  return database_->db->GetSnapshot();
+}
+
 uint64_t RocksStore::approximate_bytes() const {
+  write_gathered();
   return database_->sum(rocksdb::DB::Properties::kEstimateLiveDataSize) +
          database_->sum(rocksdb::DB::Properties::kCurSizeAllMemTables);
 }
 
 Status RocksStore::sync() {
+  write_gathered();
   if (failed_.load()) return failure();
   Status status = from_rocks(database_->db->Flush(rocksdb::FlushOptions(), database_->families), "write the memtables");
   latch(status);
@@ -361,6 +429,7 @@ Status RocksStore::sync() {
 }
 
 Status RocksStore::checkpoint(const std::string& folder) {
+  write_gathered();
   if (failed_.load()) return failure();
   const std::string target = RUNINK_TRY(os::absolute_path(folder));
   rocksdb::Checkpoint* made = nullptr;
@@ -413,7 +482,10 @@ Status RocksStore::verify_table(const Table& table, const StopFlag* stop) const 
   return ours;
 }
 
-uint64_t RocksStore::approximate_rows() const { return database_->sum(rocksdb::DB::Properties::kEstimateNumKeys); }
+uint64_t RocksStore::approximate_rows() const {
+  write_gathered();
+  return database_->sum(rocksdb::DB::Properties::kEstimateNumKeys);
+}
 
 RocksMemory RocksStore::memory() const {
   RocksMemory memory;

@@ -1,9 +1,12 @@
 // The state store on RocksDB (store.h): for states larger than memory, sealed where a key is given.
 //
-// One batch is one rocksdb::WriteBatch, and there is no write-ahead log: after a crash of the process or the machine
+// A batch is written whole, and there is no write-ahead log: after a crash of the process or the machine
 // there is everything up to some batch, at least up to the last sync() or checkpoint(). The Raft log has the rest, and
 // would only be written a second time here; so it may be cut only below an index that a checkpoint() or sync() after it
 // covers.
+//
+// Small batches are gathered in memory and go to RocksDB together: when there are some tens of rows, or when a reader
+// could see the difference. So an error of RocksDB may be told by a later call than the one that brought the batch.
 //
 // Any error of RocksDB, at a call or in the background, is latched: failure() tells it, and every call from then on
 // answers with it. RocksDB's own resumption after errors is off. A store with a failure is to be closed; whether the
@@ -28,6 +31,11 @@
 #include "base/stop.h"
 #include "control/barn/store.h"
 #include "platform/crypto/seal.h"
+
+namespace rocksdb {
+class Snapshot;
+class Status;
+}  // namespace rocksdb
 
 namespace runink::barn {
 
@@ -92,9 +100,16 @@ class RocksStore : public StateStore {
   explicit RocksStore(RocksOptions options);
   Status open_database();
   void latch(const Status& status) const;
+  rocksdb::Status gather(const WriteBatch& batch);
+  Status write_batch() const;
+  // So that a reader sees all that was applied; the second where it may be of that key. An error is latched.
+  void write_gathered() const;
+  void write_gathered(std::string_view key) const;
+  const rocksdb::Snapshot* written_snapshot() const;
 
   RocksOptions options_;
   mutable std::atomic<bool> failed_{false};
+  mutable std::atomic<bool> gathered_{false};  // there is something to be written
   mutable std::mutex mutex_;
   mutable Status failure_;
   struct Database;

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <random>
+#include <thread>
 
 #include "control/barn/rocks/sealed_file.h"
 #include "platform/os/file.h"
@@ -65,7 +66,9 @@ TEST_P(RocksStoreTest, DoesWhatAMapDoesAlsoAfterReopening) {
   auto store = open();
   std::unique_ptr<StateView> view;
   Model seen;
-  const auto any_key = [&] { return fmt::format("{:c}{:04}", 'd' + random() % 3, random() % 500); };  // events among them
+  const auto any_key = [&] {
+    return fmt::format("{:c}{:04}", 'd' + random() % 3, random() % 500);
+  };  // events among them
   for (int step = 0; step < 400; ++step) {
     WriteBatch batch;
     for (size_t i = random() % 20; i > 0; --i) {
@@ -124,6 +127,72 @@ TEST_P(RocksStoreTest, DoesWhatAMapDoesAlsoAfterReopening) {
   EXPECT_GT(store->approximate_bytes(), 0u);
   EXPECT_TRUE(store->verify().ok());
   EXPECT_TRUE(store->failure().ok());
+}
+
+// They are gathered, and nobody sees it.
+TEST_P(RocksStoreTest, EveryReaderSeesSmallBatchesAtOnce) {
+  std::mt19937 random(5);
+  Model model;
+  auto store = open();
+  const auto any_key = [&] {
+    return fmt::format("{:c}{:02}", 'd' + random() % 3, random() % 60);
+  };  // events among them
+  for (int step = 0; step < 3000; ++step) {
+    WriteBatch batch;
+    for (size_t i = random() % 3; i > 0; --i) {
+      const std::string key = any_key();
+      if (random() % 20 == 0) {
+        const std::string to = any_key();
+        batch.remove_range(key, to);
+        if (key < to) model.erase(model.lower_bound(key), model.lower_bound(to));
+      } else if (random() % 4 == 0) {
+        batch.remove(key);
+        model.erase(key);
+      } else {
+        model[key] = fmt::format("{}", step);
+        batch.put(key, model[key]);
+      }
+    }
+    ASSERT_TRUE(store->apply(batch).ok());
+    const std::string key = any_key();
+    const auto known = model.find(key);
+    std::string value;
+    switch (random() % 40) {
+      default:  // several batches are gathered
+        break;
+      case 0:
+      case 1:
+      case 2:
+        ASSERT_EQ(*store->get(key, &value), known != model.end()) << key;
+        if (known != model.end()) ASSERT_EQ(value, known->second);
+        break;
+      case 3:
+        ASSERT_EQ(*store->view()->get(key, &value), known != model.end()) << key;
+        break;
+      case 4:
+        ASSERT_EQ(contents(*store), model);
+        break;
+      case 5:
+        ASSERT_EQ(contents(*store->scan_view(), key), Model(model.lower_bound(key), model.end()));
+        break;
+      case 6:
+        std::thread([&] { EXPECT_EQ(contents(*store), model); }).join();
+        break;
+      case 7:
+        if (random() % 8 != 0) break;
+        store.reset();
+        store = open();
+        ASSERT_EQ(contents(*store), model);
+        break;
+      case 8: {
+        if (random() % 8 != 0) break;
+        const std::string copy = fmt::format("copy-{}", step);
+        ASSERT_TRUE(store->checkpoint(folder_.file(copy)).ok());
+        ASSERT_EQ(contents(*open(copy)), model);
+        break;
+      }
+    }
+  }
 }
 
 // What the cache has is good; what the disk has is not.
