@@ -151,7 +151,10 @@ TEST_F(Cluster, ANewMemberFetchesASnapshotAndVotes) {
   ASSERT_TRUE(servers_[1]->member().change_membership({raft::ChangeKind::kAddLearner, 2}).ok());
   ASSERT_TRUE(until([this] { return servers_[2]->replica().position().index >= last() && last() > 0; })) << failure_;
   EXPECT_EQ(servers_[2]->keeper().counters().transfers, 1u);
-  ASSERT_TRUE(servers_[1]->member().change_membership({raft::ChangeKind::kPromote, 2}).ok());
+  // The leader hears of it a moment later.
+  ASSERT_TRUE(until([this] { return servers_[1]->member().raft().peers().at(2).match >= last(); })) << failure_;
+  const auto promoted = servers_[1]->member().change_membership({raft::ChangeKind::kPromote, 2});
+  ASSERT_TRUE(promoted.ok()) << promoted.status().to_string();
   ASSERT_TRUE(until([this] { return servers_[2]->member().raft().membership().votes(2); })) << failure_;
   put("both", "1");
   ASSERT_TRUE(until([this] { return same_everywhere(last()); })) << failure_;
