@@ -39,6 +39,7 @@ class Written final : public raft::Storage {
   void submit(raft::StorageWork work) override { works.push_back(std::move(work)); }
   Status failure() const override { return {}; }
   bool has_space() const override { return true; }
+  bool has_reserve() const override { return true; }
   std::deque<raft::StorageWork> works;
 };
 

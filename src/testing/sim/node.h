@@ -40,6 +40,7 @@ class SimStorage final : public raft::Storage {
   ~SimStorage() override { *alive_ = false; }
   void submit(raft::StorageWork work) override;
   bool has_space() const override { return has_space_; }
+  bool has_reserve() const override { return storage_->has_reserve(); }
   void set_latency(Micros least, Micros most) { latency_min_ = least, latency_max_ = most; }
   // Calls this once, while it is writing, some time later.
   void when_writing(std::function<void()> then) { when_writing_ = std::move(then); }

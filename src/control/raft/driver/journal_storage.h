@@ -33,6 +33,7 @@ struct AppliedState {
 
 class JournalStorage {
  public:
+  static constexpr uint64_t kReserveBytes = 64 << 10;  // a batch of one small entry takes a block of 4 KiB
   // Errors as Journal::open; and kDataLoss where log and state do not fit: the state has an entry of another term than
   // the log, or the log begins behind the end of the state. `recovered` is what the core starts with; `opened` what the
   // journal says. The disk must outlive this.
@@ -45,6 +46,8 @@ class JournalStorage {
   Status perform(std::span<StorageWork> works);
   // Tries to have a further segment reserved. False: no space. An error is the end.
   Result<bool> reserve();
+  // Some small entries still fit into what is reserved.
+  bool has_reserve() const { return journal_->room() >= kReserveBytes; }
   // To be called when nothing is to be done: writes down what is there.
   Status rest() { return journal_->rest(); }
 

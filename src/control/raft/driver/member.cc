@@ -48,9 +48,13 @@ void Member::tick() {
 void Member::on_message(Message message) {
   if (!failed_.ok()) return;
   if (message.kind == MessageKind::kAppend && !message.entries.empty() && !storage_.has_space()) {
-    // As if the entries were lost on the way. What remains of the message is the leader's word that it lives.
-    message.entries.clear();
-    ++counters_.appends_without_space;
+    // As if the entries were lost on the way. What remains of the message is the leader's word that it lives; and the
+    // first entry of its term, without which it could answer no reads, where a whole cluster's disks are full.
+    const auto is_noop = [](const Entry& entry) { return entry.kind == EntryKind::kNoop; };
+    const auto first = storage_.has_reserve() ? std::find_if_not(message.entries.begin(), message.entries.end(), is_noop)
+                                              : message.entries.begin();
+    if (first != message.entries.end()) ++counters_.appends_without_space;
+    message.entries.erase(first, message.entries.end());
   }
   // Without room it could not even commit the first entry of its term: where all disks are full, whoever leads stays, and
   // answers reads.

@@ -19,7 +19,8 @@ struct Record final : Storage, Transport, Application {
     happened.push_back("write");
   }
   Status failure() const override { return {}; }
-  bool has_space() const override { return true; }
+  bool has_space() const override { return space; }
+  bool has_reserve() const override { return reserve; }
 
   void set_receiver(TransportReceiver*) override {}
   void set_bulk_source(BulkSource*) override {}
@@ -47,6 +48,7 @@ struct Record final : Storage, Transport, Application {
     for (auto& each : std::exchange(done, {})) each(Status());
   }
 
+  bool space = true, reserve = true;
   std::vector<std::string> happened;
   std::vector<std::function<void(Status)>> done;
 };
@@ -62,6 +64,12 @@ class FollowerTest : public ::testing::Test {
     member_ = std::make_unique<Member>(std::move(options), std::move(recovered), record_, record_, record_);
   }
 
+  void hear_noop(Index before, Term term) {
+    Message m{.kind = MessageKind::kAppend, .from = 1, .to = 2, .term = term, .index = before};
+    m.log_term = before == 0 ? 0 : 1;
+    m.entries.push_back({before + 1, term, EntryKind::kNoop, nullptr});
+    member_->on_message(std::move(m));
+  }
   // So many entries behind that index, of the leader.
   void hear(Index before, size_t count, Index commit) {
     Message m{.kind = MessageKind::kAppend, .from = 1, .to = 2, .term = 1, .index = before};
@@ -79,6 +87,25 @@ class FollowerTest : public ::testing::Test {
   Record record_;
   std::unique_ptr<Member> member_;
 };
+
+// On a full disk: what a new leader needs to answer reads, and nothing else, as long as it fits into what is reserved.
+TEST_F(FollowerTest, WithoutSpaceOnlyTheFirstEntryOfATermIsTaken) {
+  hear(0, 1, 0);
+  pump();
+  record_.write_is_done();
+  pump();
+  record_.space = false;
+  hear(1, 2, 0);
+  EXPECT_THAT(pump(), ElementsAre("acknowledge 1"));
+  hear_noop(1, 2);
+  EXPECT_THAT(pump(), ElementsAre("write"));
+  record_.write_is_done();
+  EXPECT_THAT(pump(), ElementsAre("acknowledge 2"));
+  record_.reserve = false;
+  hear_noop(2, 3);
+  EXPECT_THAT(pump(), ElementsAre("write"));  // the term
+  EXPECT_EQ(member_->raft().log().last(), 2u);
+}
 
 TEST_F(FollowerTest, AcknowledgesWhatItWroteBeforeItAppliesWhatWasBefore) {
   hear(0, 1, 0);

@@ -31,6 +31,8 @@ class Storage {
   virtual Status failure() const = 0;
   // False: the disk has no room for a further segment. Nothing more may be proposed until it has.
   virtual bool has_space() const = 0;
+  // Some small entries still go into what is reserved, whether there is space beyond or not.
+  virtual bool has_reserve() const = 0;
 };
 
 }  // namespace runink::raft

@@ -27,6 +27,7 @@ StorageThread::StorageThread(std::unique_ptr<JournalStorage> storage, Run post, 
     : clock_(clock), storage_(std::move(storage)), post_(std::move(post)), defer_(std::move(defer)) {
   counters_.segments = storage_->journal().segments();
   counters_.room_bytes = storage_->journal().room();
+  has_reserve_.store(storage_->has_reserve());
   thread_ = std::thread([this] { run(); });
 }
 
@@ -119,6 +120,7 @@ Status StorageThread::perform(std::vector<StorageWork>& works, bool in_loop) {
   counters_.round_nanos.record(took);
   counters_.segments = storage_->journal().segments();
   counters_.room_bytes = storage_->journal().room();
+  has_reserve_.store(storage_->has_reserve(), std::memory_order_relaxed);
   return failed_;
 }
 
@@ -164,6 +166,7 @@ void StorageThread::look_after_journal(bool idle) {
   auto space = storage_->reserve();
   if (space.ok()) {
     has_space_.store(*space, std::memory_order_relaxed);
+    has_reserve_.store(storage_->has_reserve(), std::memory_order_relaxed);
     if (idle && !rested_) {
       failed_ = storage_->rest();
       rested_ = true;

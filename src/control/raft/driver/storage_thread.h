@@ -36,6 +36,7 @@ class StorageThread final : public Storage {
   bool has_space() const override {
     return has_space_.load(std::memory_order_relaxed) && room_elsewhere_.load(std::memory_order_relaxed);
   }
+  bool has_reserve() const override { return has_reserve_.load(std::memory_order_relaxed); }
   // Others that need the disk for what is accepted here say whether they have room.
   void set_room_elsewhere(bool room) { room_elsewhere_.store(room, std::memory_order_relaxed); }
 
@@ -70,7 +71,7 @@ class StorageThread final : public Storage {
   bool rested_ = true;
 
   Run post_, defer_;
-  std::atomic<bool> has_space_{true}, room_elsewhere_{true};
+  std::atomic<bool> has_space_{true}, room_elsewhere_{true}, has_reserve_{true};
   mutable std::mutex mutex_;  // of what follows; may be taken under the other one
   std::condition_variable wake_;
   std::vector<StorageWork> queue_;
