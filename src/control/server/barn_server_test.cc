@@ -150,7 +150,8 @@ TEST_F(Cluster, ANewMemberFetchesASnapshotAndVotes) {
   start(2);
   ASSERT_TRUE(servers_[1]->member().change_membership({raft::ChangeKind::kAddLearner, 2}).ok());
   ASSERT_TRUE(until([this] { return servers_[2]->replica().position().index >= last() && last() > 0; })) << failure_;
-  EXPECT_EQ(servers_[2]->keeper().counters().transfers, 1u);
+  // A second one where the leader's next snapshot was done, and its log cut, before the first had arrived.
+  EXPECT_THAT(servers_[2]->keeper().counters().transfers, testing::AllOf(testing::Ge(1u), testing::Le(2u)));
   // The leader hears of it a moment later.
   ASSERT_TRUE(until([this] { return servers_[1]->member().raft().peers().at(2).match >= last(); })) << failure_;
   const auto promoted = servers_[1]->member().change_membership({raft::ChangeKind::kPromote, 2});
