@@ -35,6 +35,8 @@ def allowed_for(module):
         return own + before + (["platform/http"] if name == "connectors" else [])
     if module == "worker/slice":
         return ["base", "platform", "model", "data", "runink/step"]
+    if module == "worker/sandbox":
+        return ["base", "platform/os", "model"]
     if module == "client/cli":
         return ["base", "platform", "model", "data/contract", "data/plan", "data/dsl", "client/local"]
     if module == "client/local":
