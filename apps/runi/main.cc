@@ -1,10 +1,11 @@
 // runi: the one program. Commands that need nothing running come from client/cli; those that start or open the control
-// plane are carried out by runi-server, which this program then becomes.
+// plane are carried out by runi-server, which this program then becomes; `exec` is its own.
 #include <csignal>
 #include <string>
 #include <vector>
 
 #include "client/cli/program.h"
+#include "exec_command.h"
 #include "plane/enter_plane.h"
 #include "plane/program_tree.h"
 
@@ -12,8 +13,8 @@ int main(int argc, char** argv) {
   // A reader that goes away is an error of the write that meets it, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   runink::plane::remember_arguments(argv);
-  const runink::cli::Command tree =
-      runink::plane::program_tree([](const std::string&) { return runink::plane::enter_plane; });
+  const runink::cli::Command tree = runink::plane::program_tree(
+      [](const std::string& path) { return path == "exec" ? runink::run_exec : runink::plane::enter_plane; });
   runink::cli::Console console = runink::cli::Console::of_process();
   return runink::cli::run_program(tree, std::vector<std::string>(argv + 1, argv + argc), console);
 }

@@ -1,0 +1,79 @@
+#include "plane/exec_declaration.h"
+
+namespace runink::plane {
+
+using cli::Completion;
+using cli::ValueType;
+
+cli::Command exec_command(cli::RunFunction run) {
+  return {
+      .name = "exec",
+      .group = "slices",
+      .summary = "run a command in a slice: isolated, with what it is granted and no more",
+      .description =
+          "The command gets its own users, processes, network, files, host name, IPC and cgroups. It sees /usr of this "
+          "host read-only, an empty /tmp of 256 MiB in memory, five devices, its own processes in /proc, and what "
+          "--mount and "
+          "--secret grant; nothing of /home, /root, /var, /run and /sys. It has no network but its own loopback, no "
+          "capabilities, and a list of allowed system calls. Standard input, output and error are yours.\n"
+          "\n"
+          "Started by root, the slice has users that nothing else on this host has. A mount is used as the owner of "
+          "SRC, "
+          "or, where that is root, as nobody in particular: read-only, and what everybody may read. Started by an "
+          "ordinary user, the slice "
+          "acts as that user on what is mounted, and a note says what is weaker. Use of processors and memory is not "
+          "limited yet.\n"
+          "\n"
+          "The exit code is the command's own, or 128 and the number of the signal that ended it; 124 when --timeout "
+          "did; 127 "
+          "when there is no such program in the slice, 126 when it cannot be executed, 125 when the slice could not be "
+          "made. "
+          "Ctrl-C is passed on; after --grace, or at a second Ctrl-C, all processes of the slice are killed, and "
+          "when the command ends, so are those it left behind.",
+      .positionals = {{.name = "COMMAND",
+                       .help = "the program, and its arguments; write -- before it",
+                       .repeated = true}},
+      .flags = {{.name = "mount",
+                 .type = ValueType::kText,
+                 .value_name = "SRC:DST[:rw]",
+                 .help = "show file or folder SRC of this host as DST, read-only unless :rw",
+                 .repeated = true},
+                {.name = "env",
+                 .type = ValueType::kText,
+                 .value_name = "NAME=VALUE",
+                 .help = "set a variable; of yours, none is passed on",
+                 .repeated = true},
+                {.name = "secret",
+                 .type = ValueType::kText,
+                 .value_name = "NAME=FILE",
+                 .help =
+                     "show what FILE holds as /run/secrets/NAME: in memory, never swapped, for the command's user only",
+                 .repeated = true},
+                {.name = "user",
+                 .type = ValueType::kText,
+                 .value_name = "UID[:GID]",
+                 .help = "who the command is inside",
+                 .default_value = "1000"},
+                {.name = "workdir",
+                 .type = ValueType::kText,
+                 .value_name = "FOLDER",
+                 .help = "the folder, in the slice, that the command starts in",
+                 .default_value = "/"},
+                {.name = "timeout",
+                 .type = ValueType::kDuration,
+                 .value_name = "TIME",
+                 .help = "end the command after this: SIGTERM, and SIGKILL after --grace"},
+                {.name = "grace",
+                 .type = ValueType::kDuration,
+                 .value_name = "TIME",
+                 .help = "how long a command that was asked to end may take",
+                 .default_value = "10s"},
+                {.name = "explain", .help = "start nothing; print every operation by which the slice would be made"}},
+      .examples = {{"runi exec -- python3 -c 'print(6 * 7)'", "Run a program that sees nothing of yours."},
+                   {"runi exec --mount ./data:/data --timeout 5m -- wc -l /data/orders.csv",
+                    "Let it read one folder, for at most five minutes."},
+                   {"runi exec --explain -- true", "How would that slice be made?"}},
+      .run = run};
+}
+
+}  // namespace runink::plane

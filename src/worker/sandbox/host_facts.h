@@ -1,0 +1,34 @@
+// What decides how a slice is made on this host: who starts it, and which parts of the default root there are.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/slice_spec.h"
+
+namespace runink::sandbox {
+
+struct HostEntry {
+  enum class Kind { kMissing, kFolder, kFile, kLink };
+  std::string path;
+  Kind kind = Kind::kMissing;
+  std::string link_target;        // of a link, as it is written in it
+  uint32_t owner = 0, group = 0;  // of what is no link
+};
+
+struct HostFacts {
+  bool root = false;  // else an ordinary user
+  uint32_t uid = 0, gid = 0;
+  std::vector<HostEntry> root_parts;  // of default_root_parts(), those there are
+  std::vector<HostEntry> mounts;      // one for each mount of the specification, in its order
+};
+
+// Host paths from which the default root is made.
+const std::vector<std::string>& default_root_parts();
+
+// Only looks. A source that is missing is a fact; to start the slice is then refused.
+HostFacts gather_host_facts(const model::SliceSpec& spec);
+
+}  // namespace runink::sandbox
