@@ -130,8 +130,14 @@ void Raft::check_quorum() {
   if (active < membership().quorum()) become_follower(term_, 0);
 }
 
+// Of a node that lost entries. Where it knows the end of what it lost, its log may go that far again: then it has the very
+// entries, or a later leader's log, which has those of them that were committed. (An entry behind the own end would be of a term
+// beyond that of the lost end.) Where it does not, whatever it had acknowledged is in what a leader has committed since.
 void Raft::regain_vote() {
-  if (may_vote_ || rejoin_target_ == 0 || log_.persisted() < rejoin_target_ || commit_ < rejoin_target_) return;
+  if (may_vote_) return;
+  const bool as_far = options_.lost_end && LogEnd{log_.persisted_term(), log_.persisted()} >= *options_.lost_end;
+  const bool caught_up = rejoin_target_ != 0 && log_.persisted() >= rejoin_target_ && commit_ >= rejoin_target_;
+  if (!as_far && !caught_up) return;
   may_vote_ = true;
   vote_regained_ = true;
 }

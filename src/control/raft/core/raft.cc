@@ -28,6 +28,7 @@ Raft::Raft(Options options, Recovered recovered)
   // What is applied was committed, and a journal that lost it is one without a vote.
   commit_ = std::clamp(commit_, std::min(applied_, log_.last()), log_.last());
   next_to_apply_ = applied_ + 1;
+  regain_vote();
   reset_timer();
 }
 

@@ -18,8 +18,8 @@
 // Beyond the paper: PreVote, CheckQuorum, leader stickiness, learners, one change of membership at a time, transfer of
 // leadership, ReadIndex in coalesced rounds, and nodes that lost their storage: they take part without a vote until they hold
 // what the leader had committed after they came back. One that knows where the log ended that it lost still votes for whoever's
-// log goes at least as far: that is all that a vote promises (Alagappan and others, Protocol-Aware Recovery, FAST 2018). So a
-// group in which a majority lost something is repaired by a member that has it all.
+// log goes at least as far: that is all that a vote promises (Alagappan and others, Protocol-Aware Recovery, FAST 2018); and it
+// is whole again once its own log does. So a group in which a majority lost something is repaired by a member that has it all.
 #pragma once
 
 #include <functional>

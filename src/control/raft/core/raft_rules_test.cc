@@ -287,6 +287,27 @@ TEST(Rules, WhoKnowsWhatItLostVotesForWhoeverHasIt) {
   }
 }
 
+// And it is whole again with what it lost, whoever gives it that, or at once if its state has it all.
+TEST(Rules, WhoHoldsAsMuchAsItLostVotesAgain) {
+  Core core(3, kThree, {{3, 0, 0}, {entry(1, 1)}, false, 2, LogEnd{2, 3}});
+  EXPECT_FALSE(core.raft->may_vote());
+  core.hear_append(1, 3, 1, 1, {entry(2, 2)});
+  EXPECT_FALSE(core.raft->may_vote());
+  core.hear_append(1, 3, 2, 2, {entry(3, 2)});
+  EXPECT_TRUE(core.raft->may_vote());
+  EXPECT_TRUE(core.regained);
+  core.raft->campaign();
+  EXPECT_EQ(core.raft->role(), Role::kPreCandidate);
+
+  Core later(3, kThree, {{3, 0, 0}, {entry(1, 1)}, false, 2, LogEnd{2, 3}});
+  later.hear_append(1, 3, 1, 1, {entry(2, 3)});
+  EXPECT_TRUE(later.raft->may_vote());
+  Core there(3, kThree, {{3, 0, 0}, {entry(1, 1), entry(2, 2), entry(3, 2)}, false, 2, LogEnd{2, 3}});
+  EXPECT_TRUE(there.raft->may_vote());
+  there.settle();
+  EXPECT_TRUE(there.regained);
+}
+
 // C12. What it held before is not known to be there.
 TEST(Rules, APeerWhoseStorageLostEntriesBeginsFromNothing) {
   Core core(1, kThree, {{1, 1, 0}, {entry(1, 1)}});
