@@ -65,28 +65,44 @@ class _Connection:
         self.near.close()
 
     async def pump(self, reader, writer):
+        # A delay holds each piece for so long, and not those behind it longer: a slow link, not a narrow one.
+        late = asyncio.Queue(1024)
+        taking, passing = asyncio.ensure_future(self.take(reader, late)), asyncio.ensure_future(self.pass_on(late, writer))
+        await asyncio.wait((taking, passing), return_when=asyncio.FIRST_COMPLETED)
+        if not passing.done():
+            await asyncio.wait((passing,))  # nothing more comes; what is late still does
+        taking.cancel()
+        if self.abandoned:
+            return  # the far side stays open, and is not answered
+        self.end()
+
+    async def take(self, reader, late):
+        data = b"begin"
+        while data:
+            try:
+                data = await reader.read(_CHUNK)
+            except OSError:
+                data = b""
+            hold = self.link.delay + random.random() * self.link.jitter
+            await late.put((asyncio.get_running_loop().time() + hold, data))
+
+    async def pass_on(self, late, writer):
         try:
             while True:
-                data = await reader.read(_CHUNK)
-                if self.link.delay or self.link.jitter:
-                    await asyncio.sleep(self.link.delay + random.random() * self.link.jitter)
+                due, data = await late.get()
+                await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+                if not data:
+                    return
                 if self.link.silent:
-                    if not data:
-                        break
                     continue
-                if self.cut_next and data:
+                if self.cut_next:
                     writer.write(data[: max(1, len(data) // 2)])
                     await writer.drain()
-                    break
-                if not data:
-                    break
+                    return
                 writer.write(data)
                 await writer.drain()
         except OSError:
             pass
-        if self.abandoned:
-            return  # the far side stays open, and is not answered
-        self.end()
 
 
 class FaultProxy:

@@ -285,8 +285,12 @@ void Member::answer_reads() {
 // ---- snapshots
 
 void Member::make_snapshot() {
-  const Index index = raft_.applied();
-  if (snapshot_under_way_ || installing_ || index <= raft_.log().base()) return;
+  const Index index = raft_.applied(), base = raft_.log().base();
+  if (snapshot_under_way_ || installing_ || index < base) return;
+  // Of the base itself, too, where there is none: a log that was begun anew behind the state (journal_storage.h) may have
+  // to bring that state to a majority before it can commit anything more.
+  const auto newest = application_.newest_snapshot();
+  if (index == base && (base == 0 || (newest && newest->index >= base))) return;
   if (now_ < snapshot_not_before_) return;
   snapshot_under_way_ = true;
   bytes_since_snapshot_ = 0;
