@@ -1,8 +1,12 @@
 #include "worker/sandbox/host_facts.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "platform/os/fd.h"
 
 namespace runink::sandbox {
 namespace {
@@ -22,6 +26,14 @@ HostEntry look_at(const std::string& path) {
     if (length > 0) entry.link_target.assign(target, static_cast<size_t>(length));
   }
   return entry;
+}
+
+bool cores_reach_handler() {
+  struct rlimit limit = {};
+  if (::getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_max != 0) return false;
+  const os::Fd pattern(::open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC), "core_pattern");
+  char first = '|';  // where it cannot be read, it may be one
+  return !pattern.valid() || ::read(pattern.get(), &first, 1) != 1 || first == '|';
 }
 
 }  // namespace
@@ -46,6 +58,7 @@ HostFacts gather_host_facts(const model::SliceSpec& spec) {
   facts.uid = ::geteuid();
   facts.gid = ::getegid();
   facts.root = facts.uid == 0;
+  facts.cores_reach_handler = cores_reach_handler();
   for (const std::string& path : default_root_parts()) {
     HostEntry entry = look_at(path);
     if (entry.kind != HostEntry::Kind::kMissing) facts.root_parts.push_back(std::move(entry));

@@ -21,6 +21,8 @@ struct HostEntry {
 struct HostFacts {
   bool root = false;  // else an ordinary user
   uint32_t uid = 0, gid = 0;
+  // A core dump of a slice would be piped to a program of the host: the limit that stops it cannot be set.
+  bool cores_reach_handler = false;
   std::vector<HostEntry> root_parts;  // of default_root_parts(), those there are
   std::vector<HostEntry> mounts;      // one for each mount of the specification, in its order
 };

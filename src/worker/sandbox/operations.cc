@@ -29,6 +29,12 @@ class Planner {
   Planner(const model::SliceSpec& spec, const HostFacts& facts) : spec_(spec), facts_(facts) {}
 
   Result<Operations> plan() {
+    if (facts_.cores_reach_handler) {
+      return failed_precondition("start a slice: a crash in it would run this host's handler of core dumps")
+          .with_hint(
+              "kernel.core_pattern is a pipe, and the hard limit of core dumps is 0, which does not stop it and "
+              "cannot be set to 1: raise it (ulimit -Hc unlimited as root), or change kernel.core_pattern");
+    }
     RUNINK_RETURN_IF_ERROR(add_sources());
     add_launcher();
     add_root();
@@ -248,7 +254,7 @@ class Planner {
     program(Action::kNewKeyring, "join a new, empty session keyring");
     program(Action::kSetMask, "set the umask to 077").number = 077;
     // 1 and not 0: a core_pattern that is a pipe runs its handler at 0; the kernel takes 1 for "none at all".
-    limit(RLIMIT_CORE, "core dumps (CORE)", 1);
+    program(Action::kForbidCores, "limit core dumps (CORE) to 1, which is none, not even to a handler");
     limit(RLIMIT_NOFILE, "open files (NOFILE)", 65536);
     limit(RLIMIT_NPROC, "processes of its user (NPROC)", 4096);
     limit(RLIMIT_MEMLOCK, "locked memory (MEMLOCK)", 8u << 20);

@@ -48,7 +48,8 @@ enum class Action : uint8_t {
   kNewSession,
   kNewKeyring,
   kSetMask,  // number
-  kLimit,    // number: the resource, second: the most
+  kForbidCores,
+  kLimit,  // number: the resource, second: the most
   kLockSecurebits,
   kDropBounding,
   kBecomeUser,  // number: user, second: group

@@ -1,0 +1,155 @@
+// What the command of `runi exec` is given, and what becomes of its status.
+#include <gmock/gmock.h>
+
+#include "slice_in_test.h"
+
+namespace runink::sandbox {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class ExecTest : public SliceTest {};
+INSTANTIATE_TEST_SUITE_P(By, ExecTest, testing::Values(Starter::kRoot, Starter::kUser), starter_name);
+
+TEST_P(ExecTest, PassesStatusThrough) {
+  EXPECT_EQ(exec({"--", "true"}).code, 0);
+  EXPECT_EQ(exec({"--", "sh", "-c", "exit 7"}).code, 7);
+  EXPECT_EQ(exec({"--", "sh", "-c", "exit 255"}).code, 255);
+  EXPECT_EQ(exec({"--", "sh", "-c", "kill -TERM $$"}).code, 128 + 15);
+  EXPECT_EQ(exec({"--", "sh", "-c", "kill -KILL $$"}).code, 128 + 9);
+  EXPECT_EQ(exec({"--", "sh", "-c", "kill -SEGV $$"}).code, 128 + 11);
+}
+
+TEST_P(ExecTest, StreamsAreTheCallers) {
+  const Ran ran = exec({"--", "sh", "-c", "cat; echo to-err >&2"}, "one\ntwo\n");
+  EXPECT_EQ(ran.out, "one\ntwo\n");
+  EXPECT_EQ(ran.err, "to-err\n");
+}
+
+TEST_P(ExecTest, ProgramsThatCannotBeRun) {
+  const std::string files = folder() + "/files";
+  ASSERT_EQ(run({"mkdir", "-m", "755", files}).code, 0);
+  write(files + "/plain", "text\n", 0644);
+  write(files + "/garbage",
+        std::string("\x7f"
+                    "ELF nothing more"),
+        0755);
+  // A 64-bit ELF file of a machine that nobody has (e_machine 0x0bad).
+  std::string other(64, '\0');
+  other.replace(0, 7,
+                std::string("\x7f"
+                            "ELF\2\1\1",
+                            7));
+  other[16] = 2;
+  other[18] = '\xad';
+  other[19] = '\x0b';
+  write(files + "/other", other, 0755);
+  write(files + "/script", "#!/bin/sh\necho \"script $1\"\n", 0755);
+  write(files + "/lost", "#!/nowhere/at/all\n", 0755);
+  const auto in_slice = [&](const char* name) { return exec({"--mount", files + ":/files", "--", name, "x"}); };
+  struct {
+    const char* program;
+    int code;
+    const char* says;
+  } const cases[] = {
+      {"no-such-program", 127, "run no-such-program: there is no such program in the slice"},
+      {"/files/none", 127, "run /files/none: there is no such program"},
+      {"/files/plain/x", 127, "there is no such program"},
+      {"/files/lost", 127, "the interpreter named in its first line"},
+      {"/files/plain", 126, "run /files/plain: Permission denied"},
+      {"/files", 126, "run /files: it is a folder"},
+      {"/files/garbage", 126, "run /files/garbage: it is no program for this machine"},
+      {"/files/other", 126, "run /files/other: it is no program for this machine"},
+  };
+  for (const auto& c : cases) {
+    const Ran ran = in_slice(c.program);
+    EXPECT_EQ(ran.code, c.code) << c.program << "\n" << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr(c.says)) << c.program;
+    EXPECT_EQ(ran.out, "") << c.program;
+  }
+  EXPECT_EQ(in_slice("/files/script").out, "script x\n");
+  EXPECT_EQ(exec({"--mount", files + ":/files", "--workdir", "/files", "--", "./script", "y"}).out, "script y\n");
+}
+
+TEST_P(ExecTest, EnvironmentIsWhatIsGiven) {
+  const Ran ran = exec({"--env", "A=1=2", "--env", "EMPTY=", "--", "env"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(
+      ran.out,
+      "A=1=2\nEMPTY=\nPATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin\nHOME=/tmp\nLANG=C.UTF-8\n");
+  EXPECT_EQ(exec({"--env", "=x", "--", "env"}).code, 2);
+  EXPECT_EQ(exec({"--env", "A=1", "--env", "A=2", "--", "env"}).code, 2);
+}
+
+TEST_P(ExecTest, HasNoPrivileges) {
+  for (const char* user : {"1000", "0", "65534"}) {
+    const Ran ran = exec({"--user", user, "--", "cat", "/proc/self/status"});
+    for (const char* line :
+         {"CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000",
+          "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"}) {
+      EXPECT_THAT(ran.out, HasSubstr(line)) << user << ran.err;
+    }
+    EXPECT_THAT(ran.out, HasSubstr(std::string("Uid:\t") + user + "\t" + user + "\t" + user + "\t" + user)) << user;
+    if (by_root()) {
+      EXPECT_THAT(ran.out, HasSubstr("\nGroups:\t \n"));
+    }
+  }
+}
+
+TEST_P(ExecTest, HasItsOwnWorld) {
+  const Ran ran =
+      exec({"--user", "7:9", "--", "sh", "-c",
+            "id -u; id -g; hostname; pwd; umask; ulimit -c; cat /proc/self/limits | grep core; echo $$; echo /*; "
+            "getent passwd 7; getent hosts slice"});
+  EXPECT_THAT(ran.out, StartsWith("7\n9\nslice\n/\n0077\n0\n"));
+  EXPECT_THAT(ran.out, HasSubstr("Max core file size        1                    1                    bytes"));
+  EXPECT_THAT(ran.out, HasSubstr("\n2\n"));  // process 2 of the slice
+  EXPECT_THAT(ran.out, AllOf(HasSubstr(" /usr"), Not(HasSubstr("/home")), Not(HasSubstr("/var")),
+                             Not(HasSubstr("/sys")), Not(HasSubstr("/root"))));
+  EXPECT_THAT(ran.out, HasSubstr("slice:x:7:9:"));
+  EXPECT_THAT(ran.out, HasSubstr("localhost slice"));
+}
+
+TEST_P(ExecTest, WrongUsageStartsNothing) {
+  const std::vector<std::vector<std::string>> cases = {
+      {"--user", "alice", "--", "true"},         {"--mount", "data", "--", "true"},
+      {"--mount", "/srv:/proc/x", "--", "true"}, {"--workdir", "data", "--", "true"},
+      {"--timeout", "0s", "--", "true"},         {"--secret", "../x=/etc/hostname", "--", "true"},
+      {"--mount", "/:/host", "--", "true"},      {}};
+  for (const auto& arguments : cases) {
+    const Ran ran = exec(arguments);
+    EXPECT_EQ(ran.code, 2) << testing::PrintToString(arguments) << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr("error: "));
+  }
+  const Ran ran = exec({"--workdir", "/data", "--", "true"});
+  EXPECT_EQ(ran.code, 125);
+  EXPECT_THAT(ran.err, HasSubstr("enter /data in the slice: No such file or directory"));
+}
+
+TEST_P(ExecTest, ExplainPrintsAndStartsNothing) {
+  const Ran ran = exec({"--explain", "--mount", folder() + ":/data", "--", "touch", "/data/made"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  for (const char* line : {"on the host:\n", "process 1 of the slice:\n", "the process that becomes the program:\n",
+                           "mount /data read-only\n", "execute touch\n"}) {
+    EXPECT_THAT(ran.out, HasSubstr(line));
+  }
+  EXPECT_EQ(ran.out.find("weaker than") == std::string::npos, by_root());
+}
+
+TEST_P(ExecTest, SecretsAreFilesInMemoryForTheUserOnly) {
+  const std::string file = own_folder("vault") + "/key";
+  write(file, "pass\nword", 0644);
+  const Ran ran = exec({"--secret", "db.key=" + file, "--", "sh", "-c",
+                        "cat /run/secrets/db.key; echo; stat -c '%a %u %g' /run/secrets/db.key; stat -f -c %T "
+                        "/run/secrets; touch /run/secrets/x; env; cat /proc/self/cmdline | tr '\\0' ' '"});
+  EXPECT_THAT(ran.out, StartsWith("pass\nword\n400 1000 1000\nramfs\n"));
+  EXPECT_THAT(ran.err, HasSubstr("Read-only file system"));
+  EXPECT_EQ(ran.out.find("word", 10), std::string::npos);  // in no variable and no argument
+  EXPECT_THAT(exec({"--secret", "a=" + folder() + "/none", "--", "true"}).err, HasSubstr("while: read the secret a\n"));
+}
+
+}  // namespace
+}  // namespace runink::sandbox
