@@ -91,14 +91,15 @@ TEST(SeccompPrograms, coreutils) {
 TEST(SeccompPrograms, python) {
   NEED_PROGRAM("python3");
   ChildEnd end = run_program({"python3", "-c", R"script(
-import asyncio, concurrent.futures, ctypes, json, mmap, multiprocessing, os, select, socket, sqlite3, subprocess, tempfile, threading
+import asyncio, concurrent.futures, multiprocessing, os, socket, sqlite3, subprocess, tempfile
 def double(x): return 2 * x
 if __name__ == '__main__':
     with concurrent.futures.ThreadPoolExecutor(4) as pool: assert sum(pool.map(double, range(100))) == 9900
     with multiprocessing.get_context('fork').Pool(2) as pool: assert pool.map(double, [1, 2]) == [2, 4]
     assert subprocess.run(['sh', '-c', 'echo out'], capture_output=True).stdout == b'out\n'
     with tempfile.TemporaryDirectory() as folder:
-        db = sqlite3.connect(folder + '/db'); db.execute('create table t (x)'); db.execute('insert into t values (1)'); db.commit()
+        db = sqlite3.connect(folder + '/db'); db.execute('create table t (x)')
+        db.execute('insert into t values (1)'); db.commit()
     async def main():
         async def serve(reader, writer):
             writer.write(await reader.readline()); await writer.drain(); writer.close()
@@ -119,7 +120,8 @@ TEST(SeccompPrograms, node) {
   NEED_PROGRAM("node");
   ChildEnd end = run_program({"node", "-e", R"script(
     const { Worker } = require('worker_threads'), { execFileSync } = require('child_process');
-    const net = require('net'), fs = require('fs'), os = require('os'), crypto = require('crypto'), zlib = require('zlib');
+    const net = require('net'), fs = require('fs'), os = require('os');
+    const crypto = require('crypto'), zlib = require('zlib');
     const folder = fs.mkdtempSync(os.tmpdir() + '/runink-node-');
     fs.writeFileSync(folder + '/f', 'x'); fs.rmSync(folder, { recursive: true });
     if (execFileSync('echo', ['child']).toString() !== 'child\n') throw 1;
@@ -127,7 +129,9 @@ TEST(SeccompPrograms, node) {
       const worker = new Worker("require('worker_threads').parentPort.postMessage(42)", { eval: true });
       worker.on('message', (m) => {
         const server = net.createServer((s) => s.end('hello')).listen(0, '127.0.0.1', () => {
-          net.connect(server.address().port, '127.0.0.1').on('data', (d) => { console.log(m, d.toString()); server.close(); });
+          net.connect(server.address().port, '127.0.0.1').on('data', (d) => {
+            console.log(m, d.toString()); server.close();
+          });
         });
       });
     });
