@@ -1,5 +1,8 @@
 // runi: the one program. Commands that need nothing running come from client/cli; those that start or open the control
 // plane are carried out by runi-server, which this program then becomes; `exec` is its own.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <string>
 #include <vector>
@@ -9,7 +12,16 @@
 #include "plane/enter_plane.h"
 #include "plane/program_tree.h"
 
+// A stream that the caller closed becomes /dev/null: else the first file that is opened would be taken for it.
+static void open_closed_streams() {
+  int fd;
+  while ((fd = ::open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {
+  }
+  if (fd >= 0) ::close(fd);
+}
+
 int main(int argc, char** argv) {
+  open_closed_streams();
   // A reader that goes away is an error of the write that meets it, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   runink::plane::remember_arguments(argv);

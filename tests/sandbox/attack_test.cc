@@ -51,6 +51,21 @@ TEST_P(AttackTest, Descriptors) {
   attack("attack_descriptors", {}, {{leaked.get(), 9}, {leaked.get(), 700}});
 }
 
+// What is opened while a stream is closed gets its number, and must not be taken for it.
+TEST_P(AttackTest, ClosedStreams) {
+  std::vector<std::string> command = in_slice("1000", {"/attacks/attack_descriptors"});
+  command.insert(command.begin(), {"sh", "-c", "exec \"$@\" 0<&- 1>&- 2>&-", "sh"});
+  EXPECT_EQ(run(command).code, 0);
+}
+
+TEST_P(AttackTest, AFolderIsNoStream) {
+  std::vector<std::string> command = in_slice("1000", {"true"});
+  command.insert(command.begin(), {"sh", "-c", "exec \"$@\" < /etc", "sh"});
+  const Ran ran = run(command);
+  EXPECT_EQ(ran.code, 125);
+  EXPECT_THAT(ran.err, HasSubstr("(descriptor 0) is a folder"));
+}
+
 TEST_P(AttackTest, FilesOfTheHost) { attack("attack_files", {write(folder() + "/planted", "of the host\n")}); }
 
 TEST_P(AttackTest, Namespaces) { attack("attack_namespaces"); }

@@ -1,5 +1,6 @@
 // What the command of `runi exec` is given, and what becomes of its status.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "slice_in_test.h"
 
@@ -97,6 +98,14 @@ TEST_P(ExecTest, HasNoPrivileges) {
       EXPECT_THAT(ran.out, HasSubstr("\nGroups:\t \n"));
     }
   }
+}
+
+// A service manager may spare the launcher when memory runs out; not what it starts.
+TEST_P(ExecTest, IsNotSparedWhenMemoryRunsOut) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be spared itself";
+  std::vector<std::string> command = exec_command({"--", "cat", "/proc/self/oom_score_adj"});
+  command.insert(command.begin(), {"sh", "-c", "echo -500 > /proc/self/oom_score_adj; exec \"$@\"", "sh"});
+  EXPECT_EQ(run(command).out, "0\n");
 }
 
 TEST_P(ExecTest, HasItsOwnWorld) {

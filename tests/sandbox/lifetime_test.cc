@@ -63,6 +63,12 @@ TEST_P(LifetimeTest, WhoIgnoresSigtermIsKilled) {
   EXPECT_TRUE(all_gone(running));
 }
 
+TEST_P(LifetimeTest, WhoStopsItselfIsKilled) {
+  Running running = begin({"--timeout", "50ms", "--grace", "50ms", "--", "sh", "-c", "kill -STOP $$; sleep 600"});
+  EXPECT_EQ(code(&running), 124);
+  EXPECT_TRUE(all_gone(running));
+}
+
 TEST_P(LifetimeTest, SignalsArePassedOn) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
     Running running = begin({"--", "sh", "-c", "echo up; exec sleep 600"});

@@ -1,6 +1,7 @@
 #include "worker/sandbox/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -78,12 +79,16 @@ void run_child(const ChildContext& context) noexcept {
   if (program == 0) run_program(context, start + 1);
   if (program < 0) fail(context, start, errno);
 
-  // What process 1 keeps: the right to signal the program, and one pipe. Its memory is a copy of the launcher's, which
-  // nobody can look into (Action::kTieToLauncher), and which it has no secret in that the program has not.
+  // What process 1 keeps: the right to signal the program, one pipe, and the lock of its ids. Its memory is a copy of
+  // the launcher's, which nobody can look into (Action::kTieToLauncher), and which it has no secret in that the program
+  // has not.
   ::close(context.start_write);
-  constexpr int kEnd = 3;
-  if (context.end_write != kEnd && ::dup2(context.end_write, kEnd) != kEnd) ::_exit(1);
-  (void)::close_range(kEnd + 1, ~0U, 0);
+  constexpr int kEnd = 3, kLock = 4;
+  const int end = ::fcntl(context.end_write, F_DUPFD_CLOEXEC, kLock + 1);  // out of the way of each other
+  const int lock = context.ids_lock < 0 ? -1 : ::fcntl(context.ids_lock, F_DUPFD_CLOEXEC, kLock + 1);
+  if (end < 0 || ::dup2(end, kEnd) < 0) ::_exit(1);
+  if (context.ids_lock >= 0 && (lock < 0 || ::dup2(lock, kLock) < 0)) ::_exit(1);
+  (void)::close_range(lock < 0 ? kLock : kLock + 1, ~0U, 0);
   for (int fd = 0; fd < kEnd; ++fd) ::close(fd);
   (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   (void)raw::set_capabilities(uint64_t{1} << CAP_KILL);

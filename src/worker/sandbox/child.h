@@ -45,6 +45,7 @@ struct ChildContext {
   int go_read = -1;                    // one byte: the ids are mapped; its end: the launcher is gone
   int go_write = -1;                   // the launcher's; closed first, so that its end is seen
   int start_write = -1, end_write = -1;
+  int ids_lock = -1;           // kept by process 1: the ids are free again when the last process is gone; -1: none
   int streams[3] = {0, 1, 2};  // what the program gets as 0, 1 and 2
 };
 

@@ -17,6 +17,8 @@ class IdRange {
 
   IdRange() = default;
   uint32_t first() const { return first_; }
+  // -1 for none. A process that keeps a copy keeps the range.
+  int lock() const { return lock_.get(); }
 
  private:
   uint32_t first_ = 0;

@@ -1,10 +1,12 @@
 #include "worker/sandbox/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +35,16 @@ bool is_root_plan(const Operations& operations) {
                      [](const Operation& operation) { return operation.action == Action::kPickIds; });
 }
 
+// A folder as a stream would be a way out of the slice's root: openat(0, "..").
+Status check_stream(int stream) {
+  struct stat info = {};
+  if (::fstat(stream, &info) != 0) return from_errno(errno, fmt::format("look at descriptor {}", stream));
+  const int flags = ::fcntl(stream, F_GETFL);
+  if (!S_ISDIR(info.st_mode) && flags >= 0 && (flags & O_PATH) == 0) return {};
+  return invalid_argument("start a slice: its input, output or error (descriptor {}) is a folder", stream)
+      .with_hint("give it a file, a pipe or a terminal; a slice sees folders by --mount");
+}
+
 // What is open on the launcher's side while a slice is made.
 class Launch {
  public:
@@ -40,6 +52,8 @@ class Launch {
       : spec_(spec), operations_(operations), root_(is_root_plan(operations)) {}
 
   Status prepare(const SliceStreams& streams) {
+    for (const int stream : {streams.input, streams.output, streams.error})
+      RUNINK_RETURN_IF_ERROR(check_stream(stream));
     if (root_) ids_ = RUNINK_TRY(IdRange::take());
     for (const MountSource& source : operations_.sources) {
       OpenSource open = RUNINK_TRY(open_source(source));
@@ -65,6 +79,7 @@ class Launch {
                 .go_write = go_.write.get(),
                 .start_write = start_.write.get(),
                 .end_write = end_.write.get(),
+                .ids_lock = ids_.lock(),
                 .streams = {streams.input, streams.output, streams.error}};
     return {};
   }
@@ -98,6 +113,7 @@ class Launch {
       users = {spec_.user, ::geteuid(), 1};
       groups = {spec_.group, ::getegid(), 1};
     }
+    RUNINK_RETURN_IF_ERROR(forget_oom_protection(pid));
     RUNINK_RETURN_IF_ERROR(map_ids(pid, users, groups, !root_).with_context(operation->says));
     return os::write_all(go_.write, "g");
   }

@@ -69,6 +69,14 @@ Status map_ids(pid_t pid, const IdMap& users, const IdMap& groups, bool deny_set
   return write_map(proc, pid, "uid_map", users);
 }
 
+Status forget_oom_protection(pid_t pid) {
+  const os::Fd proc = RUNINK_TRY(open_proc());
+  const os::Fd file = RUNINK_TRY(open_in(proc, pid, "oom_score_adj", O_RDONLY));
+  char first = 0;
+  if (RUNINK_TRY(os::read_full(file, &first, 1)) != 1 || first != '-') return {};
+  return write_in(proc, pid, "oom_score_adj", "0");
+}
+
 Result<os::Fd> make_user_namespace(const IdMap& users, const IdMap& groups) {
   clone_args arguments = {};
   arguments.flags = CLONE_NEWUSER;

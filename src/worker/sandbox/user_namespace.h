@@ -19,6 +19,9 @@ struct IdMap {
 // `deny_setgroups` is what the kernel asks of those who are not root.
 Status map_ids(pid_t pid, const IdMap& users, const IdMap& groups, bool deny_setgroups);
 
+// Where this process is spared when memory runs out (a negative oom_score_adj), that process is not: 0.
+Status forget_oom_protection(pid_t pid);
+
 // A user namespace that holds these maps and no process; for id-mapped mounts. Root only.
 Result<os::Fd> make_user_namespace(const IdMap& users, const IdMap& groups);
 
