@@ -21,8 +21,7 @@ cli::Command exec_command(cli::RunFunction run) {
           "SRC, "
           "or, where that is root, as nobody in particular: read-only, and what everybody may read. Started by an "
           "ordinary user, the slice "
-          "acts as that user on what is mounted, and a note says what is weaker. Use of processors and memory is not "
-          "limited yet.\n"
+          "acts as that user on what is mounted, and a note says what is weaker; limits then are refused.\n"
           "\n"
           "The exit code is the command's own, or 128 and the number of the signal that ended it; 124 when --timeout "
           "did; 127 "
@@ -59,6 +58,19 @@ cli::Command exec_command(cli::RunFunction run) {
                  .value_name = "FOLDER",
                  .help = "the folder, in the slice, that the command starts in",
                  .default_value = "/"},
+                {.name = "cpu",
+                 .type = ValueType::kNumber,
+                 .value_name = "N",
+                 .help = "at most so many processors' worth of time, such as 0.5 or 2; root only"},
+                {.name = "memory",
+                 .letter = 'm',
+                 .type = ValueType::kBytes,
+                 .value_name = "SIZE",
+                 .help = "at most so much memory, /tmp and other files in memory included; root only"},
+                {.name = "pids",
+                 .type = ValueType::kInteger,
+                 .value_name = "N",
+                 .help = "at most so many processes and threads, one of which is the slice's own; root only"},
                 {.name = "timeout",
                  .type = ValueType::kDuration,
                  .value_name = "TIME",

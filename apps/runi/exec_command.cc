@@ -67,6 +67,13 @@ Result<model::SliceSpec> read_spec(const cli::Invocation& invocation) {
     return invocation.usage_error("--timeout is more than 0");
   }
   spec.grace_micros = invocation.duration_micros("grace");
+  if (invocation.given("cpu")) spec.resources.cpus = invocation.number("cpu");
+  if (invocation.given("memory")) spec.resources.memory_bytes = invocation.bytes("memory");
+  if (invocation.given("pids")) {
+    const int64_t most = invocation.integer("pids");
+    if (most < 2 || most > 1'000'000) return invocation.usage_error("--pids is a number from 2 to 1000000");
+    spec.resources.processes = static_cast<uint32_t>(most);
+  }
   RUNINK_RETURN_IF_ERROR(as_usage(model::validate(spec)));
   RUNINK_RETURN_IF_ERROR(read_secrets(invocation, &spec));
   RUNINK_RETURN_IF_ERROR(as_usage(model::validate(spec)));
@@ -90,6 +97,7 @@ Result<int> run_slice(cli::Invocation& invocation, model::SliceSpec* spec, const
     console.print_error(ended.status());
     return exit_code_of(ended.status());
   }
+  for (const std::string& sentence : ended->end.limits_hit) console.say("limit: " + sentence);
   if (ended->timed_out) {
     console.say(fmt::format("the time limit of {} has ended the command", invocation.text("timeout")));
     return kExitTimedOut;

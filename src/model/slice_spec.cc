@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kMostMounts = 256;
 constexpr size_t kMostSecrets = 256;
 constexpr uint64_t kLeastScratch = 64u << 10;
+constexpr uint64_t kLeastMemory = 1u << 20;
 
 // What the slice has of itself: nothing may be mounted there or below, since it would change what the sandbox is made
 // of.
@@ -123,14 +124,23 @@ Status check_secrets(const SliceSpec& spec) {
 }
 
 Status check_unsupported(const SliceSpec& spec) {
-  const char* wanted = spec.resources.cpus                   ? "a limit of processors"
-                       : spec.resources.memory_bytes         ? "a limit of memory"
-                       : spec.resources.processes            ? "a limit of processes"
-                       : spec.network != SliceNetwork::kNone ? "a network with endpoints"
-                                                             : nullptr;
-  if (wanted == nullptr) return {};
-  return unimplemented("start a slice: {} is not supported yet", wanted)
+  if (spec.network == SliceNetwork::kNone) return {};
+  return unimplemented("start a slice: a network with endpoints is not supported yet")
       .with_hint("a slice that could not hold it is not started; leave it out");
+}
+
+Status check_resources(const SliceResources& resources) {
+  if (resources.cpus && !(*resources.cpus >= 0.01 && *resources.cpus <= 100'000)) {
+    return invalid_argument("limit of {} processors: the least is 0.01", *resources.cpus);
+  }
+  if (resources.memory_bytes && *resources.memory_bytes < kLeastMemory) {
+    return invalid_argument("limit of memory to {}: the least is 1 MiB", human_bytes(*resources.memory_bytes));
+  }
+  if (resources.processes && *resources.processes < 2) {
+    return invalid_argument("limit of {} processes: the least is 2, of which one is the slice's own",
+                            *resources.processes);
+  }
+  return {};
 }
 
 Status check_rest(const SliceSpec& spec) {
@@ -185,6 +195,7 @@ Status validate(const SliceSpec& spec) {
   RUNINK_RETURN_IF_ERROR(check_environment(spec));
   RUNINK_RETURN_IF_ERROR(check_mounts(spec));
   RUNINK_RETURN_IF_ERROR(check_secrets(spec));
+  RUNINK_RETURN_IF_ERROR(check_resources(spec.resources));
   RUNINK_RETURN_IF_ERROR(check_rest(spec));
   return check_unsupported(spec);
 }

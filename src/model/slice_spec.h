@@ -29,11 +29,12 @@ struct SliceSecret {
   std::string bytes;
 };
 
-// Limits of what a slice may use of its node. None has a backend yet.
+// Limits of what a slice may use of its node; absent: none of its own.
 struct SliceResources {
-  std::optional<double> cpus;
-  std::optional<uint64_t> memory_bytes;
-  std::optional<uint32_t> processes;
+  std::optional<double> cpus;            // processors' worth of time, from 0.01
+  std::optional<uint64_t> memory_bytes;  // with what its files in memory (/tmp) take; from 1 MiB
+  std::optional<uint32_t> processes;     // and threads, process 1 of the slice among them; from 2
+  bool any() const { return cpus || memory_bytes || processes; }
 };
 
 enum class SliceNetwork {

@@ -114,10 +114,9 @@ const Case kCases[] = {
     {"host_name", [](SliceSpec* s) { s->host_name = "a b"; }, Code::kInvalidArgument, "host name"},
     {"time", [](SliceSpec* s) { s->time_limit_micros = -1; }, Code::kInvalidArgument, "negative"},
     {"scratch", [](SliceSpec* s) { s->scratch_bytes = 1; }, Code::kInvalidArgument, "scratch"},
-    {"cpus", [](SliceSpec* s) { s->resources.cpus = 1; }, Code::kUnimplemented, "processors is not supported yet"},
-    {"memory", [](SliceSpec* s) { s->resources.memory_bytes = 1; }, Code::kUnimplemented,
-     "memory is not supported yet"},
-    {"pids", [](SliceSpec* s) { s->resources.processes = 1; }, Code::kUnimplemented, "processes is not supported yet"},
+    {"cpus", [](SliceSpec* s) { s->resources.cpus = 0.001; }, Code::kInvalidArgument, "least is 0.01"},
+    {"memory", [](SliceSpec* s) { s->resources.memory_bytes = 1; }, Code::kInvalidArgument, "least is 1 MiB"},
+    {"pids", [](SliceSpec* s) { s->resources.processes = 1; }, Code::kInvalidArgument, "least is 2"},
     {"network", [](SliceSpec* s) { s->network = SliceNetwork::kEndpoints; }, Code::kUnimplemented, "endpoints is not"},
 };
 

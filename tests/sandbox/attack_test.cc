@@ -122,8 +122,10 @@ TEST_P(AttackTest, Terminal) {
 }
 
 // Ids: never root's of the host, never another slice's (L12).
-TEST_P(AttackTest, IdsAreItsOwn) {
-  if (!by_root()) GTEST_SKIP() << "an ordinary user has only one id to give";
+class IdsTest : public SliceTest {};  // an ordinary user has only one id to give
+INSTANTIATE_TEST_SUITE_P(By, IdsTest, testing::Values(Starter::kRoot), starter_name);
+
+TEST_P(IdsTest, AreItsOwn) {
   Running first = begin({"--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map; echo; cat > /dev/null"});
   std::string text(400, '\0');
   size_t have = 0;

@@ -54,6 +54,7 @@ class Launch {
   Status prepare(const SliceStreams& streams) {
     for (const int stream : {streams.input, streams.output, streams.error})
       RUNINK_RETURN_IF_ERROR(check_stream(stream));
+    if (spec_.resources.any()) group_ = RUNINK_TRY(SliceGroup::make(spec_.resources));
     if (root_) ids_ = RUNINK_TRY(IdRange::take());
     for (const MountSource& source : operations_.sources) {
       OpenSource open = RUNINK_TRY(open_source(source));
@@ -89,6 +90,10 @@ class Launch {
     int descriptor = -1;
     clone_args arguments = {};
     arguments.flags = namespaces() | CLONE_PIDFD;
+    if (group_.clone_descriptor() >= 0) {
+      arguments.flags |= CLONE_INTO_CGROUP;
+      arguments.cgroup = static_cast<uint64_t>(group_.clone_descriptor());
+    }
     arguments.pidfd = reinterpret_cast<uint64_t>(&descriptor);
     arguments.exit_signal = SIGCHLD;
     sigset_t all, before;
@@ -107,6 +112,7 @@ class Launch {
   }
 
   Status map(pid_t pid) {
+    RUNINK_RETURN_IF_ERROR(group_.attach(pid));
     const Operation* operation = find(Action::kMapIds);
     IdMap users = {0, ids_.first(), model::kSliceIds}, groups = users;
     if (!root_) {
@@ -141,6 +147,7 @@ class Launch {
     return failed(operations_.list[failure.operation], failure.error);
   }
 
+  SliceGroup take_group() { return std::move(group_); }
   IdRange take_ids() { return std::move(ids_); }
   os::Fd take_end() { return std::move(end_.read); }
 
@@ -218,6 +225,7 @@ class Launch {
   const model::SliceSpec& spec_;
   const Operations& operations_;
   const bool root_;
+  SliceGroup group_;
   IdRange ids_;
   std::vector<OpenSource> sources_;
   std::vector<ChildSource> child_sources_;
@@ -234,8 +242,11 @@ Result<Slice> Slice::start(const model::SliceSpec& spec, const Operations& opera
   RUNINK_RETURN_IF_ERROR(launch.prepare(streams));
   Slice slice;  // from here on its destructor ends what was begun
   RUNINK_RETURN_IF_ERROR(launch.clone(&slice.pid_, &slice.pidfd_));
-  RUNINK_RETURN_IF_ERROR(launch.map(slice.pid_));
+  Status mapped = launch.map(slice.pid_);
+  // Removed when the slice is: an empty group only can be.
+  slice.group_ = launch.take_group();
   slice.ids_ = launch.take_ids();
+  RUNINK_RETURN_IF_ERROR(std::move(mapped));
   slice.end_pipe_ = launch.take_end();
   RUNINK_RETURN_IF_ERROR(launch.wait_for_start());
   return slice;
@@ -250,6 +261,7 @@ Slice& Slice::operator=(Slice&& other) noexcept {
   pidfd_ = std::move(other.pidfd_);
   end_pipe_ = std::move(other.end_pipe_);
   ids_ = std::move(other.ids_);
+  group_ = std::move(other.group_);
   ended_ = std::exchange(other.ended_, std::nullopt);
   return *this;
 }
@@ -291,10 +303,13 @@ Result<std::optional<SliceEnd>> Slice::wait(int64_t timeout_micros) {
         end = told;
       } else if (WIFEXITED(status)) {
         ended_ = SliceEnd{.exited = true, .code = WEXITSTATUS(status)};
+        group_ = SliceGroup();
         return internal_error("process 1 of a slice ended without telling how its program did");
       }
       SliceEnd out{.exited = WIFEXITED(end.wait_status)};
       (out.exited ? out.code : out.signal) = out.exited ? WEXITSTATUS(end.wait_status) : WTERMSIG(end.wait_status);
+      out.limits_hit = group_.limits_hit();
+      group_ = SliceGroup();
       ended_ = out;
       return ended_;
     }

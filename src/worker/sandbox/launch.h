@@ -5,12 +5,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "model/slice_spec.h"
 #include "platform/os/fd.h"
 #include "worker/sandbox/id_range.h"
 #include "worker/sandbox/operations.h"
+#include "worker/sandbox/slice_group.h"
 
 namespace runink::sandbox {
 
@@ -19,9 +22,10 @@ inline constexpr const char* kKindProgramMissing = "slice.program.missing";
 inline constexpr const char* kKindProgramRefused = "slice.program.refused";
 
 struct SliceEnd {
-  bool exited = false;  // else ended by a signal
-  int code = 0;         // exit code, when exited
-  int signal = 0;       // else
+  bool exited = false;                  // else ended by a signal
+  int code = 0;                         // exit code, when exited
+  int signal = 0;                       // else
+  std::vector<std::string> limits_hit;  // a sentence for each limit that the slice ran into
 };
 
 // Descriptors of the caller that the program gets as 0, 1 and 2.
@@ -63,6 +67,7 @@ class Slice {
   pid_t pid_ = -1;
   os::Fd pidfd_, end_pipe_;
   IdRange ids_;
+  SliceGroup group_;
   std::optional<SliceEnd> ended_;
 };
 

@@ -35,6 +35,10 @@ class Planner {
               "kernel.core_pattern is a pipe, and the hard limit of core dumps is 0, which does not stop it and "
               "cannot be set to 1: raise it (ulimit -Hc unlimited as root), or change kernel.core_pattern");
     }
+    if (spec_.resources.any() && !facts_.root) {
+      return permission_denied("start a slice limited to {}: control groups take root", limits_text())
+          .with_hint("start it as root, or without the limit; a slice that could not hold it is not started");
+    }
     RUNINK_RETURN_IF_ERROR(add_sources());
     add_launcher();
     add_root();
@@ -142,9 +146,20 @@ class Planner {
     return says;
   }
 
+  std::string limits_text() const {
+    std::vector<std::string> parts;
+    if (spec_.resources.cpus) parts.push_back(fmt::format("{} processors", *spec_.resources.cpus));
+    if (spec_.resources.memory_bytes) parts.push_back(human_bytes(*spec_.resources.memory_bytes) + " of memory");
+    if (spec_.resources.processes) parts.push_back(fmt::format("{} processes", *spec_.resources.processes));
+    return join(parts, ", ");
+  }
+
   void add_launcher() {
     for (size_t i = 0; i < out_.sources.size(); ++i) {
       add(Place::kLauncher, Action::kOpenSource, source_says(out_.sources[i])).source = static_cast<int>(i);
+    }
+    if (spec_.resources.any()) {
+      add(Place::kLauncher, Action::kMakeGroup, "make a control group that is limited to " + limits_text());
     }
     if (facts_.root) {
       add(Place::kLauncher, Action::kPickIds,
@@ -153,6 +168,9 @@ class Planner {
     add(Place::kLauncher, Action::kClone,
         "make process 1 in its own user, mount, pid, network, IPC, UTS and cgroup namespaces")
         .number = kNamespaces;
+    if (spec_.resources.any()) {
+      add(Place::kLauncher, Action::kEnterGroup, "move it into the group, unless it was born there (cgroup v2)");
+    }
     add(Place::kLauncher, Action::kMapIds,
         facts_.root ? "map the slice's users and groups to them, and read the maps back"
                     : fmt::format("map the slice's user {} and group {} to your own, {} and {}, and read the maps back",

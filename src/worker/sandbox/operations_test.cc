@@ -155,10 +155,29 @@ TEST(Operations, ProgramIsLookedForInPathInside) {
   EXPECT_THAT(plan(wanted, host(true)).program_candidates, ElementsAre("./wc"));
 }
 
+TEST(Operations, LimitsTakeRootAndComeBeforeTheProgram) {
+  model::SliceSpec wanted = spec();
+  wanted.resources = {.cpus = 0.5, .memory_bytes = 64u << 20, .processes = 10};
+  const Operations operations = plan(wanted, host(true));
+  EXPECT_THAT(says(operations, Place::kLauncher),
+              Contains("make a control group that is limited to 0.5 processors, 67.1 MB of memory, 10 processes"));
+  EXPECT_LT(index_of(operations, Action::kMakeGroup), index_of(operations, Action::kClone));
+  EXPECT_LT(index_of(operations, Action::kEnterGroup), index_of(operations, Action::kMapIds));
+  const Status refused = plan_operations(wanted, host(false)).status();
+  EXPECT_EQ(refused.code(), Code::kPermissionDenied);
+  EXPECT_THAT(refused.to_string(), HasSubstr("control groups take root"));
+}
+
 TEST(Operations, RefusesWhatTheSpecificationMayNotSay) {
   model::SliceSpec wanted = spec();
-  wanted.resources.cpus = 1;
+  wanted.network = model::SliceNetwork::kEndpoints;
   EXPECT_EQ(plan_operations(wanted, host(true)).status().code(), Code::kUnimplemented);
+}
+
+TEST(Operations, CoresThatWouldReachTheHostAreRefused) {
+  HostFacts facts = host(true);
+  facts.cores_reach_handler = true;
+  EXPECT_EQ(plan_operations(spec(), facts).status().code(), Code::kFailedPrecondition);
 }
 
 }  // namespace
