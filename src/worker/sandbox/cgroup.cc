@@ -63,6 +63,10 @@ std::vector<std::string> describe(const CgroupEvents& events, const CgroupLimits
                                 of(limits.memory_bytes), limits.memory_bytes ? " bytes" : "",
                                 events.memory_limit_hits));
   }
+  if (events.memory_high_hits > 0) {
+    lines.push_back(fmt::format("slowed: memory was above the high mark{}{} {} times", of(limits.memory_high_bytes),
+                                limits.memory_high_bytes ? " bytes" : "", events.memory_high_hits));
+  }
   if (events.refused_processes > 0) {
     lines.push_back(fmt::format("out of processes: {} fork(s) were refused at the limit{}", events.refused_processes,
                                 of(limits.processes)));

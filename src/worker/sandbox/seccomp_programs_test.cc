@@ -225,22 +225,18 @@ TEST(SeccompPrograms, processes_by_fork_vfork_and_spawn) {
   expect_output(end, "");
 }
 
-// glibc's resolver: sockets of all three families, the files, and no netlink to ask which addresses the host has.
+// glibc's resolver: sockets of all three families, the files, and no netlink to ask which addresses the host has. What
+// it finds depends on the host, so it is compared with what it finds without the filter.
 TEST(SeccompPrograms, names_are_resolved) {
-  ChildEnd end = in_child([] {
+  auto resolve = [] {
     addrinfo hints = {}, *found = nullptr;
     hints.ai_flags = AI_ADDRCONFIG;
     hints.ai_socktype = SOCK_STREAM;
     int failed = ::getaddrinfo("localhost", "80", &hints, &found);
-    if (failed == EAI_NONAME) return 0;  // a host without that name: the resolver worked
-    FAIL_UNLESS(failed == 0 && found != nullptr);
-    int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-    sockaddr_in any = {.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    FAIL_UNLESS(socket >= 0 && ::bind(socket, reinterpret_cast<sockaddr*>(&any), sizeof any) == 0);
-    FAIL_UNLESS(::listen(socket, 1) == 0);
+    dprintf(STDOUT_FILENO, "%d %d\n", failed, failed == 0 && found != nullptr ? found->ai_family : 0);
     return 0;
-  });
-  expect_output(end, "");
+  };
+  expect_output(in_child(resolve), in_child(resolve, false).output);
 }
 
 // A question to a name server over UDP, answered by nobody but a socket of this test.
