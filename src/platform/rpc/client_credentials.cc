@@ -3,6 +3,7 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
+#include <openssl/crypto.h>
 
 #include <cstdlib>
 
@@ -53,6 +54,8 @@ std::shared_ptr<grpc::ChannelCredentials> member_credentials(const ClientIdentit
 }
 
 void prepare_grpc() {
+  // Its exit handler would free locks that those threads take. It is registered by the first use, or never.
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
   ::setenv("GRPC_SSL_CIPHER_SUITES", "PSK-AES256-GCM-SHA384", 1);
   ::setenv("GRPC_VERBOSITY", "NONE", 0);
 }
