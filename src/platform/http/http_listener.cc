@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/check.h"
 #include "platform/http/request_head.h"
 
 namespace runink::http {
@@ -56,12 +57,15 @@ class HttpListener::Connection final : private net::EventLoop::IoHandler {
     return {};
   }
   // Between two requests: it loses nothing by being closed.
-  bool idle() const { return state_ == State::kReading && !begun_ && answered_; }
+  bool idle() const { return state_ == State::kReading && !begun_ && asked_ != 0; }
+  // Since when it has been in its state. Bytes that come or go one by one do not make it younger.
+  int64_t since() const { return since_; }
 
  private:
   enum class State : uint8_t { kReading, kAnswering, kLeaving };
 
   void expect(int64_t nanos) {
+    since_ = owner_.loop_.now();
     owner_.loop_.cancel(timer_);
     timer_ = owner_.loop_.call_after(nanos, [this] {
       timer_ = 0;
@@ -95,17 +99,23 @@ class HttpListener::Connection final : private net::EventLoop::IoHandler {
     if (!begun_) {
       begun_ = true;
       head_ = std::make_unique<RequestHead>(owner_.options_.max_head_bytes);
-      if (answered_) expect(owner_.options_.head_nanos);
+      if (asked_ != 0) expect(owner_.options_.head_nanos);
     }
     in_.erase(0, head_->feed(in_));
     if (head_->refusal() != 0) return refuse(head_->refusal());
     if (head_->done()) {
-      keep_ = head_->keep_alive();
+      keep_ = head_->keep_alive() && !worn_out();
       return answer(owner_.handler_(head_->path()), head_->head_only());
     }
     // What the parser leaves is the beginning of what has not ended.
     if (in_.size() > owner_.options_.max_head_bytes) return refuse(431);
     owner_.loop_.set_interest(socket_.get(), net::EventLoop::kReadable);
+  }
+
+  // This request is to be the last.
+  bool worn_out() const {
+    const Options& limits = owner_.options_;
+    return asked_ + 1 >= limits.max_requests || owner_.loop_.now() - accepted_ >= limits.life_nanos;
   }
 
   // Nothing behind a request that was refused is believed.
@@ -120,6 +130,7 @@ class HttpListener::Connection final : private net::EventLoop::IoHandler {
 
   void answer(Response response, bool head_only) {
     ++owner_.counters_.requests;
+    ++asked_;
     state_ = State::kAnswering;
     out_ =
         fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n{}{}\r\n",
@@ -148,7 +159,6 @@ class HttpListener::Connection final : private net::EventLoop::IoHandler {
 
   void next() {
     state_ = State::kReading;
-    answered_ = true;
     begun_ = false;
     head_.reset();
     out_ = {};
@@ -182,14 +192,19 @@ class HttpListener::Connection final : private net::EventLoop::IoHandler {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what is deferred
   net::EventLoop::TimerId timer_ = 0;
   State state_ = State::kReading;
-  bool begun_ = false, answered_ = false, keep_ = false;
+  const int64_t accepted_ = owner_.loop_.now();
+  int64_t since_ = accepted_;
+  uint64_t asked_ = 0;  // requests that were answered, or are
+  bool begun_ = false, keep_ = false;
   std::unique_ptr<RequestHead> head_;
   std::string in_, out_;
   size_t sent_ = 0, discarded_ = 0;
 };
 
 HttpListener::HttpListener(net::EventLoop& loop, Handler handler, const Options& options)
-    : loop_(loop), handler_(std::move(handler)), options_(options) {}
+    : loop_(loop), handler_(std::move(handler)), options_(options) {
+  RUNINK_CHECK(options.max_connections > 0);
+}
 
 Result<std::unique_ptr<HttpListener>> HttpListener::create(net::EventLoop& loop, const net::SocketAddress& where,
                                                            Handler handler, const Options& options) {
@@ -206,15 +221,19 @@ HttpListener::~HttpListener() {
 
 void HttpListener::accept(os::Fd socket) {
   ++counters_.connections;
-  if (connections_.size() >= options_.max_connections) {
-    ++counters_.over_limit;
-    // Who only waits gives way; if all are busy, the new one does. (All of them are so for seconds only.)
-    const auto idle = std::find_if(connections_.begin(), connections_.end(), [](const auto& c) { return c->idle(); });
-    if (idle == connections_.end()) return;
-    connections_.erase(idle);
-  }
+  if (connections_.size() >= options_.max_connections) make_room();
   auto connection = std::make_unique<Connection>(*this, std::move(socket));
   if (connection->begin().ok()) connections_.push_back(std::move(connection));
+}
+
+void HttpListener::make_room() {
+  const auto order = [](const auto& c) { return std::pair(!c->idle(), c->since()); };
+  // Of equal ones the first is taken, which came first.
+  const auto leaves = std::min_element(connections_.begin(), connections_.end(),
+                                       [&](const auto& a, const auto& b) { return order(a) < order(b); });
+  connections_.erase(leaves);
+  ++counters_.over_limit;
+  if (options_.on_full) options_.on_full();
 }
 
 void HttpListener::drop(Connection* connection) {

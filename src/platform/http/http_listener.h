@@ -3,9 +3,13 @@
 // operators, and what it serves must be no secret.
 //
 // Requests are parsed by Boost.Beast, from a buffer; all else is here. Everything is bounded: the bytes of a request's
-// head, connections, how long a head may take to come, an answer to be taken, and a connection to stay quiet. One
-// request of a connection is answered a turn of the loop, so that a client that sends many at once does not hold the
-// loop up.
+// head, connections, how long a head may take to come, an answer to be taken, a connection to stay quiet, its requests
+// and its life. One request of a connection is answered a turn of the loop, so that a client that sends many at once
+// does not hold the loop up.
+//
+// Who comes when all places are taken gets one: of the connections between two requests the one that has been so for
+// longest is closed, and where there is none, the one whose request or answer began first. A client that keeps many
+// open so cannot keep others out, and whoever sends its request at once is answered before its turn to go comes.
 //
 //   400  not HTTP, HTTP/1.1 without Host            408  the head took too long
 //   404  the handler's                              413  a body was announced
@@ -35,7 +39,7 @@ struct Response {
 };
 
 struct HttpCounters {
-  uint64_t connections = 0, over_limit = 0;  // over_limit: closed to make room, or at once
+  uint64_t connections = 0, over_limit = 0;  // over_limit: closed to make room
   uint64_t requests = 0;                     // answered, errors included
   uint64_t bad_requests = 0;                 // 400, 408, 413, 431, 505
   uint64_t timed_out = 0;                    // connections closed because the other side was too slow
@@ -47,10 +51,14 @@ class HttpListener {
   using Handler = std::function<Response(std::string_view path)>;
   struct Options {
     size_t max_head_bytes = 8 << 10;
-    size_t max_connections = 32;
+    size_t max_connections = 32;           // 1 at least
     int64_t head_nanos = 5'000'000'000;    // from a request's first byte, or from the accept, to the end of its head
     int64_t idle_nanos = 120'000'000'000;  // between two requests; scrapers come once a minute
     int64_t answer_nanos = 10'000'000'000;
+    // The answer to the last one says that the connection is closed. A day of scrapes each quarter of a minute is 5760.
+    uint64_t max_requests = 10'000;
+    int64_t life_nanos = 86'400'000'000'000;
+    std::function<void()> on_full;  // a connection has been closed to make room; counters() tell how many have been
   };
 
   // Listens at once. `loop` outlives it.
@@ -66,6 +74,7 @@ class HttpListener {
   class Connection;
   HttpListener(net::EventLoop& loop, Handler handler, const Options& options);
   void accept(os::Fd socket);
+  void make_room();
   void drop(Connection* connection);
 
   net::EventLoop& loop_;

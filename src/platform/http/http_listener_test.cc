@@ -241,11 +241,70 @@ TEST_F(HttpTest, ConnectionsAreBoundedAndWhoWaitsGivesWay) {
   third.send("GET /met");
   ASSERT_TRUE(until(idle, [&] { return idle.closed; }));
   Client fourth(http_->address());
-  ASSERT_TRUE(until(fourth, [&] { return fourth.closed; }));
+  ASSERT_TRUE(until(busy, [&] { return busy.closed; }));
   EXPECT_EQ(http_->connections(), 2u);
   EXPECT_EQ(http_->counters().over_limit, 2u);
-  busy.send("rics HTTP/1.1\r\nHost: a\r\n\r\n");
-  ASSERT_TRUE(until(busy, [&] { return busy.in.ends_with("up 1\n"); }));
+  third.send("rics HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(until(third, [&] { return third.in.ends_with("up 1\n"); }));
+  EXPECT_FALSE(fourth.closed);
+}
+
+// Somebody holds all places, each with another trick, and takes every one that is free again before the next caller.
+TEST_F(HttpTest, WhoHoldsAllPlacesKeepsNobodyOut) {
+  const std::string get = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+  const std::string large = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
+  size_t full = 0, made = 0;
+  HttpListener::Options options;
+  options.max_connections = 8;
+  options.on_full = [&full] { ++full; };
+  start(options);
+  for (const std::string& trick : {std::string(), std::string("GET /met"), get, get + "GET /met", large}) {
+    SCOPED_TRACE(trick);
+    std::vector<std::unique_ptr<Client>> held;
+    for (int probe = 0; probe < 20; ++probe) {
+      std::erase_if(held, [](const auto& each) { return each->closed; });
+      while (held.size() < options.max_connections) {
+        held.push_back(std::make_unique<Client>(http_->address()));
+        held.back()->out = trick;
+        ++made;
+      }
+      ASSERT_TRUE(net::turn_until(*loop_, [&] {
+        bool sent = true;
+        for (const auto& each : held) {
+          if (trick == "GET /met") each->out += "r";  // a head that never ends
+          if (trick != large || !each->out.empty()) each->pump();
+          sent = sent && (each->out.empty() || each->closed);
+        }
+        return sent && http_->counters().connections == made;
+      }));
+      ++made;
+      ASSERT_THAT(exchange("GET /metrics HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+      EXPECT_LE(http_->connections(), options.max_connections);
+    }
+  }
+  EXPECT_EQ(http_->counters().over_limit, full);
+  EXPECT_GE(full, 20u);
+}
+
+TEST_F(HttpTest, AConnectionHasSoManyRequestsAndSoLongALife) {
+  const std::string get = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+  HttpListener::Options options;
+  options.max_requests = 3;
+  start(options);
+  EXPECT_EQ(count(exchange(get + get + get + get), "HTTP/1.1 200 "), 3u);
+  EXPECT_THAT(exchange(get + get + get), HasSubstr("Connection: close\r\n\r\nup 1\n"));
+
+  options = {};
+  options.life_nanos = 30'000'000;
+  start(options);
+  Client client(http_->address());
+  size_t asked = 0;
+  ASSERT_TRUE(until(client, [&] {
+    if (!client.closed && count(client.in, "HTTP/1.1 200 ") == asked) ++asked, client.send(get);
+    return client.closed;
+  }));
+  EXPECT_GE(count(client.in, "HTTP/1.1 200 "), 1u);
+  EXPECT_EQ(count(client.in, "Connection: close\r\n"), 1u);
 }
 
 TEST_F(HttpTest, ClientsThatGoAwayLeaveNothing) {
