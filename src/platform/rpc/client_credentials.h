@@ -20,8 +20,8 @@ std::shared_ptr<grpc::ChannelCredentials> member_credentials(const ClientIdentit
 
 // Call before anything of gRPC is used in a process, while it has one thread. gRPC 1.51 cannot be told a least version
 // of TLS: this leaves 1.2 no cipher that could be agreed on. And its log is turned off, unless GRPC_VERBOSITY asks for
-// it: what matters arrives as a status. OpenSSL does not clean up when the process exits: threads of gRPC outlive main()
-// and may be within a TLS handshake then. So call it before anything else of OpenSSL is used, too.
+// it: what matters arrives as a status. OpenSSL does not clean up when the process exits: threads of gRPC outlive
+// main() and may be within a TLS handshake then. So call it before anything else of OpenSSL is used, too.
 void prepare_grpc();
 
 }  // namespace runink::rpc
