@@ -37,6 +37,7 @@ ChunkTransfer::ChunkTransfer(Context& context, ChunkWork work)
     : context_(context),
       work_(std::move(work)),
       endpoints_(shuffled(context.options->endpoints, context.random()), context.random) {
+  endpoints_.learn(context.members);
   deadline_timer_ = context_.loop->call_at(work_.deadline_nanos, [this] {
     deadline_timer_ = 0;
     finish(unanswered());

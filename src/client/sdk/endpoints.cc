@@ -58,6 +58,25 @@ void Endpoints::hint(const std::string& address) {
   hint_ = address;
 }
 
+void Endpoints::learn(const std::vector<std::string>& members) {
+  if (members.empty()) return;
+  const std::string at = addresses_[at_ % addresses_.size()];
+  addresses_.resize(configured_);
+  for (const std::string& address : members) {
+    if (addresses_.size() >= configured_ + kLearnedMax) break;
+    if (std::find(addresses_.begin(), addresses_.end(), address) == addresses_.end() && check_endpoint(address).ok())
+      addresses_.push_back(address);
+  }
+  if (!hint_.empty() && std::find(addresses_.begin(), addresses_.end(), hint_) == addresses_.end())
+    addresses_.push_back(hint_);
+  const auto known = [this](const std::string& address) {
+    return std::find(addresses_.begin(), addresses_.end(), address) != addresses_.end();
+  };
+  std::erase_if(tried_, [&](const std::string& address) { return !known(address); });
+  std::erase_if(failures_, [&](const auto& failure) { return !known(failure.first); });
+  at_ = static_cast<size_t>(std::find(addresses_.begin(), addresses_.end(), at) - addresses_.begin());
+}
+
 void Endpoints::worked(const std::string& address) {
   const auto found = std::find(addresses_.begin(), addresses_.end(), address);
   if (found != addresses_.end()) at_ = static_cast<size_t>(found - addresses_.begin());

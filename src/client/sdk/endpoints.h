@@ -33,6 +33,9 @@ class Endpoints {
   Next next();
   // Try this one first. Ignored if it is no address.
   void hint(const std::string& address);
+  // All members there are now: besides those that were configured, and the one that is to be tried first, these are tried
+  // and no others. What is no address is left out.
+  void learn(const std::vector<std::string>& members);
   void worked(const std::string& address);
   void failed(const std::string& address, Status why);
 

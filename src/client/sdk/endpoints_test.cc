@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace runink::sdk {
 namespace {
 
@@ -55,6 +57,34 @@ TEST_F(EndpointsTest, NamesThatAreNoneAreIgnoredAndHeardOnesAreBounded) {
   size_t round = 0;
   while (fail(), pauses_.back() == 0) ++round;
   EXPECT_LE(round, 3 + Endpoints::kLearnedMax);
+}
+
+// Members come and go, until none is left of those that were configured.
+TEST_F(EndpointsTest, MembersThatAreThereNowAreTriedBesidesTheConfiguredOnes) {
+  endpoints_.hint("old:1");
+  EXPECT_EQ(fail(), "old:1");
+  endpoints_.worked("b:2");
+  endpoints_.learn({"b:2", "d:4", "e:5", "no address"});
+  std::set<std::string> tried;
+  for (int i = 0; i < 5; ++i) tried.insert(fail());
+  EXPECT_EQ(tried, (std::set<std::string>{"a:1", "b:2", "c:3", "d:4", "e:5"}));
+  EXPECT_EQ(pauses_.back(), 0);
+  endpoints_.learn({"e:5", "f:6"});
+  endpoints_.learn({});  // says nothing
+  tried.clear();
+  for (int i = 0; i < 10; ++i) tried.insert(fail());
+  EXPECT_EQ(tried, (std::set<std::string>{"a:1", "b:2", "c:3", "e:5", "f:6"}));
+  EXPECT_THAT(endpoints_.failures(), testing::Not(HasSubstr("d:4")));
+  std::vector<std::string> many;
+  for (int i = 1; i < 100; ++i) many.push_back("m:" + std::to_string(i));
+  endpoints_.learn(many);
+  tried.clear();
+  endpoints_.hint("new:1");
+  endpoints_.learn({"e:5"});
+  EXPECT_EQ(fail(), "new:1");
+  endpoints_.learn(many);
+  for (int i = 0; i < 100; ++i) tried.insert(fail());
+  EXPECT_EQ(tried.size(), 3 + Endpoints::kLearnedMax);
 }
 
 TEST_F(EndpointsTest, StartsFromWhatWorked) {

@@ -12,6 +12,9 @@ namespace {
 constexpr uint64_t kProof = 0;
 constexpr size_t kBatchOperations = 2048, kBatchBytes = 1 << 20;  // a member takes messages of 4 MiB
 constexpr int64_t kSessionPauseNanos = 200'000'000;
+// How often a member is asked who the members are now: when it is gone, others have to be known, and those that were
+// known at first may have been replaced by then.
+constexpr int64_t kMembersNanos = 5'000'000'000;
 
 Operation make_proof(Lane::Kind kind) {
   Operation proof;
@@ -58,6 +61,7 @@ void Lane::turn() {
 // ---- the member
 
 void Lane::connect() {
+  endpoints_.learn(context_.members);  // which the other lane may have heard
   const Endpoints::Next next = endpoints_.next();
   if (next.pause_nanos == 0) return open(next.address);
   connect_timer_ = context_.loop->call_after(next.pause_nanos, [this, address = next.address] {
@@ -73,11 +77,18 @@ void Lane::open(const std::string& address) {
       Connection::Events{[this](uint64_t number, Result<Reply> reply) { on_answer(number, std::move(reply)); },
                          [] {},  // the turn that follows sends on
                          [this](const Status& why) { leave(why, {}, false); }});
-  under_way_ = 1;
+  under_way_ = 0;
   heard_nanos_ = context_.loop->now();
+  ask_for_proof();
+  watch_for_silence();
+}
+
+void Lane::ask_for_proof() {
+  ++under_way_;
+  proof_under_way_ = true;
+  asked_nanos_ = context_.loop->now();
   Operation* const proof = &proof_;
   connection_->send(std::span(&proof, 1));
-  watch_for_silence();
 }
 
 void Lane::watch_for_silence() {
@@ -87,6 +98,7 @@ void Lane::watch_for_silence() {
     if (!connection_) return;
     const int64_t now = context_.loop->now();
     if (under_way_ == 0) heard_nanos_ = now;
+    if (proven_ && !proof_under_way_ && now - asked_nanos_ >= kMembersNanos && connection_->writable()) ask_for_proof();
     if (now - heard_nanos_ >= silence)
       leave(unavailable("no answer for {} ms", (now - heard_nanos_) / 1'000'000), {}, true);
     watch_for_silence();
@@ -233,11 +245,17 @@ void Lane::on_answer(uint64_t number, Result<Reply> reply) {
   heard_nanos_ = context_.loop->now();
   if (number == kProof) {
     --under_way_;
+    proof_under_way_ = false;
     if (!reply.ok()) {
       const Status why = reply.status();
+      // One that was good, and only has too much to do, stays.
+      if (proven_ && judge(why) != Verdict::kNotLeader) return;
       return leave(why, leader_address(why), false);
     }
     proven_ = true;
+    const auto& members = std::get<v1::RangeResponse>(*reply).members();
+    if (!members.empty()) context_.members.assign(members.begin(), members.end());
+    endpoints_.learn(context_.members);
     endpoints_.worked(connection_->address());
     return;
   }

@@ -42,6 +42,7 @@ class Lane {
   bool queued() const { return !writes_.empty() || !reads_.empty(); }
   void connect();
   void open(const std::string& address);
+  void ask_for_proof();
   void leave(Status why, std::string leader, bool silent);
   void leave_now();
   void watch_for_silence();
@@ -81,6 +82,8 @@ class Lane {
   Operation proof_;
   size_t under_way_ = 0;     // sent and not answered, the proof too
   int64_t heard_nanos_ = 0;  // when the member last answered, or was asked after silence
+  bool proof_under_way_ = false;
+  int64_t asked_nanos_ = 0;  // for the last proof
   struct Leave {
     Status why;
     std::string leader;

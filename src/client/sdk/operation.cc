@@ -79,6 +79,7 @@ v1::RangeRequest probe_request(bool serializable) {
   request.set_from("\x01");  // before it are the system's keys
   request.set_to(std::string("\x01\0", 2));
   request.set_count_only(true);
+  request.set_want_members(true);
   request.set_serializable(serializable);
   return request;
 }

@@ -19,6 +19,8 @@ namespace runink::sdk {
 namespace {
 
 constexpr int64_t kTryNanos = 5'000'000'000, kPauseNanos = 100'000'000;
+// How long the endpoints are connected to side by side before one is asked that did not answer yet.
+constexpr int64_t kConnectNanos = 1'000'000'000, kLookNanos = 20'000'000;
 constexpr int kMessageBytesMax = 16 << 20;
 
 // gRPC says this, and only this, of a call for which there was no connection: the member never saw it.
@@ -29,13 +31,13 @@ bool was_never_sent(const grpc::Status& status) {
 }
 
 // What gRPC says itself, for people.
-std::string plainly(const grpc::Status& status) {
+std::string plainly(const grpc::Status& status, const std::string& endpoint) {
   const std::string& said = status.error_message();
   const auto has = [&said](const char* text) { return said.find(text) != std::string::npos; };
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return "no answer in time";
   if (has("handshaker shutdown")) return "it cannot be reached";
   if (has("DNS resolution failed")) return "its name is not known here";
-  if (has("CERTIFICATE_VERIFY_FAILED")) return "it shows no certificate of this cluster";
+  if (has("CERTIFICATE_VERIFY_FAILED")) return "the certificate of " + endpoint + " is not believed";
   if (!was_never_sent(status)) return said;
   const size_t last = said.rfind(": ");
   return "cannot connect: " + (last == std::string::npos ? said : said.substr(last + 2));
@@ -188,9 +190,13 @@ class Client final : public OperatorClient {
  private:
   using Call = std::function<grpc::Status(v1::Operator::Stub&, grpc::ClientContext*)>;
 
-  v1::Operator::Stub& stub(const std::string& endpoint) {
-    auto& made = stubs_[endpoint];
-    if (!made) {
+  struct Way {
+    std::shared_ptr<grpc::Channel> channel;
+    std::unique_ptr<v1::Operator::Stub> stub;
+  };
+  Way& way(const std::string& endpoint) {
+    Way& made = ways_[endpoint];
+    if (!made.channel) {
       grpc::ChannelArguments arguments;
       arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
       arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
@@ -198,18 +204,51 @@ class Client final : public OperatorClient {
       arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
       arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
       arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-      made = v1::Operator::NewStub(grpc::CreateCustomChannel(endpoint, credentials_, arguments));
+      made.channel = grpc::CreateCustomChannel(endpoint, credentials_, arguments);
+      made.stub = v1::Operator::NewStub(made.channel);
     }
-    return *made;
+    return made;
+  }
+  // The endpoint whose turn it is; or, while that one does not let connect, the next one in turn that does: machines
+  // that are gone often say nothing at all, and asking one would take all the time there is.
+  std::string endpoint_in_turn(size_t turn, int64_t end) {
+    const std::vector<std::string>& all = options_.endpoints;
+    const int64_t until = std::min(end, system_clock().steady_nanos() + kConnectNanos);
+    grpc::CompletionQueue changes;  // connecting goes on while somebody waits at a queue
+    std::string chosen = all[turn % all.size()];
+    bool under_way = all.size() > 1, ready = false;
+    while (under_way && !ready && system_clock().steady_nanos() < until) {
+      under_way = false;
+      size_t awaited = 0;
+      const auto look = std::chrono::system_clock::now() + std::chrono::nanoseconds(kLookNanos);
+      for (size_t i = 0; i < all.size() && !ready; ++i) {
+        const std::string& endpoint = all[(turn + i) % all.size()];
+        grpc::Channel& channel = *way(endpoint).channel;
+        const grpc_connectivity_state state = channel.GetState(true);
+        ready = state == GRPC_CHANNEL_READY;
+        if (ready) chosen = endpoint;
+        under_way = under_way || state == GRPC_CHANNEL_CONNECTING || state == GRPC_CHANNEL_IDLE;
+        if (ready) break;
+        channel.NotifyOnStateChange(state, look, &changes, nullptr);
+        ++awaited;
+      }
+      void* tag = nullptr;
+      for (bool ok = false; awaited > 0; --awaited) changes.Next(&tag, &ok);
+    }
+    changes.Shutdown();
+    void* tag = nullptr;
+    for (bool ok = false; changes.Next(&tag, &ok);) {
+    }
+    return chosen;
   }
   Status once(const std::string& endpoint, const Call& call, int64_t nanos) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::nanoseconds(nanos));
-    const grpc::Status answered = call(stub(endpoint), &context);
+    const grpc::Status answered = call(*way(endpoint).stub, &context);
     if (answered.ok()) return {};
     never_sent_ = was_never_sent(answered);
     Status status = from_grpc(answered, &by_member_);
-    return by_member_ ? status : Status(status.code(), plainly(answered));
+    return by_member_ ? status : Status(status.code(), plainly(answered, endpoint));
   }
 
   template <typename Response, typename CallTyped>
@@ -228,7 +267,7 @@ class Client final : public OperatorClient {
     std::string said;
     bool open = false;  // an earlier try may have been carried out
     for (size_t next = 0;; ++next) {
-      std::string at = leader_.empty() ? options_.endpoints[next % options_.endpoints.size()] : leader_;
+      std::string at = leader_.empty() ? endpoint_in_turn(next, end) : leader_;
       const int64_t left = end - system_clock().steady_nanos();
       Status answered = once(at, call, std::min(left, std::max<int64_t>(left / 2, kTryNanos)));
       if (answered.ok()) {
@@ -271,7 +310,7 @@ class Client final : public OperatorClient {
 
   const ClientOptions options_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
-  std::map<std::string, std::unique_ptr<v1::Operator::Stub>> stubs_;
+  std::map<std::string, Way> ways_;
   std::string leader_;
   bool by_member_ = false, never_sent_ = false;  // of the last answer
 };

@@ -204,6 +204,9 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     auto found = replica_.machine().range(keep_to_user_keys({request.from(), request.to()}), range_options(request));
     if (!found.ok()) return std::move(found).status();
     to_wire(std::move(*found), replica_.position().index, response);
+    if (request.want_members() && options_.api_addresses) {
+      for (std::string& address : options_.api_addresses()) response->add_members(std::move(address));
+    }
     return {};
   }
   OpenCalls& calls() { return calls_; }

@@ -34,6 +34,7 @@ struct ApiOptions {
   int64_t bookmark_nanos = 5'000'000'000;  // how often a watch that had nothing is told how far it is
   // Where another member serves, as told to whoever asks the wrong one; empty: unknown.
   std::function<std::string(raft::NodeId)> api_address;
+  std::function<std::vector<std::string>()> api_addresses;  // of all members; may be empty: nobody is told
   Chunks* chunks = nullptr;                // whoever keeps them; nullptr: there are none. Outlives the server
   ChunkCallLimits chunk_calls;
   std::vector<grpc::Service*> services;  // served on the same port

@@ -6,6 +6,7 @@
 #include "control/raft/core/membership.h"
 #include "platform/net/tls_context.h"
 #include "platform/os/file.h"
+#include "platform/os/shell_words.h"
 
 namespace runink::node {
 
@@ -27,6 +28,18 @@ std::string listen_text(const std::string& address, const std::string& host) {
   if (host.empty()) return address;
   const bool v6 = host.find(':') != std::string::npos && !host.starts_with("[");
   return fmt::format("{}:{}", v6 ? "[" + host + "]" : host, address.substr(address.rfind(':') + 1));
+}
+
+// What to do about a member that does not start, where nobody nearer to the cause has said it.
+Status with_help(Status why, raft::NodeId node, const std::string& folder) {
+  if (!why.hint().empty()) return why;
+  if (why.kind() == "lock.held")
+    return std::move(why).with_hint(fmt::format("the member of {} runs already, or a command looks into it", folder));
+  if (why.code() != Code::kDataLoss && why.code() != Code::kNotFound) return why;
+  return std::move(why).with_hint(fmt::format(
+      "replace this member: `runi barn remove {}`, then `runi barn add` and `join` with an empty folder; of a "
+      "cluster that has no other member, `runi barn restore` a backup. `runi barn verify {}` says more",
+      node, os::quote_word(folder)));
 }
 
 std::string all_pem(const std::vector<crypto::Certificate>& certificates) {
@@ -71,6 +84,9 @@ Result<std::unique_ptr<BarnNode>> BarnNode::start(net::EventLoop& loop, telemetr
 
 Status BarnNode::open() {
   RUNINK_RETURN_IF_ERROR(open_barn());
+  // One that was away for long may have a certificate that nobody believes any more: at once, and before anybody sees
+  // it.
+  if (certificate_is_due()) log_renewal(take_new_certificate());
   const auto& at = opened_.config.addresses;
   const std::string& id = opened_.config.cluster_id;
   frontend_ = std::make_unique<cluster::ClusterFrontend>(id, opened_.config.node, barn_->replica(), barn_->member(),
@@ -119,7 +135,9 @@ Status BarnNode::open_barn() {
     status.ok() ? log_.info("barn.integrity.cleared", "replicas agree again")
                 : log_.error(status.kind().empty() ? "barn.integrity.alarm" : status.kind(), status.to_string());
   };
-  barn_ = RUNINK_TRY(server::BarnServer::start(loop_, std::move(options), [this](const Status& why) { end(why); }));
+  auto started = server::BarnServer::start(loop_, std::move(options), [this](const Status& why) { end(why); });
+  if (!started.ok()) return with_help(started.status(), config.node, opened_.folder.root);
+  barn_ = std::move(*started);
   return {};
 }
 
@@ -137,6 +155,11 @@ Status BarnNode::open_api() {
   options.key_pem = RUNINK_TRY(opened_.credentials.key.to_pem());
   options.authorities_pem = all_pem(opened_.credentials.authorities);
   options.api_address = address;
+  options.api_addresses = [this] {
+    std::vector<std::string> addresses;
+    for (const auto& [id, stored] : reconciler_->members()) addresses.push_back(stored.record.addresses().api());
+    return addresses;
+  };
   options.chunks = &barn_->chunks();
   options.services = {operator_->service()};
   options.on_stop = [service = operator_.get()] { service->end(); };
@@ -315,17 +338,32 @@ void BarnNode::founded() {
   if (!removed.ok()) log_.warning("barn.cluster.key_left", removed.to_string());
 }
 
-void BarnNode::renew_certificate() {
+bool BarnNode::certificate_is_due() const {
   const crypto::Certificate& own = opened_.credentials.certificate;
   const int64_t now = system_clock().unix_micros(), from = own.not_before_micros(), to = own.not_after_micros();
-  if (now < from + (to - from) / 3 * 2) return;
+  return now >= from + (to - from) / 3 * 2;
+}
+
+// Another one, which the transport shows from now on; the other listeners are the caller's.
+Status BarnNode::take_new_certificate() {
+  const auto authority = RUNINK_TRY(cluster::load_authority(barn_->replica().machine()));
+  const auto self = RUNINK_TRY(crypto::barn_identity(opened_.config.trust_domain(), opened_.config.node));
+  crypto::Credentials fresh = RUNINK_TRY(crypto::make_credentials(authority, self, system_clock().unix_micros()));
+  RUNINK_RETURN_IF_ERROR(crypto::save_credentials(fresh, opened_.folder.tls()));
+  opened_.credentials = std::move(fresh);
+  barn_->transport().set_context(RUNINK_TRY(net::TlsContext::mutual(opened_.credentials)));
+  return {};
+}
+
+void BarnNode::log_renewal(const Status& renewed) {
+  renewed.ok() ? log_.info("barn.certificate.renewed", "this member has a new certificate")
+               : log_.error("barn.certificate.not_renewed", renewed.to_string());
+}
+
+void BarnNode::renew_certificate() {
+  if (!certificate_is_due()) return;
   const auto renew = [&]() -> Status {
-    const auto authority = RUNINK_TRY(cluster::load_authority(barn_->replica().machine()));
-    const auto self = RUNINK_TRY(crypto::barn_identity(opened_.config.trust_domain(), opened_.config.node));
-    crypto::Credentials fresh = RUNINK_TRY(crypto::make_credentials(authority, self, now));
-    RUNINK_RETURN_IF_ERROR(crypto::save_credentials(fresh, opened_.folder.tls()));
-    opened_.credentials = std::move(fresh);
-    barn_->transport().set_context(RUNINK_TRY(net::TlsContext::mutual(opened_.credentials)));
+    RUNINK_RETURN_IF_ERROR(take_new_certificate());
     join_->set_context(RUNINK_TRY(net::TlsContext::join_server(opened_.credentials)));
     // gRPC 1.51 takes a certificate with its port: calls end with "unknown" or "try again", and find the new one. The
     // loop turns while they do, so this is not for the middle of a turn.
@@ -340,9 +378,7 @@ void BarnNode::renew_certificate() {
     });
     return {};
   };
-  const Status renewed = renew();
-  renewed.ok() ? log_.info("barn.certificate.renewed", "this member has a new certificate")
-               : log_.error("barn.certificate.not_renewed", renewed.to_string());
+  log_renewal(renew());
 }
 
 void BarnNode::hand_over(std::function<void()> done) {

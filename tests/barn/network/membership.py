@@ -119,11 +119,28 @@ def dead_member(cluster):
     say(f"member {dead.number}, dead, was replaced by {new.number}: {summary(found)}")
 
 
+def all_replaced(cluster):
+    """Until no member is left of those that its clients were told of at first."""
+    first = sorted(cluster.members)
+    with load(cluster, "registers", "sets") as work:
+        for number in first:
+            new = cluster.join()
+            # Clients ask for the members every five seconds.
+            time.sleep(6)
+            wait_for(f"removal of {number}", lambda n=number: cluster.barn("remove", str(n), code=None).returncode == 0)
+            cluster.forget(cluster.members[number])
+        time.sleep(2)
+        found = work.stop_clean("registers", "sets")
+    check(found["longest_gap_s"] < GAP_BOUND and found["refused"] == 0, f"service stopped: {found}")
+    say(f"members {first} were replaced by {sorted(cluster.members)}: {summary(found)}")
+
+
 def body():
     with rig(namespaces=True) as (cluster, asker, network):
         refusals(cluster, asker)
         rolling_restart(cluster)
         dead_member(cluster)
+        all_replaced(cluster)
         wiped(cluster)
         with load(cluster, "registers", "appends", "counters", timeout=3) as work:
             replaced_in_partition(cluster, network)
