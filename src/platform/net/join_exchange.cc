@@ -139,6 +139,7 @@ struct JoinListener::State : std::enable_shared_from_this<JoinListener::State> {
   uint64_t next_guest = 1;
 
   void on_accept(os::Fd socket);
+  bool make_room();
   void answered(uint64_t guest, const Result<JoinGrant>& answer);
 };
 
@@ -157,6 +158,12 @@ class JoinListener::Guest final : private TlsConnection::Handler {
     waiting_ = false;
     ++(answer.ok() ? state_.counters.granted : state_.counters.refused);
     say(answer);
+  }
+
+  bool waiting() const { return waiting_; }
+  void push_out() {
+    connection_->close();
+    leave();
   }
 
  private:
@@ -229,12 +236,24 @@ class JoinListener::Guest final : private TlsConnection::Handler {
 
 void JoinListener::State::on_accept(os::Fd socket) {
   ++counters.connections;
-  if (guests.size() >= options.max_connections || !rate.take(loop.now())) {
+  if (!rate.take(loop.now()) || (guests.size() >= options.max_connections && !make_room())) {
     ++counters.over_limit;
     return;
   }
   const uint64_t id = next_guest++;
   guests.emplace(id, std::make_unique<Guest>(*this, id, std::move(socket)));
+}
+
+// The oldest goes: silent, half a request, or an answer that it does not take. One that has shown its request stays, as
+// the log may hold the decision already.
+bool JoinListener::State::make_room() {
+  const auto oldest = std::find_if(guests.begin(), guests.end(), [](const auto& each) {
+    return !each.second->waiting();  // ids grow with time
+  });
+  if (oldest == guests.end()) return false;
+  ++counters.over_limit;
+  oldest->second->push_out();
+  return true;
 }
 
 void JoinListener::State::answered(uint64_t guest, const Result<JoinGrant>& answer) {
@@ -264,6 +283,13 @@ size_t JoinListener::connections() const { return state_->guests.size(); }
 
 namespace {
 
+constexpr char kHintNotAsked[] =
+    "is the token's address that where a member listens for new nodes, and reached from here? Connections are also "
+    "closed where too many ask at once. Try again: the token has not been shown, and is as good as before";
+constexpr char kHintAsked[] =
+    "the token may have been used: 'runi barn members' says for which members tokens are good. Try again while it is, "
+    "else make another with 'runi barn add'";
+
 class Asker final : public TlsConnection::Handler {
  public:
   Asker(const JoinToken& token, std::string request_pem, std::string_view information)
@@ -289,6 +315,7 @@ class Asker final : public TlsConnection::Handler {
 
  private:
   void on_open() override {
+    asked_ = true;
     const std::string proof =
         join_proof(join_key(token_.secret), token_.id, request_pem_, connection_->channel_binding());
     connection_->write(message_of(encode_request(token_.id, proof, request_pem_, information_)));
@@ -303,11 +330,14 @@ class Asker final : public TlsConnection::Handler {
     connection_->close();
   }
   void on_closed(const Status& why) override {
-    if (!why.ok()) {
-      outcome_ = why;
-    } else {
-      outcome_ = unavailable("the member closed the connection without an answer");
-    }
+    outcome_ = broken_off(why.ok() ? unavailable("the member closed the connection without an answer") : why);
+  }
+
+  // Whichever way the connection was lost: try again. (A reset is an aborted operation elsewhere.)
+  Status broken_off(const Status& why) const {
+    if (why.code() == Code::kUnauthenticated) return why;
+    const Code code = why.code() == Code::kAborted ? Code::kUnavailable : why.code();
+    return Status(code, why.to_string()).with_hint(asked_ ? kHintAsked : kHintNotAsked);
   }
 
   const JoinToken& token_;
@@ -315,6 +345,7 @@ class Asker final : public TlsConnection::Handler {
   const std::string_view information_;
   std::unique_ptr<TlsConnection> connection_;
   OneMessage message_;
+  bool asked_ = false;  // the token has been shown
   std::optional<Result<JoinGrant>> outcome_;
 };
 

@@ -10,7 +10,8 @@
 // Each message is a length in four bytes (little endian), a version in one, and its content; kMaxJoinBytes at most. The
 // token's secret is not sent: the proof is bound to this connection and this request (join_token.h). Each step has a
 // time limit, and the listener a limit of connections, so that whoever may reach it without a certificate can hold
-// little and not for long.
+// little and not for long. Who comes when all places are taken gets that of the oldest connection; only what is being
+// decided about is left alone.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +49,7 @@ struct JoinGrant {
   std::string information;  // for the node, not looked at here (who the members are); kMaxJoinInformationBytes at most
 };
 
+// over_limit: closed at once, or to make room.
 struct JoinCounters {
   uint64_t connections = 0, over_limit = 0, timed_out = 0, malformed = 0, refused = 0, granted = 0;
 };
@@ -61,7 +63,9 @@ class JoinListener {
   using Decide = std::function<void(JoinRequest, Answer)>;
 
   struct Options {
-    size_t max_connections = 16;
+    // More than may come in the second after a quiet while, so that such a burst does not push out a node in its
+    // handshake.
+    size_t max_connections = 64;
     double connections_per_second = 50;
     int64_t step_nanos = 5'000'000'000;     // for the handshake, for the request, for the answer to be taken
     int64_t decide_nanos = 10'000'000'000;  // for Decide: it takes a log entry
@@ -97,7 +101,8 @@ struct Joined {
 
 // The new node's side; waits, at most for both limits. Makes no files. The answer is believed only if the certificate
 // is for `identity` and `key`, and its authorities hold the one of the token's fingerprint. kUnauthenticated: whoever
-// answered there is not of that cluster; otherwise why there was no connection, or what the member said.
+// answered there is not of that cluster; kUnavailable or kDeadlineExceeded, with a hint: there was no connection, or
+// it broke off before the answer; otherwise what the member said.
 Result<Joined> join_cluster(const JoinToken& token, const crypto::PrivateKey& key, const crypto::Identity& identity,
                             std::string_view information, int64_t now_micros, const JoinOptions& options);
 

@@ -219,6 +219,45 @@ TEST(JoinTest, NoAnswerIsNotWaitedForForEver) {
   EXPECT_NE(joined.status().message().find("not known"), std::string::npos);
 }
 
+// Whoever is there closes: at once, with a reset, or after the request.
+TEST(JoinTest, AConnectionThatBreaksOffIsUnavailableAndHasAHint) {
+  const auto loop = std::move(*EventLoop::create());
+  const auto ca = make_authority();
+  const auto outcome = [&](const SocketAddress& where) {
+    const JoinToken token =
+        *make_join_token("test-cluster", 2, where.text(), ca.certificate().fingerprint(), unix_now() + kMinute);
+    std::atomic<bool> done{false};
+    Result<Joined> joined = internal_error("not asked");
+    std::thread asker([&] {
+      joined = join(token);
+      done = true;
+      loop->post([] {});
+    });
+    EXPECT_TRUE(turn_until(*loop, [&] { return done.load(); }));
+    asker.join();
+    return joined.status();
+  };
+  for (const bool reset : {false, true}) {
+    const auto listener = std::move(*Listener::create(*loop, loopback(), [&](os::Fd socket, const SocketAddress&) {
+      const linger now{1, 0};
+      if (reset) {
+        EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+      }
+    }));
+    const Status status = outcome(listener->address());
+    EXPECT_EQ(status.code(), Code::kUnavailable) << status.to_string();
+    EXPECT_NE(status.hint().find("has not been shown"), std::string::npos) << status.hint();
+  }
+  // The listener goes once it has the request.
+  std::unique_ptr<JoinListener> listener;
+  listener = std::move(
+      *JoinListener::create(*loop, loopback(), *TlsContext::join_server(credentials(ca, member(1))),
+                            [&](JoinRequest, JoinListener::Answer) { loop->post([&] { listener.reset(); }); }, {}));
+  const Status status = outcome(SocketAddress(listener->address()));
+  EXPECT_EQ(status.code(), Code::kUnavailable) << status.to_string();
+  EXPECT_NE(status.hint().find("may have been used"), std::string::npos) << status.hint();
+}
+
 // A client that says what it likes, over a good TLS connection.
 struct Talker : TlsConnection::Handler {
   void on_open() override {
@@ -307,8 +346,62 @@ TEST_F(JoinListenerTest, SoManyAndNoMore) {
   ASSERT_TRUE(turn_until(*loop, [&] { return listener->counters().connections == 5; }));
   EXPECT_EQ(listener->connections(), 3u);
   EXPECT_EQ(listener->counters().over_limit, 2u);
+  // The oldest have gone.
+  const auto closed = [](const os::Fd& socket) {
+    char byte = 0;
+    return ::recv(socket.get(), &byte, 1, MSG_DONTWAIT) >= 0 || errno == ECONNRESET;
+  };
+  ASSERT_TRUE(turn_until(*loop, [&] { return closed(quiet[0]) && closed(quiet[1]); }));
+  for (int i = 2; i < 5; ++i) EXPECT_FALSE(closed(quiet[static_cast<size_t>(i)])) << i;
   quiet.clear();
   ASSERT_TRUE(turn_until(*loop, [&] { return listener->connections() == 0; }));
+}
+
+// Silent ones, halves of requests and answers that nobody takes give way; what is being decided about does not.
+TEST_F(JoinListenerTest, WhoHoldsAllPlacesKeepsNobodyOut) {
+  JoinListener::Options options;
+  options.max_connections = 4;
+  options.connections_per_second = 1000;
+  listen(options);
+  const std::string request("\x04\x00\x00\x00\x01\x00\x00\x00\x00", 9);
+  const auto deciding = talk(request);
+  ASSERT_TRUE(turn_until(*loop, [&] { return decided == 1; }));
+  for (const std::string& trick :
+       {std::string(), std::string("\x10\x00\x00\x00\x01half", 9), std::string("\x02\x00\x00\x00\x02zz", 7)}) {
+    std::vector<std::unique_ptr<Talker>> held;
+    std::vector<os::Fd> quiet;
+    const uint64_t before = listener->counters().connections;
+    for (uint64_t i = 0; i < 10; ++i) {
+      held.push_back(talk(trick));
+      quiet.push_back(*connect_tcp(listener->address()));  // no handshake
+      ASSERT_TRUE(turn_until(*loop, [&] { return listener->counters().connections == before + 2 * (i + 1); }));
+    }
+    const int others = decided;
+    const auto talker = talk(request);
+    for (int i = 0; i < 2; ++i) quiet.push_back(*connect_tcp(listener->address()));  // and newer ones at once
+    ASSERT_TRUE(turn_until(*loop, [&] { return decided == others + 1 || talker->closed; }));
+    ASSERT_EQ(decided, others + 1);
+    answers.back()(internal_error("no"));
+    ASSERT_TRUE(turn_until(*loop, [&] { return talker->closed; }));
+    EXPECT_GT(talker->received.size(), 5u);
+  }
+  EXPECT_FALSE(deciding->closed);
+  answers[0](internal_error("no"));
+  ASSERT_TRUE(turn_until(*loop, [&] { return deciding->closed; }));
+  EXPECT_GT(deciding->received.size(), 5u);
+}
+
+TEST_F(JoinListenerTest, WhereAllAreBeingDecidedAboutTheNewOneGoes) {
+  JoinListener::Options options;
+  options.max_connections = 2;
+  listen(options);
+  const std::string request("\x04\x00\x00\x00\x01\x00\x00\x00\x00", 9);
+  const auto first = talk(request), second = talk(request);
+  ASSERT_TRUE(turn_until(*loop, [&] { return decided == 2; }));
+  const auto third = talk(request);
+  ASSERT_TRUE(turn_until(*loop, [&] { return third->closed; }));
+  EXPECT_FALSE(first->closed || second->closed);
+  EXPECT_EQ(listener->counters().over_limit, 1u);
 }
 
 TEST_F(JoinListenerTest, AnAnswerThatDoesNotFitIsARefusal) {
