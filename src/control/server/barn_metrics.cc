@@ -303,6 +303,9 @@ void process_metrics(Exposition& out, const MetricsSources& sources, const http:
   if (http != nullptr) out.sample(http->requests);
   out.counter("runink_http_bad_requests_total", "Of them, what is no request that is served.");
   if (http != nullptr) out.sample(http->bad_requests);
+  out.counter("runink_http_connections_closed_to_make_room_total",
+              "Connections of this port that were closed for newer ones because there were too many.");
+  if (http != nullptr) out.sample(http->over_limit);
   const telemetry::ProcessStats process = telemetry::process_stats();
   out.counter("process_cpu_seconds_total", "Processor time, user and system.").sample(process.cpu_seconds);
   out.gauge("process_resident_memory_bytes", "Resident memory.").sample(process.resident_bytes);

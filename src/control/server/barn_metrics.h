@@ -18,7 +18,7 @@ struct MetricsSources {
   BarnView barn;
   const api::KeyValueServer* api = nullptr;
   const AlarmSet* alarms = nullptr;
-  const telemetry::Log* log = nullptr;
+  telemetry::Log* log = nullptr;
   std::string version;
 };
 

@@ -51,6 +51,7 @@ class Metrics : public Members {
     watched.alarms = std::make_unique<AlarmWatch>(*loop_, view, watched.log.get(), options);
     MetricsListener::Options serve;
     serve.fresh_nanos = 0;
+    serve.http.max_connections = 4;
     auto listener = MetricsListener::create(
         *loop_, net::loopback(), {view, nullptr, &watched.alarms->alarms(), watched.log.get(), "1.2.3"}, serve);
     ASSERT_TRUE(listener.ok()) << listener.status().to_string();
@@ -215,6 +216,22 @@ TEST_F(Metrics, OfChunks) {
   ASSERT_TRUE(until([&] { return got.has_value(); }));
   EXPECT_TRUE(got->ok());
   EXPECT_EQ(value_of(metrics(other), "runink_barn_chunks_fetched_total"), 1);
+}
+
+TEST_F(Metrics, HealthIsToldWhileSomebodyHoldsAllPlaces) {
+  found(1);
+  watch(1);
+  std::vector<os::Fd> held;
+  for (int i = 0; i < 12; ++i) {
+    held.push_back(*net::connect_tcp(watched_[1].metrics->address()));
+    EXPECT_THAT(get(1, "/healthz"), HasSubstr("\r\n\r\nok\n"));
+  }
+  EXPECT_GE(value_of(metrics(1), "runink_http_connections_closed_to_make_room_total"), 8);
+  // Once a minute: the first only.
+  const std::string log = log_text(1), line = "\"event\":\"barn.metrics.full\",\"message\":\"1 connections ";
+  const size_t told = log.find(line);
+  ASSERT_NE(told, std::string::npos) << log;
+  EXPECT_EQ(log.find("barn.metrics.full", told + line.size()), std::string::npos);
 }
 
 TEST_F(Metrics, PromtoolFindsNothingWrong) {
