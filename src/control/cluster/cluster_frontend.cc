@@ -336,7 +336,8 @@ void ClusterFrontend::transfer(raft::NodeId to, Done<v1::TransferResponse> done)
       response.set_leader(self_);
       return done(std::move(response));
     }
-    Status refused = must_be_member(to);
+    // 0: whoever is best fit.
+    Status refused = to == 0 ? Status() : must_be_member(to);
     if (refused.ok()) refused = member_.transfer(to);
     if (!refused.ok()) return done(std::move(refused));
     waiting_.push_back([this, to, done = std::move(done)] {

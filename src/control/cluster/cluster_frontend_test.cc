@@ -102,6 +102,12 @@ TEST_F(FrontendTest, AnUnknownNodeIsNotFoundWhateverIsAskedOfIt) {
   }
 }
 
+TEST_F(FrontendTest, TheLeadGoesToWhoeverIsFitWhereNobodyIsNamed) {
+  const auto led = wait<v1::TransferResponse>([&](auto done) { frontend_->transfer(0, done); });
+  // There is nobody else here; but no member 0 was looked for.
+  EXPECT_EQ(led.status().code(), Code::kFailedPrecondition) << led.status().to_string();
+}
+
 TEST_F(FrontendTest, TokensAreListedByMemberAndTime) {
   v1::TokenRecord record;
   const std::vector<std::pair<uint64_t, int64_t>> expected = {{2, 100}, {2, 300}, {3, 200}, {7, 50}};
