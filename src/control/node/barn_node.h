@@ -66,6 +66,9 @@ class BarnNode {
   void remember_peers();
   void found();
   void founded();
+  bool certificate_is_due() const;
+  Status take_new_certificate();
+  void log_renewal(const Status& renewed);
   void renew_certificate();
   void status(api::OperatorHandlers::Done<barn::v1::StatusResponse> done);
   void members(api::OperatorHandlers::Done<barn::v1::MembersResponse> done);

@@ -85,6 +85,13 @@ Status read_peers(const std::string& path, const TableReader& reader, const toml
   return {};
 }
 
+// What looks like an IPv4 address and is none would be asked of DNS; a name with '-' first is a mistyped flag.
+Status check_host(const std::string& host) {
+  const bool numeric = !host.empty() && host.find_first_not_of("0123456789.") == std::string::npos;
+  if ((!numeric || net::numeric_address({host, 1}).ok()) && !host.starts_with("-")) return {};
+  return invalid_argument("'{}' is neither an address nor a name of a host", escape_control(host.substr(0, 80)));
+}
+
 }  // namespace
 
 journal::ClusterId MemberConfig::cluster_bytes() const {
@@ -98,6 +105,7 @@ journal::ClusterId MemberConfig::cluster_bytes() const {
 std::string new_cluster_id() { return crypto::random_hex(kIdDigits / 2); }
 
 Result<MemberAddresses> addresses_at(const std::string& host, int first_port) {
+  RUNINK_RETURN_IF_ERROR(check_host(host));
   if (first_port < 1 || first_port > 65532)
     return invalid_argument("a member takes four ports, from --port on: that is between 1 and 65532");
   const bool bare_v6 = host.find(':') != std::string::npos && !host.starts_with("[");
@@ -120,7 +128,8 @@ Result<MemberAddresses> addresses_at(const std::string& host, int first_port) {
 
 Status check_listen_host(const std::string& host) {
   const bool bare_v6 = host.find(':') != std::string::npos && !host.starts_with("[");
-  if (host.empty() || net::parse_host_port(bare_v6 ? "[" + host + "]:1" : host + ":1").ok()) return {};
+  if (host.empty() || (net::parse_host_port(bare_v6 ? "[" + host + "]:1" : host + ":1").ok() && check_host(host).ok()))
+    return {};
   return invalid_argument("'{}' is no host to listen at", escape_control(host.substr(0, 80)))
       .with_hint("give an address of this machine without a port, or 0.0.0.0 for all of them");
 }

@@ -41,6 +41,36 @@ Status check_place(const MemberFolder& folder) {
           os::quote_word(folder.root)));
 }
 
+Result<ReadFolder> open_config(const std::string& root) {
+  const MemberFolder folder{root};
+  if (!os::exists(folder.config_path())) {
+    return not_found("{} holds no member of a cluster", root)
+        .with_hint("found a cluster with `runi barn init`, or join one with `runi barn join`");
+  }
+  std::string text = RUNINK_TRY(os::read_file(folder.config_path(), kMaxConfigBytes));
+  return ReadFolder{folder, RUNINK_TRY(parse_member_config(folder.config_path(), std::move(text))), {}};
+}
+
+// Whether the key that was given is the one that the files are sealed with.
+Status check_key(const ReadFolder& opened, const std::string& key_file) {
+  const std::string& root = opened.folder.root;
+  const std::string given = opened.key ? crypto::key_id_text(opened.key->id()) : std::string();
+  if (given == opened.config.key_id) return {};
+  if (given.empty()) {
+    return failed_precondition("the files of {} are sealed with the key {}", root, opened.config.key_id)
+        .with_kind("key.missing")
+        .with_hint("give its file: --key-file FILE");
+  }
+  if (opened.config.key_id.empty()) {
+    return failed_precondition("the files of {} are not sealed, but a key was given", root)
+        .with_kind("key.unsealed")
+        .with_hint("leave --key-file away; sealing begins with a new member");
+  }
+  return failed_precondition("the files of {} are sealed with the key {}, not with {} of {}", root,
+                             opened.config.key_id, given, key_file)
+      .with_kind("key.wrong");
+}
+
 }  // namespace
 
 Status write_place(const MemberFolder& folder) {
@@ -62,32 +92,19 @@ Status adopt_place(const std::string& root) {
   return write_place(folder);
 }
 
-Result<OpenedFolder> open_member_folder(const std::string& root, const std::string& key_file) {
-  const MemberFolder folder{root};
-  if (!os::exists(folder.config_path())) {
-    return not_found("{} holds no member of a cluster", root)
-        .with_hint("found a cluster with `runi barn init`, or join one with `runi barn join`");
-  }
-  std::string text = RUNINK_TRY(os::read_file(folder.config_path(), kMaxConfigBytes));
-  MemberConfig config = RUNINK_TRY(parse_member_config(folder.config_path(), std::move(text)));
-  RUNINK_RETURN_IF_ERROR(check_place(folder));
-  OpenedFolder out{folder, std::move(config), RUNINK_TRY(crypto::load_credentials(folder.tls())), {}};
+Result<ReadFolder> read_member_folder(const std::string& root, const std::string& key_file) {
+  ReadFolder out = RUNINK_TRY(open_config(root));
   if (!key_file.empty()) out.key = RUNINK_TRY(crypto::SealingKey::load(key_file));
-  const std::string given = out.key ? crypto::key_id_text(out.key->id()) : std::string();
-  if (given == out.config.key_id) return out;
-  if (given.empty()) {
-    return failed_precondition("the files of {} are sealed with the key {}", root, out.config.key_id)
-        .with_kind("key.missing")
-        .with_hint("give its file: --key-file FILE");
-  }
-  if (out.config.key_id.empty()) {
-    return failed_precondition("the files of {} are not sealed, but a key was given", root)
-        .with_kind("key.unsealed")
-        .with_hint("leave --key-file away; sealing begins with a new member");
-  }
-  return failed_precondition("the files of {} are sealed with the key {}, not with {} of {}", root, out.config.key_id,
-                             given, key_file)
-      .with_kind("key.wrong");
+  RUNINK_RETURN_IF_ERROR(check_key(out, key_file));
+  return out;
+}
+
+Result<OpenedFolder> open_member_folder(const std::string& root, const std::string& key_file) {
+  RUNINK_RETURN_IF_ERROR(status_of(open_config(root)));
+  RUNINK_RETURN_IF_ERROR(check_place(MemberFolder{root}));
+  ReadFolder read = RUNINK_TRY(read_member_folder(root, key_file));
+  crypto::Credentials credentials = RUNINK_TRY(crypto::load_credentials(read.folder.tls()));
+  return OpenedFolder{std::move(read), std::move(credentials)};
 }
 
 }  // namespace runink::node

@@ -32,16 +32,23 @@ struct MemberFolder {
   std::string chunks() const { return root + "/chunks"; }
 };
 
-struct OpenedFolder {
+// What reading its log and state takes.
+struct ReadFolder {
   MemberFolder folder;
   MemberConfig config;
-  crypto::Credentials credentials;
   std::optional<crypto::SealingKey> key;
+};
+struct OpenedFolder : ReadFolder {
+  crypto::Credentials credentials;
 };
 
 // kNotFound: there is no member. kFailedPrecondition, kinds "member.copied", "key.missing", "key.wrong": see above, and
 // the key named in member.toml. `key_file` may be empty.
+//
+// To run the member.
 Result<OpenedFolder> open_member_folder(const std::string& root, const std::string& key_file);
+// To look into it, and change nothing: also of a copy, and without its certificate. Never "member.copied".
+Result<ReadFolder> read_member_folder(const std::string& root, const std::string& key_file);
 Status write_place(const MemberFolder& folder);
 // From now on this is the place of the folder.
 Status adopt_place(const std::string& root);

@@ -6,17 +6,19 @@
 #include "control/barn/rocks/chunk_store.h"
 #include "control/barn/rocks/state_folder.h"
 #include "control/barn/state_machine.h"
+#include "control/cluster/cluster_frontend.h"
 #include "control/journal/file_disk.h"
 #include "control/node/member_folder.h"
 #include "control/raft/core/membership.h"
 #include "control/raft/driver/journal_storage.h"
+#include "control/raft/driver/log_base.h"
 #include "platform/os/file.h"
 
 namespace runink::node {
 
 namespace {
 
-std::optional<crypto::SealingKey> sub_key(const OpenedFolder& member, const char* purpose) {
+std::optional<crypto::SealingKey> sub_key(const ReadFolder& member, const char* purpose) {
   return member.key ? std::optional(member.key->derive(purpose)) : std::nullopt;
 }
 
@@ -59,11 +61,14 @@ Result<std::unique_ptr<journal::FileDisk>> open_journal(const std::string& root)
   if (!os::exists(folder)) return not_found("there is no journal in {}", folder);  // opening it would make one
   return of_stopped(journal::FileDisk::open_folder(folder), root);
 }
-auto open_state_folder(const OpenedFolder& member, const std::string& root) {
+Result<std::unique_ptr<barn::StateFolder>> open_state_folder(const ReadFolder& member, const std::string& root) {
+  if (!os::exists(root + "/state"))
+    return not_found("there is no state in {}: that member was never started, or its state was removed", root)
+        .with_hint("there is nothing in it to look into or to back up");
   return of_stopped(barn::StateFolder::open_to_read(root + "/state", sub_key(member, "state")), root);
 }
 
-Status make_copy(const OpenedFolder& member, const Copy& copy) {
+Status make_copy(const ReadFolder& member, const Copy& copy) {
   RUNINK_RETURN_IF_ERROR(os::remove_tree(copy.folder));
   RUNINK_RETURN_IF_ERROR(os::make_directories(copy.journal(), 0700));
   const std::string journal = member.folder.root + "/journal";
@@ -77,11 +82,29 @@ Status make_copy(const OpenedFolder& member, const Copy& copy) {
   return store->checkpoint(copy.state());
 }
 
+// As JournalStorage::open asks of it: without it the member does not start, whatever its log holds.
+Status verify_log_base(journal::Disk& disk, const barn::Position& state, const std::string& root) {
+  const char* const hint =
+      "this member does not start with it; replace it: `runi barn remove`, then `runi barn add` and `join` with an "
+      "empty folder";
+  const auto base = raft::read_log_base(disk);
+  if (!base.ok() && (base.status().code() == Code::kNotFound || base.status().code() == Code::kDataLoss))
+    return data_loss("{}/journal/log-base, which says where the log begins, is {}: {}", root,
+                     base.status().code() == Code::kNotFound ? "missing" : "damaged", base.status().to_string())
+        .with_hint(hint);
+  if (!base.ok()) return base.status();
+  if (state.index < base->index)
+    return data_loss("the state of {} ends at entry {}, but its log begins behind entry {}", root, state.index,
+                     base->index)
+        .with_hint(hint);
+  return {};
+}
+
 }  // namespace
 
 Result<barn::DumpInfo> dump_stopped_member(const std::string& root, const std::string& key_file,
                                            const barn::ByteSink& sink) {
-  const OpenedFolder member = RUNINK_TRY(open_member_folder(root, key_file));
+  const ReadFolder member = RUNINK_TRY(read_member_folder(root, key_file));
   const Copy copy(RUNINK_TRY(os::absolute_path(root)));
   RUNINK_RETURN_IF_ERROR(make_copy(member, copy));
   const auto store = RUNINK_TRY(open_state(copy.state(), sub_key(member, "state"), false));
@@ -107,7 +130,7 @@ Result<barn::DumpInfo> dump_stopped_member(const std::string& root, const std::s
 }
 
 Result<StoppedMember> inspect_stopped_member(const std::string& root, const std::string& key_file) {
-  OpenedFolder member = RUNINK_TRY(open_member_folder(root, key_file));
+  ReadFolder member = RUNINK_TRY(read_member_folder(root, key_file));
   StoppedMember out;
   const auto disk = RUNINK_TRY(open_journal(root));
   out.log = RUNINK_TRY(journal::inspect(*disk, sub_key(member, "journal")));
@@ -120,7 +143,7 @@ Result<StoppedMember> inspect_stopped_member(const std::string& root, const std:
 }
 
 Result<Verified> verify_stopped_member(const std::string& root, const std::string& key_file) {
-  const OpenedFolder member = RUNINK_TRY(open_member_folder(root, key_file));
+  const ReadFolder member = RUNINK_TRY(read_member_folder(root, key_file));
   Verified out;
   const auto disk = RUNINK_TRY(open_journal(root));
   RUNINK_RETURN_IF_ERROR(journal::verify(*disk, sub_key(member, "journal")));
@@ -130,6 +153,7 @@ Result<Verified> verify_stopped_member(const std::string& root, const std::strin
   {
     const auto store = RUNINK_TRY(open_state(state->live(), key, true));
     RUNINK_RETURN_IF_ERROR(store->verify());
+    RUNINK_RETURN_IF_ERROR(verify_log_base(*disk, RUNINK_TRY(barn::applied_position(*store)), root));
     out.state_bytes = store->approximate_bytes();
   }
   for (const std::string& snapshot : RUNINK_TRY(state->snapshots())) {
@@ -143,6 +167,22 @@ Result<Verified> verify_stopped_member(const std::string& root, const std::strin
     ++out.chunks;
   }
   return out;
+}
+
+Result<MemberConfig> config_of_stopped_member(const std::string& root, const std::string& key_file) {
+  return RUNINK_TRY(read_member_folder(root, key_file)).config;
+}
+
+Result<crypto::CertificateAuthority> authority_of_stopped_member(const std::string& root, const std::string& key_file) {
+  const ReadFolder member = RUNINK_TRY(read_member_folder(root, key_file));
+  // A founder's folder holds it until the cluster's first entry does.
+  if (os::exists(member.folder.tls() + "/authority_key.pem"))
+    return crypto::CertificateAuthority::load(member.folder.tls());
+  const Copy copy(RUNINK_TRY(os::absolute_path(root)));
+  RUNINK_RETURN_IF_ERROR(make_copy(member, copy));
+  const auto store = RUNINK_TRY(open_state(copy.state(), sub_key(member, "state"), false));
+  const auto machine = RUNINK_TRY(barn::StateMachine::open(store.get()));
+  return RUNINK_TRY_CONTEXT(cluster::load_authority(*machine), "read the authority from the state of " + root);
 }
 
 }  // namespace runink::node

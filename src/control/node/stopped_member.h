@@ -1,6 +1,7 @@
 // Looking into the folder of a member that does not run. Inspecting and verifying change nothing in it. What its log
 // and state hold is not changed by a dump either, but RocksDB may write its own bookkeeping. A running member keeps
-// others out of its state (kAborted, kind "lock.held").
+// others out of its state (kAborted, kind "lock.held"). A copy of a folder does as well as the folder. kNotFound: a
+// member that was never started has no state yet.
 #pragma once
 
 #include <string>
@@ -9,6 +10,7 @@
 #include "control/barn/dump.h"
 #include "control/journal/inspect.h"
 #include "control/node/member_config.h"
+#include "platform/crypto/certificate_authority.h"
 
 namespace runink::node {
 
@@ -26,10 +28,17 @@ struct StoppedMember {
 };
 Result<StoppedMember> inspect_stopped_member(const std::string& root, const std::string& key_file);
 
-// Reads all of log, state, snapshots and chunks. kDataLoss names what is damaged.
+// Reads all of log (and where it begins), state, snapshots and chunks. kDataLoss names what is damaged.
 struct Verified {
   uint64_t log_entries = 0, state_bytes = 0, snapshots = 0, chunks = 0;
 };
 Result<Verified> verify_stopped_member(const std::string& root, const std::string& key_file);
+
+// What it is; with the checks of the others.
+Result<MemberConfig> config_of_stopped_member(const std::string& root, const std::string& key_file);
+
+// The cluster's certificate authority, as that member's state holds it: whoever may read the folder may issue
+// certificates. Works on a copy beside the folder.
+Result<crypto::CertificateAuthority> authority_of_stopped_member(const std::string& root, const std::string& key_file);
 
 }  // namespace runink::node
