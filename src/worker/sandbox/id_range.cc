@@ -21,10 +21,8 @@ constexpr const char* kFolder = "/run/runink/ids";
 
 Result<IdRange> IdRange::take() {
   RUNINK_RETURN_IF_ERROR(os::make_directories(kFolder, 0700).with_context("pick users for a slice"));
-  // Neighbouring starts begin at different places, so that they rarely try the same file.
-  const uint32_t start = static_cast<uint32_t>(::getpid()) % kRanges;
-  for (uint32_t i = 0; i < kRanges; ++i) {
-    const uint32_t slot = (start + i) % kRanges;
+  // From the first on, so that there are only as many files as slices have run at once.
+  for (uint32_t slot = 0; slot < kRanges; ++slot) {
     const std::string path = std::string(kFolder) + "/" + std::to_string(slot);
     os::Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), path);
     if (!file.valid()) return from_errno(errno, "pick users for a slice: open " + path);
