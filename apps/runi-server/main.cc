@@ -1,6 +1,7 @@
 // runi-server: what `runi server` and `runi barn` become. It is given the command as it was typed, and has the same
 // tree of commands for it, with these carried out.
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <map>
@@ -33,6 +34,8 @@ int main(int argc, char** argv) {
   // A core file would hold the keys that this process works with.
   const rlimit no_core{};
   ::setrlimit(RLIMIT_CORE, &no_core);
+  // All files that these commands make are the operator's alone. RocksDB asks for more, and cannot be told.
+  ::umask(077);
   runink::rpc::prepare_grpc();
   runink::cli::Command tree = runink::cli::command_tree();
   tree.subcommands = runink::plane::plane_commands(run_of);
