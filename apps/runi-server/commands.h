@@ -9,6 +9,8 @@ namespace runink::plane {
 // member_making.cc: what --key-file names; "" when it is not given. An empty name is refused: where a script's variable
 // was not set, nothing must be written that is not sealed.
 Result<std::string> key_file_of(const cli::Invocation& invocation);
+// member_making.cc: an argument that names a file or folder, and is empty, is a usage error.
+Status check_not_empty(const cli::Invocation& invocation, const char* argument);
 
 // server_command.cc
 Result<int> run_server(cli::Invocation& invocation);
@@ -27,6 +29,8 @@ Result<int> run_promote(cli::Invocation& invocation);
 Result<int> run_transfer(cli::Invocation& invocation);
 Result<int> run_snapshot(cli::Invocation& invocation);
 Result<int> run_backup(cli::Invocation& invocation);
+// identity_command.cc
+Result<int> run_identity(cli::Invocation& invocation);
 // member_files.cc
 Result<int> run_inspect(cli::Invocation& invocation);
 Result<int> run_verify(cli::Invocation& invocation);

@@ -1,6 +1,7 @@
 // runi barn local: a whole cluster on this machine, for trying out and for tests. Every member is a process of its own.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <map>
@@ -12,7 +13,9 @@
 #include "commands.h"
 #include "control/node/founding.h"
 #include "control/node/member_config.h"
+#include "platform/config/client_folder.h"
 #include "platform/os/file.h"
+#include "platform/os/lock.h"
 #include "platform/os/process.h"
 #include "platform/os/shell_words.h"
 #include "platform/os/signals.h"
@@ -21,6 +24,7 @@ namespace runink::plane {
 
 namespace {
 
+constexpr const char* kName = "local";
 constexpr int64_t kMostMembers = 9, kMostFolders = 99;
 constexpr uint64_t kMostConfigBytes = 64 << 10;
 constexpr int64_t kReadyNanos = 60'000'000'000, kLeaderlessNanos = 5'000'000'000, kPauseNanos = 50'000'000;
@@ -35,18 +39,25 @@ class LocalCluster {
   LocalCluster(cli::Invocation& invocation, std::string folder) : invocation_(invocation), folder_(std::move(folder)) {}
 
   Status run(int64_t members) {
-    RUNINK_RETURN_IF_ERROR(os::make_directories(folder_, 0700));
     for (int64_t i = 1; i <= kMostFolders; ++i) {
       if (os::exists(member(i) + "/member.toml")) there_.insert(i);
     }
+    RUNINK_RETURN_IF_ERROR(check_folder());
+    RUNINK_RETURN_IF_ERROR(os::make_directories(folder_, 0700));
+    auto lock = os::FileLock::try_acquire(lock_path(), invocation_.command_line());
+    if (!lock.ok()) return Status(lock.status()).with_hint("end that command first, or give another folder and --port");
+    lock_ = std::move(*lock);
     // How many there are to be, until there are: the first time may have been interrupted.
     const bool making = there_.empty() || invocation_.given("members") || os::exists(wanted_path());
+    const bool began = there_.empty();
     if (making && (invocation_.given("members") || !os::exists(wanted_path())))
       RUNINK_RETURN_IF_ERROR(os::write_file_atomic(wanted_path(), std::to_string(members), 0600));
     if (there_.empty()) RUNINK_RETURN_IF_ERROR(found());
     RUNINK_RETURN_IF_ERROR(keep_client());
+    RUNINK_RETURN_IF_ERROR(check_one_cluster());
     for (const int64_t i : there_) RUNINK_RETURN_IF_ERROR(start(i));
     RUNINK_RETURN_IF_ERROR(await());
+    if (!began && invocation_.given("members")) say_change(members);
     if (making) RUNINK_RETURN_IF_ERROR(grow());
     if (g_stop.requested()) return {};
     invocation_.console().say(
@@ -67,6 +78,43 @@ class LocalCluster {
  private:
   std::string member(int64_t i) const { return fmt::format("{}/{}", folder_, i); }
   std::string wanted_path() const { return folder_ + "/wanted"; }
+  std::string lock_path() const { return folder_ + "/local.lock"; }  // also says that this command made the folder
+
+  // Before anything is made in it: one that is new or empty, or that this command made.
+  Status check_folder() const {
+    if (!os::exists(folder_)) return {};
+    const std::vector<std::string> names = RUNINK_TRY(os::list_directory(folder_));
+    if (names.empty()) return {};
+    const char* const hint = "give a folder that is not there, is empty, or was made by `runi barn local`";
+    if (os::exists(folder_ + "/member.toml"))
+      return already_exists("{} is the folder of one member, not of a local cluster", folder_).with_hint(hint);
+    // There is no lock in what earlier versions made, but always a member.
+    if (os::exists(lock_path()) || std::any_of(there_.begin(), there_.end(), [this](int64_t i) { return is_local(i); }))
+      return {};
+    return already_exists("{} was not made by `runi barn local`, and is not empty", folder_).with_hint(hint);
+  }
+  bool is_local(int64_t i) const {
+    const auto config = config_of(i);
+    return config.ok() && config->cluster_name == kName;
+  }
+  // That of its members, and none that somebody put there: new ones join what the client folder names.
+  Status check_one_cluster() const {
+    const std::string named = RUNINK_TRY(config::load_client_folder(folder_ + "/client")).cluster_id;
+    for (const int64_t i : there_) {
+      if (const std::string id = RUNINK_TRY(config_of(i)).cluster_id; id != named)
+        return failed_precondition("{} is of the cluster {}, but {}/client reaches the cluster {}", member(i), id,
+                                   folder_, named)
+            .with_hint("move what does not belong here out of the folder");
+    }
+    return {};
+  }
+  void say_change(int64_t wanted) {
+    const auto now = static_cast<int64_t>(children_.size());
+    if (wanted > now) invocation_.console().say(fmt::format("{} serve; {} more join", now, wanted - now));
+    if (wanted < now)
+      invocation_.console().warn(
+          fmt::format("{} members serve, and --members {} takes none out; `runi barn remove` does", now, wanted));
+  }
 
   Status grow() {
     const std::string text = RUNINK_TRY(os::read_file(wanted_path(), 64));
@@ -86,7 +134,7 @@ class LocalCluster {
   Result<node::NewMember> wanted(int64_t i) const {
     node::NewMember out;
     out.folder = member(i);
-    out.cluster_name = "local";
+    out.cluster_name = kName;
     out.addresses =
         RUNINK_TRY(node::addresses_at("127.0.0.1", static_cast<int>(invocation_.integer("port") + 4 * (i - 1))));
     out.key_file = RUNINK_TRY(key_file_of(invocation_));
@@ -179,12 +227,11 @@ class LocalCluster {
     }
     return !children_.empty();
   }
-  Result<uint64_t> node_of(int64_t i) const {
+  Result<node::MemberConfig> config_of(int64_t i) const {
     const std::string path = member(i) + "/member.toml";
-    const node::MemberConfig config =
-        RUNINK_TRY(node::parse_member_config(path, RUNINK_TRY(os::read_file(path, kMostConfigBytes))));
-    return config.node;
+    return node::parse_member_config(path, RUNINK_TRY(os::read_file(path, kMostConfigBytes)));
   }
+  Result<uint64_t> node_of(int64_t i) const { return RUNINK_TRY(config_of(i)).node; }
   Status ended_early(const std::pair<const int64_t, std::string>& ended) const {
     return aborted("member {} ended: {}", ended.first, ended.second)
         .with_hint("its log says why: " + member(ended.first) + ".log");
@@ -211,6 +258,7 @@ class LocalCluster {
 
   cli::Invocation& invocation_;
   const std::string folder_;
+  os::FileLock lock_;        // of this folder, against another such command
   std::set<int64_t> there_;  // numbers of the folders that hold a member
   std::map<int64_t, os::Child> children_;
 };
@@ -221,6 +269,11 @@ Result<int> run_local(cli::Invocation& invocation) {
   const int64_t members = invocation.integer("members");
   if (members < 1 || members > kMostMembers)
     return invocation.usage_error(fmt::format("--members is 1 to {}", kMostMembers));
+  const int64_t port = invocation.integer("port"), last_first_port = 65536 - 4 * members;
+  if (port < 1 || port > last_first_port)
+    return invocation.usage_error(fmt::format("{} members take {} ports, from --port on: that is between 1 and {}",
+                                              members, 4 * members, last_first_port));
+  RUNINK_RETURN_IF_ERROR(check_not_empty(invocation, "FOLDER"));
   RUNINK_RETURN_IF_ERROR(status_of(key_file_of(invocation)));
   os::install_stop_signals(&g_stop);
   LocalCluster cluster(invocation, RUNINK_TRY(os::absolute_path(invocation.text("FOLDER"))));

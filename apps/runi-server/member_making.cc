@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "commands.h"
 #include "control/node/founding.h"
+#include "platform/net/join_token.h"
 #include "platform/os/shell_words.h"
 
 namespace runink::plane {
@@ -14,6 +15,7 @@ namespace runink::plane {
 namespace {
 
 Result<node::NewMember> wanted(const cli::Invocation& invocation) {
+  RUNINK_RETURN_IF_ERROR(check_not_empty(invocation, "FOLDER"));
   node::NewMember out;
   out.folder = invocation.text("FOLDER");
   const auto addresses = node::addresses_at(
@@ -47,6 +49,10 @@ Result<std::string> key_file_of(const cli::Invocation& invocation) {
   return name;
 }
 
+Status check_not_empty(const cli::Invocation& invocation, const char* argument) {
+  return invocation.text(argument).empty() ? invocation.usage_error(fmt::format("{} is empty", argument)) : Status();
+}
+
 Result<int> run_init(cli::Invocation& invocation) {
   node::NewMember member = RUNINK_TRY(wanted(invocation));
   member.cluster_name = invocation.text("name");
@@ -62,7 +68,11 @@ Result<int> run_init(cli::Invocation& invocation) {
 Result<int> run_join(cli::Invocation& invocation) {
   const node::NewMember member = RUNINK_TRY(wanted(invocation));
   std::string token = invocation.text("TOKEN");
-  if (token == "-" && !std::getline(std::cin, token)) return invalid_argument("there is no token on standard input");
+  if (token == "-" && (!std::getline(std::cin, token) || token.empty()))
+    return invocation.usage_error("there is no token on standard input");
+  const auto parsed = net::parse_join_token(token, system_clock().unix_micros());
+  if (!parsed.ok() && parsed.status().code() == Code::kInvalidArgument)
+    return Status(parsed.status()).with_kind(cli::kKindUsage);
   const node::MemberConfig config = RUNINK_TRY(node::join_cluster(member, token));
   invocation.console().out(fmt::format("cluster {} ({}): member {} in {}\n", config.cluster_name, config.cluster_id,
                                        config.node, member.folder));

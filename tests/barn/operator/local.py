@@ -59,9 +59,47 @@ def members(folder):
     return [(each["node"], each["role"] in ("leader", "voter")) for each in json.loads(done.stdout)]
 
 
+def runi(*words, code):
+    done = subprocess.run([RUNI, "barn", *words], capture_output=True, text=True)
+    check(done.returncode == code, f"{words}: {done.returncode}, {done.stdout}{done.stderr}")
+    return done
+
+
+def files_below(folder):
+    return sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names)
+
+
+def what_is_not_its_own_is_refused(parent, port):
+    """Above all a member's own folder, in which lies what reaches another cluster: nothing may join that."""
+    other = os.path.join(parent, "other")
+    runi("init", other, "--port", str(port), code=0)
+    before = files_below(other)
+    check("is the folder of one member" in runi("local", other, "--port", str(port), code=7).stderr, "a member's folder")
+    shutil.copytree(other + "/client", os.path.join(parent, "foreign", "client"))
+    check("was not made by" in runi("local", os.path.join(parent, "foreign"), "--port", str(port), code=7).stderr, "a foreign folder")
+    check(files_below(other) == before, "something was made in the member's folder")
+    check(os.listdir(os.path.join(parent, "foreign")) == ["client"], "something was made in the foreign folder")
+    for words in (("", "--port", str(port)), (os.path.join(parent, "new"), "--port", "65530")):
+        runi("local", *words, code=2)
+    check(not os.path.exists(os.path.join(parent, "new")), "something was made")
+    return other
+
+
+def what_reaches_another_cluster_is_not_believed(folder, port, other):
+    """Put into the folder of a local cluster."""
+    kept = folder + "/client.kept"
+    os.rename(folder + "/client", kept)
+    shutil.copytree(other + "/client", folder + "/client")
+    check("reaches the cluster" in runi("local", folder, "--port", str(port), "--members", "3", code=1).stderr, "another client folder")
+    check(not os.path.exists(folder + "/5"), "a member was made")
+    shutil.rmtree(folder + "/client")
+    os.rename(kept, folder + "/client")
+
+
 def body():
     with tempfile.TemporaryDirectory(prefix="runink-local-") as parent:
         folder, port = os.path.join(parent, "barn"), free_ports()
+        other = what_is_not_its_own_is_refused(parent, port)
         with Local(folder, port) as local:
             wait_for("nothing was founded", lambda: os.path.exists(folder + "/1/member.toml"))
         check(local.process.returncode == 0, f"interrupted: {local.process.returncode}, {local.text()}")
@@ -70,6 +108,9 @@ def body():
         with Local(folder, port) as local:
             local.serves(3)
             check(members(folder) == [(1, True), (2, True), (3, True)], str(members(folder)))
+            check("leads" in runi("transfer", "--cluster", folder, code=0).stdout, "the lead was not handed over")
+            said = runi("local", folder, "--port", str(port), code=7).stderr
+            check("held by process" in said and "end that command first" in said, said)
             subprocess.run([RUNI, "barn", "remove", "2", "--cluster", folder + "/1"], check=True, capture_output=True)
 
         # Its folder is still there, and it ends when it hears of it.
@@ -83,7 +124,12 @@ def body():
             local.serves(2)
         with Local(folder, port, "--members", "3") as local:
             local.serves(3)
+            check("2 serve; 1 more join" in local.text(), local.text())
             check(members(folder) == [(1, True), (3, True), (4, True)], str(members(folder)))
+        with Local(folder, port, "--members", "2") as local:
+            local.serves(3)
+            check("takes none out" in local.text(), local.text())
+        what_reaches_another_cluster_is_not_believed(folder, port, other)
 
 
 main(body)
