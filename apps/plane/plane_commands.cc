@@ -126,12 +126,15 @@ Command join_command() {
 }
 
 Command status_command() {
-  return {.name = "status",
-          .summary = "ask every member how it is",
-          .description = "Asks each by itself, so that it also helps where no member leads. Fails where none does.",
-          .flags = {cluster_flag(), timeout_flag()},
-          .lists = true,
-          .examples = {{"runi barn status", "How are they?"}, {"runi barn status -o wide", "All there is to know."}}};
+  return {
+      .name = "status",
+      .summary = "ask every member how it is",
+      .description =
+          "Asks each by itself, so that it also helps where no member leads. Fails where none does: with 5 where any that "
+          "answer refuse, with 124 where none answers in time.",
+      .flags = {cluster_flag(), timeout_flag()},
+      .lists = true,
+      .examples = {{"runi barn status", "How are they?"}, {"runi barn status -o wide", "All there is to know."}}};
 }
 Command members_command() {
   return {.name = "members",
@@ -151,7 +154,7 @@ Command add_command() {
                     {.name = "ttl",
                      .type = ValueType::kDuration,
                      .value_name = "TIME",
-                     .help = "how long the token is good",
+                     .help = "how long the token is good: 1s to 7d",
                      .default_value = "1h"},
                     cluster_flag(),
                     timeout_flag()},
@@ -209,7 +212,8 @@ Command backup_command() {
           "Consistent as of one moment, while the cluster works on. The file is checked before it gets its name; it "
           "is not encrypted, and holds what the cluster holds, its certificate authority included.\n"
           "\n"
-          "With --folder, of a member that is stopped: what its state and its log hold, for when most of the members "
+          "With --folder, of a member that is stopped, or of a copy of its folder: what its state and its log hold, "
+          "for when most of the members "
           "are lost. What only the lost ones had is lost.",
       .positionals = {{.name = "FILE", .help = "to write; must not be there", .completion = Completion::kFile}},
       .flags = {cluster_flag(),
@@ -242,7 +246,7 @@ Command inspect_command() {
           .summary = "show what a stopped member's log and state hold, without changing that",
           .description =
               "Segments and entries of the log, the hard state, and up to which entry the state was applied. The "
-              "member must be stopped.",
+              "member must be stopped; a copy of its folder will do.",
           .positionals = {folder("of a member")},
           .flags = {key_file_flag(), {.name = "batches", .help = "also list every batch that was written"}},
           .lists = true,
@@ -254,12 +258,42 @@ Command verify_command() {
       .summary = "check a stopped member's files, or a backup",
       .description =
           "Reads all of the log and the state and compares checksums (and, where they are sealed, tags); of a backup "
-          "also that it is whole. Names what is damaged, and changes nothing.",
+          "also that it is whole. Names what is damaged, and changes nothing. The member must be stopped; a copy of "
+          "its "
+          "folder will do.",
       .positionals = {{.name = "PATH",
                        .help = "folder of a member, or file of a backup",
                        .completion = Completion::kFile}},
       .flags = {key_file_flag()},
       .examples = {{"runi barn verify barn1", "Is all there?"}, {"runi barn verify shop.barn", "Is it whole?"}}};
+}
+Command identity_command() {
+  return {.name = "identity",
+          .summary = "make a new certificate for an operator or another user, from a stopped member's folder",
+          .description =
+              "The operator's certificate ends after a year, and no member renews it; commands warn 30 days before. "
+              "Every member's state holds the cluster's certificate authority: whoever may read a member's folder may "
+              "make certificates with it, also after the old one has ended. Stop one member of several, or copy the "
+              "folder of one that is stopped; the others go on meanwhile. There has to be room for a copy beside the "
+              "folder.\n"
+              "\n"
+              "Certificates that were given out before stay good until they end.",
+          .positionals = {{.name = "OUT",
+                           .help = "client folder to make, or of this cluster, whose certificate is replaced",
+                           .completion = Completion::kFolder}},
+          .flags = {{.name = "folder",
+                     .type = ValueType::kText,
+                     .value_name = "FOLDER",
+                     .help = "of a stopped member, or a copy of it",
+                     .completion = Completion::kFolder},
+                    {.name = "user",
+                     .type = ValueType::kText,
+                     .value_name = "NAME",
+                     .help = "who it is for; only operator may use `runi barn`",
+                     .default_value = "operator"},
+                    key_file_flag()},
+          .examples = {{"runi barn identity ./client --folder barn2", "Go on for another year."},
+                       {"runi barn identity ./ann --user ann --folder barn2", "Let ann read and write keys."}}};
 }
 Command local_command() {
   return {.name = "local",
@@ -267,12 +301,12 @@ Command local_command() {
           .description =
               "For trying things out and for tests: each member is a process of its own and has its folder in FOLDER. "
               "What is not there is founded and joined first. Ctrl-C stops all of them; the next time they go on where "
-              "they were.",
+              "they were. A folder that holds anything else, or that another such command uses, is refused.",
           .positionals = {folder("for the members' folders")},
           .flags = {{.name = "members",
                      .type = ValueType::kInteger,
                      .value_name = "N",
-                     .help = "how many, the first time",
+                     .help = "how many; later, as many join as are missing, and none is taken out. The first time 3",
                      .default_value = "3"},
                     {.name = "port",
                      .type = ValueType::kInteger,
@@ -284,16 +318,17 @@ Command local_command() {
 }
 
 Command barn_command() {
-  return {.name = "barn",
-          .group = "cluster",
-          .summary = "found, watch and change a cluster's state store",
-          .description =
-              "The Barn holds all that a cluster knows, on one, three or five members that agree on every write. These "
-              "commands found one, let members in and out, back it up, and look into its files.",
-          .examples = {{"runi barn local ./barn", "Run three members on this machine."}},
-          .subcommands = {init_command(), join_command(), local_command(), status_command(), members_command(),
-                          add_command(), remove_command(), promote_command(), transfer_command(), snapshot_command(),
-                          backup_command(), restore_command(), inspect_command(), verify_command()}};
+  return {
+      .name = "barn",
+      .group = "cluster",
+      .summary = "found, watch and change a cluster's state store",
+      .description =
+          "The Barn holds all that a cluster knows, on one, three or five members that agree on every write. These "
+          "commands found one, let members in and out, back it up, and look into its files.",
+      .examples = {{"runi barn local ./barn", "Run three members on this machine."}},
+      .subcommands = {init_command(), join_command(), local_command(), status_command(), members_command(),
+                      add_command(), remove_command(), promote_command(), transfer_command(), snapshot_command(),
+                      backup_command(), restore_command(), inspect_command(), verify_command(), identity_command()}};
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 #include "cluster_access.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/clock.h"
 #include "platform/config/client_folder.h"
 #include "platform/crypto/certificate_authority.h"
 #include "platform/os/file.h"
@@ -17,6 +20,7 @@ Result<ClusterAccess> open_cluster(const std::string& given, int64_t timeout_mic
   const crypto::Credentials credentials = RUNINK_TRY(crypto::load_credentials(out.folder));
   out.cluster_name = client.cluster_name;
   out.endpoints = client.endpoints;
+  out.certificate_until_micros = credentials.certificate.not_after_micros();
   sdk::ClientOptions options;
   options.endpoints = std::move(client.endpoints);
   options.trust_domain = RUNINK_TRY(crypto::trust_domain_of(client.cluster_id));
@@ -28,13 +32,30 @@ Result<ClusterAccess> open_cluster(const std::string& given, int64_t timeout_mic
   return out;
 }
 
-Result<ClusterAccess> open_cluster(const cli::Invocation& invocation) {
+namespace {
+
+constexpr int64_t kWarnMicros = 30 * crypto::kDayMicros;
+
+void warn_of_end(cli::Console& console, const ClusterAccess& access) {
+  const int64_t left = access.certificate_until_micros - system_clock().unix_micros();
+  if (left > kWarnMicros) return;
+  console.warn(fmt::format("the certificate in {} {} on {}; a new one: runi barn identity --help", access.folder,
+                           left > 0 ? "ends" : "ended", format_utc(access.certificate_until_micros).substr(0, 10)));
+}
+
+}  // namespace
+
+Result<ClusterAccess> open_cluster(cli::Invocation& invocation) {
   const char* const set = std::getenv("RUNINK_CLUSTER");
   const std::string folder = invocation.given("cluster") ? invocation.text("cluster") : set == nullptr ? "" : set;
   if (folder.empty()) {
     return invocation.usage_error("which cluster? --cluster FOLDER says how to reach it, or RUNINK_CLUSTER does");
   }
-  return open_cluster(folder, invocation.duration_micros("timeout"));
+  if (invocation.duration_micros("timeout") == 0)
+    return invocation.usage_error("--timeout: there is no time in which anybody could answer");
+  ClusterAccess access = RUNINK_TRY(open_cluster(folder, invocation.duration_micros("timeout")));
+  warn_of_end(invocation.console(), access);
+  return access;
 }
 
 void remember_endpoints(const ClusterAccess& access, const sdk::v1::MembersResponse& members) {

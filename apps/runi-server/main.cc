@@ -23,7 +23,8 @@ runink::cli::RunFunction run_of(const std::string& path) {
       {"barn local", run_local},       {"barn status", run_status},     {"barn members", run_members},
       {"barn add", run_add},           {"barn remove", run_remove},     {"barn promote", run_promote},
       {"barn transfer", run_transfer}, {"barn snapshot", run_snapshot}, {"barn backup", run_backup},
-      {"barn restore", run_restore},   {"barn inspect", run_inspect},   {"barn verify", run_verify}};
+      {"barn restore", run_restore},   {"barn inspect", run_inspect},   {"barn verify", run_verify},
+      {"barn identity", run_identity}};
   return runs.at(path);
 }
 

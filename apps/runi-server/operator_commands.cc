@@ -9,6 +9,7 @@
 #include "client/cli/exit_code.h"
 #include "cluster_access.h"
 #include "commands.h"
+#include "control/cluster/cluster_frontend.h"
 #include "control/node/dump_file.h"
 #include "control/node/stopped_member.h"
 #include "platform/crypto/certificate_authority.h"
@@ -20,6 +21,7 @@ namespace runink::plane {
 namespace {
 
 StopFlag g_stop;
+constexpr int64_t kTokenMicrosLeast = 1'000'000;
 
 using cli::Cell;
 using cli::Style;
@@ -33,6 +35,22 @@ Result<uint64_t> node_of(const cli::Invocation& invocation) {
 Cell expiry(int64_t micros) {
   const int64_t days = (micros - system_clock().unix_micros()) / crypto::kDayMicros;
   return Cell::time(micros).shown_as(format_utc(micros).substr(0, 10)).styled(days < 14 ? Style::kRed : Style::kPlain);
+}
+
+bool is_refusal(const Status& status) {
+  return status.code() == Code::kPermissionDenied || status.code() == Code::kUnauthenticated;
+}
+
+// What that means: one refusal says more than others that cannot be reached.
+Status nobody_answered(const std::vector<Status>& failed, const std::string& folder) {
+  const auto refused = std::find_if(failed.begin(), failed.end(), is_refusal);
+  if (refused != failed.end())
+    return permission_denied("no member lets this user ask: {}", refused->message())
+        .with_hint(fmt::format("the certificate in {} is of another user; --cluster names another folder", folder));
+  const bool silent = std::all_of(failed.begin(), failed.end(),
+                                  [](const Status& status) { return status.code() == Code::kDeadlineExceeded; });
+  if (silent) return deadline_exceeded("nobody answered in time").with_hint("a larger --timeout waits longer");
+  return unavailable("no member was reached").with_hint("are they running, and can this machine reach them?");
 }
 
 // Where the cluster says that members serve; else what the client folder says.
@@ -67,19 +85,25 @@ Result<int> run_status(cli::Invocation& invocation) {
                     {"version", "VERSION", true},
                     {"started", "STARTED", true},
                     {"api", "ADDRESS"},
-                    {"alarms", "ALARMS"}});
+                    {"alarms", "ALARMS"},
+                    {"error", "ERROR"}});
   bool led = false;
+  std::vector<Status> failed;
+  size_t answered = 0;
   for (const std::string& endpoint : endpoints_of(access)) {
     const auto said = access.client->status(endpoint);
     if (!said.ok()) {
-      std::vector<Cell> cells(18);
-      const bool refused = said.status().code() == Code::kPermissionDenied;
+      failed.push_back(said.status());
+      std::vector<Cell> cells(19);
+      const bool refused = is_refusal(said.status());
       cells[1] = Cell(refused ? "refused" : "unreachable").styled(Style::kRed);
       cells[16] = endpoint;
-      cells[17] = said.status().message();
+      cells[17] = Cell::list({});
+      cells[18] = said.status().message();
       table.add(std::move(cells));
       continue;
     }
+    ++answered;
     led = led || said->role() == "leader";
     std::vector<std::string> alarms;
     for (const auto& alarm : said->alarms()) {
@@ -92,11 +116,13 @@ Result<int> run_status(cli::Invocation& invocation) {
                Cell::bytes(said->state_bytes()), said->snapshot() == 0 ? Cell() : Cell(said->snapshot()),
                said->log_base(), said->may_vote(), said->digest(), said->sessions(), said->leases(),
                expiry(said->certificate_not_after_micros()), said->version(), Cell::time(said->started_micros()),
-               said->addresses().api(), Cell::list(alarms)});
+               said->addresses().api(), Cell::list(alarms), Cell()});
   }
   RUNINK_RETURN_IF_ERROR(invocation.print(table));
   if (led) return cli::kExitDone;
-  return unavailable("no member leads").with_hint("a majority of the members has to run and reach each other");
+  return answered > 0
+             ? unavailable("no member leads").with_hint("a majority of the members has to run and reach each other")
+             : nobody_answered(failed, access.folder);
 }
 
 Result<int> run_members(cli::Invocation& invocation) {
@@ -135,7 +161,9 @@ Result<int> run_members(cli::Invocation& invocation) {
 }
 
 Result<int> run_add(cli::Invocation& invocation) {
-  if (invocation.duration_micros("ttl") == 0) return invocation.usage_error("--ttl: a token that is good for no time");
+  if (const int64_t ttl = invocation.duration_micros("ttl"); ttl < kTokenMicrosLeast || ttl > cluster::kTokenMicrosMost)
+    return invocation.usage_error(
+        fmt::format("--ttl is between 1s and {}d", cluster::kTokenMicrosMost / crypto::kDayMicros));
   ClusterAccess access = RUNINK_TRY(open_cluster(invocation));
   sdk::v1::AddMemberRequest request;
   request.set_ttl_micros(invocation.duration_micros("ttl"));
@@ -191,6 +219,7 @@ Result<int> run_snapshot(cli::Invocation& invocation) {
 
 Result<int> run_backup(cli::Invocation& invocation) {
   const std::string& path = invocation.text("FILE");
+  RUNINK_RETURN_IF_ERROR(check_not_empty(invocation, "FILE"));
   const std::string key_file = RUNINK_TRY(key_file_of(invocation));
   if (os::exists(path)) return already_exists("{} is there already", path).with_hint("give another name, or remove it");
   // What is written holds the cluster's secrets: it goes again when somebody stops this.

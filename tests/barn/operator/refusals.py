@@ -2,6 +2,7 @@
 that are not sealed, a token that was given out can be made worthless, a backup that is interrupted leaves nothing.
 """
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -19,16 +20,41 @@ def nothing_is_made(cluster):
     for flags, said in ((("--key-file", ""), "--key-file is empty"),
                         (("--listen", 'x"\ny = "z'), "is no host to listen at"),
                         (("--listen", "10.0.0.1:7460"), "is no host to listen at"),
+                        (("--host", "256.1.1.1"), "is neither an address nor a name of a host"),
+                        (("--host", "-1"), "is neither an address nor a name of a host"),
                         (("--host", "0.0.0.0"), "is no address under which others reach this member")):
         done = cluster.runi("barn", "init", into, *flags, code=None)
         check(done.returncode != 0 and said in done.stderr, f"{flags}: {done.returncode}, {done.stderr}")
         check(not os.path.exists(into), f"{flags} made a member")
+    for words in (("init", ""), ("local", ""), ("backup", "", "--cluster", cluster.client),
+                  ("status", "--timeout", "0s", "--cluster", cluster.client), ("join", into, "runink-join-1.cut")):
+        cluster.runi("barn", *words, code=2)
+    check("no token on standard input" in cluster.runi("barn", "join", into, "-", stdin="", code=2).stderr, "an empty token")
+    check(not os.path.exists(into), "a member was made without a token")
     fifo = os.path.join(cluster.folder, "fifo")
     os.mkfifo(fifo)
     done = cluster.runi("barn", "verify", fifo, code=None, seconds=20)
     check(done.returncode == 1 and "neither a folder nor a file" in done.stderr, done.stderr)
     done = cluster.runi("barn", "verify", cluster.members[1].folder, code=None)
     check("lock.held" in done.stderr and "stop the member" in done.stderr, done.stderr)
+    done = cluster.runi("server", cluster.members[1].folder, "--barn-only", "--log", "text", code=None, seconds=20)
+    check(done.returncode != 0 and "runs already" in done.stderr, done.stderr)
+
+
+def status_says_why_nobody_answered(cluster):
+    """All are asked; what they have in common is the exit code."""
+    done = cluster.runi("barn", "status", "-o", "json", "--cluster", cluster.client, code=0)
+    row = json.loads(done.stdout)[0]
+    check(row["alarms"] == [] or isinstance(row["alarms"][0], str), str(row))
+    member = cluster.members[1]
+    member.pause()
+    try:
+        done = cluster.barn("status", "-o", "json", timeout="1s", code=124)
+    finally:
+        member.resume()
+    row = json.loads(done.stdout)[0]
+    check(row["alarms"] == [] and row["error"] == "no answer in time" and row["role"] == "unreachable", str(row))
+    check("nobody answered in time" in done.stderr, done.stderr)
 
 
 def files_of(folder):
@@ -60,7 +86,8 @@ def looking_into_a_stopped_member_changes_nothing(cluster):
 
 
 def tokens_can_be_revoked(cluster):
-    check(cluster.barn("add", "--ttl", "0s", code=2).stdout == "", "a token for no time")
+    for ttl in ("0s", "999ms", "8d"):
+        check(cluster.barn("add", "--ttl", ttl, code=2).stdout == "", f"a token for {ttl}")
     token = cluster.barn("add").stdout.strip()
     node = token.split(".")[2]
     check(f"for member {node} is good" in cluster.barn("members").stderr, "the token is not listed")
@@ -103,6 +130,7 @@ def an_interrupted_backup_leaves_nothing(cluster):
 def body():
     with Cluster(RUNI, members=1) as cluster:
         nothing_is_made(cluster)
+        status_says_why_nobody_answered(cluster)
         looking_into_a_stopped_member_changes_nothing(cluster)
         tokens_can_be_revoked(cluster)
         an_interrupted_backup_leaves_nothing(cluster)
