@@ -1,5 +1,6 @@
-"""Certificates of members: under clocks that stand 65 of their 90 days ahead all members have new ones within about a minute,
-serve with them, and reach each other with them. The steady clocks are left alone.
+"""Certificates of members: when the clocks of running members jump 65 of their 90 days ahead, all have new ones within about a
+minute, serve with them, and reach each other with them. Members that were stopped until theirs had ended have new ones at once.
+The steady clocks are left alone.
 """
 import glob
 import os
@@ -14,16 +15,25 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from cluster import Cluster, check, main, skip, wait_for  # noqa: E402
 
 RUNI = sys.argv[1]
-AHEAD_DAYS, LIFETIME_DAYS = 65, 90
+AHEAD_DAYS, LIFETIME_DAYS, AWAY_DAYS = 65, 90, 345
 
 
-def set_clocks_ahead():
-    """Of every program that this rig starts from now on."""
+def fake_clocks(folder):
+    """Of every program that this rig starts from now on; the file says how far they are ahead."""
     libraries = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
     if not libraries:
         skip("libfaketime is not installed (package faketime)")
-    os.environ.update(LD_PRELOAD=libraries[0], FAKETIME=f"+{AHEAD_DAYS}d", FAKETIME_DONT_FAKE_MONOTONIC="1",
-                      FAKETIME_DONT_RESET="1")
+    path = os.path.join(folder, "clock")
+    set_clocks_ahead(path, 0)
+    os.environ.update(LD_PRELOAD=libraries[0], FAKETIME_TIMESTAMP_FILE=path, FAKETIME_CACHE_DURATION="1",
+                      FAKETIME_DONT_FAKE_MONOTONIC="1", FAKETIME_DONT_RESET="1")
+    return path
+
+
+def set_clocks_ahead(path, days):
+    with open(path + ".new", "w") as file:
+        file.write(f"+{days}d\n")
+    os.rename(path + ".new", path)  # it is read at any time
 
 
 def days_left(certificate):
@@ -50,10 +60,12 @@ def body():
             check(LIFETIME_DAYS - 1 < days_left(certificate) < LIFETIME_DAYS + 1, f"made for {days_left(certificate)} days")
         for member in cluster.members.values():
             check(member.stop() == 0, f"{member} did not stop")
-        set_clocks_ahead()
+        clock = fake_clocks(cluster.folder)
         for member in cluster.members.values():
             member.start()
         cluster.wait_for_voters(3)
+        check(not any(member.log_entries("barn.certificate.renewed") for member in cluster.members.values()), "renewed too early")
+        set_clocks_ahead(clock, AHEAD_DAYS)
         begin = time.monotonic()
         for member in cluster.members.values():
             wait_for(lambda: f"{member} has no new certificate:\n{member.log_end()}",
@@ -75,6 +87,21 @@ def body():
             member.start()
             cluster.wait_for_voters(3)
         check(all(m["trouble"] == "" for m in cluster.listed()), str(cluster.listed()))
+        after_long_away(cluster, clock)
+
+
+def after_long_away(cluster, clock):
+    """All certificates of members have ended while they were stopped. The operator's ends soon, and is told so."""
+    for member in cluster.members.values():
+        check(member.stop() == 0, f"{member} did not stop")
+    set_clocks_ahead(clock, AWAY_DAYS)
+    begin = time.monotonic()
+    for member in cluster.members.values():
+        member.start()
+    cluster.wait_for_voters(3, seconds=40)  # when it is looked at again is after a minute
+    print(f"served {time.monotonic() - begin:.0f} s after {AWAY_DAYS} days")
+    said = cluster.barn("members").stderr
+    check("ends on" in said and "runi barn identity" in said, f"no warning: {said}")
 
 
 def _try(what, *arguments):
