@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <thread>
 
 #include "base/text.h"
 #include "platform/os/file.h"
@@ -440,6 +441,38 @@ TEST_P(CgroupHost, groups_are_listed_and_adopted) {
   std::unique_ptr<Cgroup> adopted = std::move(backend_->adopt("herd/slice").value());
   EXPECT_THAT(adopted->processes().value(), ::testing::ElementsAre(child.pid()));
   EXPECT_THAT(herd_->processes().value(), ::testing::ElementsAre(child.pid()));
+}
+
+TEST_P(CgroupHost, launchers_that_begin_at_once_do_not_disturb_each_other) {
+  std::string above = "/runink-test-" + std::to_string(::getpid()) + "/above", base = above + "/base";
+  constexpr int kLaunchers = 6;
+  std::vector<std::unique_ptr<Parked>> children;
+  for (int i = 0; i < kLaunchers; ++i) children.push_back(std::make_unique<Parked>([] { return 0; }));
+  std::vector<std::string> faults(kLaunchers);
+  std::vector<std::thread> launchers;
+  for (int i = 0; i < kLaunchers; ++i) {
+    launchers.emplace_back([&, i] {
+      Status done = [&]() -> Status {
+        std::unique_ptr<CgroupBackend> own = RUNINK_TRY(open_cgroups(base, GetParam()));
+        std::unique_ptr<Cgroup> group = RUNINK_TRY(own->create("herd" + std::to_string(i)));
+        std::unique_ptr<Cgroup> slice = RUNINK_TRY(own->create(group->name() + "/slice"));
+        Status attached = slice->attach(children[i]->pid());
+        children[i]->go();
+        children[i]->wait();
+        RUNINK_RETURN_IF_ERROR(slice->remove(kLong));
+        RUNINK_RETURN_IF_ERROR(group->remove(kLong));
+        return attached;
+      }();
+      faults[i] = done.ok() ? "" : done.to_string();
+    });
+  }
+  for (std::thread& launcher : launchers) launcher.join();
+  EXPECT_THAT(faults, ::testing::Each(std::string()));
+  for (const std::string& folder : {base, above}) {
+    Result<std::unique_ptr<CgroupBackend>> opened = open_cgroups(folder, GetParam());
+    ASSERT_TRUE(opened.ok());
+    EXPECT_TRUE((*opened)->remove_base(kLong).ok());
+  }
 }
 
 TEST_P(CgroupHost, a_process_that_is_gone_cannot_be_attached) {

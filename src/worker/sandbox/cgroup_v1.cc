@@ -17,7 +17,8 @@ constexpr const char* kControllers[] = {"blkio", "cpu", "cpuacct", "cpuset", "de
 
 struct Hierarchy {
   std::vector<std::string> controllers;  // those of ours that are mounted here
-  std::string base;                      // folder
+  std::string mount_point;
+  std::string base;  // folder below it
 };
 
 Status missing_controller(std::string_view controller, std::string_view file, std::string_view what) {
@@ -404,11 +405,10 @@ class BackendV1 : public CgroupBackend {
   // Makes the base folders, a part of the path at a time (a new cpuset is empty, and nothing can be in it).
   Status make_base() {
     for (const Hierarchy& hierarchy : hierarchies_) {
-      for (size_t at = hierarchy.base.find('/', 1); at != std::string::npos;) {
+      for (size_t at = hierarchy.mount_point.size(); at != std::string::npos;) {
         at = hierarchy.base.find('/', at + 1);
         std::string path = hierarchy.base.substr(0, at);
-        if (os::exists(path)) continue;
-        Status made = make_group_folder(path);
+        Status made = os::exists(path) ? Status() : make_group_folder(path);
         if (!made.ok() && made.code() != Code::kAlreadyExists) {
           return std::move(made).with_hint("run as root, or have the group delegated to this user");
         }
@@ -419,10 +419,14 @@ class BackendV1 : public CgroupBackend {
   }
 
  private:
+  // A new cpuset is empty, and no process can be in it. Another launcher may have made the folder a moment ago and not
+  // be this far yet, so one that is there is looked at too.
   static Status inherit_cpuset(const std::string& path) {
     CgroupFolder parent = RUNINK_TRY(CgroupFolder::open(os::folder_of(path)));
     CgroupFolder folder = RUNINK_TRY(CgroupFolder::open(path));
     for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
+      std::string now = RUNINK_TRY(folder.read(file));
+      if (!trim(now).empty()) continue;
       std::string text = RUNINK_TRY(parent.read(file));
       RUNINK_RETURN_IF_ERROR(folder.write(file, trim(text)));
     }
@@ -448,6 +452,7 @@ Result<std::unique_ptr<CgroupBackend>> open_cgroups_v1(const std::vector<CgroupM
     if (mount.v2 || hierarchy.controllers.empty()) continue;
     taken.insert(taken.end(), hierarchy.controllers.begin(), hierarchy.controllers.end());
     std::string own = group_in(proc_cgroup, hierarchy.controllers.front()).value_or("/");
+    hierarchy.mount_point = mount.mount_point;
     hierarchy.base = RUNINK_TRY(base_folder(mount, own, base));
     hierarchies.push_back(std::move(hierarchy));
   }
