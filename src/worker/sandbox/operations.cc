@@ -155,9 +155,7 @@ class Planner {
   }
 
   void add_launcher() {
-    for (size_t i = 0; i < out_.sources.size(); ++i) {
-      add(Place::kLauncher, Action::kOpenSource, source_says(out_.sources[i])).source = static_cast<int>(i);
-    }
+    add(Place::kLauncher, Action::kCheckStreams, "see that input, output and error are open, and no folders");
     if (spec_.resources.any()) {
       add(Place::kLauncher, Action::kMakeGroup, "make a control group that is limited to " + limits_text());
     }
@@ -165,12 +163,16 @@ class Planner {
       add(Place::kLauncher, Action::kPickIds,
           fmt::format("pick {} users and groups that no other slice has, and never 0", model::kSliceIds));
     }
+    for (size_t i = 0; i < out_.sources.size(); ++i) {
+      add(Place::kLauncher, Action::kOpenSource, source_says(out_.sources[i])).source = static_cast<int>(i);
+    }
     add(Place::kLauncher, Action::kClone,
         "make process 1 in its own user, mount, pid, network, IPC, UTS and cgroup namespaces")
         .number = kNamespaces;
     if (spec_.resources.any()) {
       add(Place::kLauncher, Action::kEnterGroup, "move it into the group, unless it was born there (cgroup v2)");
     }
+    add(Place::kLauncher, Action::kForgetOomProtection, "let it not be spared when memory runs out");
     add(Place::kLauncher, Action::kMapIds,
         facts_.root ? "map the slice's users and groups to them, and read the maps back"
                     : fmt::format("map the slice's user {} and group {} to your own, {} and {}, and read the maps back",

@@ -23,11 +23,13 @@ enum class Place : uint8_t {
 };
 
 enum class Action : uint8_t {
-  kOpenSource,     // source: an O_PATH descriptor, checked; root also clones the mounts below it from here
-  kMakeGroup,      // with the limits
-  kPickIds,        // a range of users and groups that no other slice has
-  kClone,          // number: namespaces
-  kEnterGroup,     // where it was not born in it
+  kCheckStreams,
+  kOpenSource,  // source: an O_PATH descriptor, checked; root also clones the mounts below it from here
+  kMakeGroup,   // with the limits
+  kPickIds,     // a range of users and groups that no other slice has
+  kClone,       // number: namespaces
+  kEnterGroup,  // where it was not born in it
+  kForgetOomProtection,
   kMapIds,         // written, and read back
   kBecomeRoot,     // of the slice's user namespace, without groups
   kTieToLauncher,  // dies with it
