@@ -126,15 +126,15 @@ Command join_command() {
 }
 
 Command status_command() {
-  return {
-      .name = "status",
-      .summary = "ask every member how it is",
-      .description =
-          "Asks each by itself, so that it also helps where no member leads. Fails where none does: with 5 where any that "
-          "answer refuse, with 124 where none answers in time.",
-      .flags = {cluster_flag(), timeout_flag()},
-      .lists = true,
-      .examples = {{"runi barn status", "How are they?"}, {"runi barn status -o wide", "All there is to know."}}};
+  return {.name = "status",
+          .summary = "ask every member how it is",
+          .description =
+              "Asks each by itself, so that it also helps where no member leads. Fails where none does: with 5 where "
+              "any that "
+              "answer refuse, with 124 where none answers in time.",
+          .flags = {cluster_flag(), timeout_flag()},
+          .lists = true,
+          .examples = {{"runi barn status", "How are they?"}, {"runi barn status -o wide", "All there is to know."}}};
 }
 Command members_command() {
   return {.name = "members",

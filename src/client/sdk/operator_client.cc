@@ -37,7 +37,8 @@ std::string plainly(const grpc::Status& status, const std::string& endpoint) {
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return "no answer in time";
   if (has("handshaker shutdown")) return "it cannot be reached";
   if (has("DNS resolution failed")) return "its name is not known here";
-  if (has("CERTIFICATE_VERIFY_FAILED")) return "the certificate of " + endpoint + " is not believed";
+  if (has("CERTIFICATE_VERIFY_FAILED") || has("certificate verify failed"))
+    return "the certificate of " + endpoint + " is not believed";
   if (!was_never_sent(status)) return said;
   const size_t last = said.rfind(": ");
   return "cannot connect: " + (last == std::string::npos ? said : said.substr(last + 2));
@@ -265,7 +266,8 @@ class Client final : public OperatorClient {
   Status leader_call(bool write, const Call& call) {
     const int64_t end = system_clock().steady_nanos() + options_.timeout_nanos;
     std::string said;
-    bool open = false;  // an earlier try may have been carried out
+    bool open = false;   // an earlier try may have been carried out
+    bool silent = true;  // nobody said anything at all
     for (size_t next = 0;; ++next) {
       std::string at = leader_.empty() ? endpoint_in_turn(next, end) : leader_;
       const int64_t left = end - system_clock().steady_nanos();
@@ -284,6 +286,7 @@ class Client final : public OperatorClient {
             .with_hint("look at the members: runi barn members");
       }
       open = open || (!by_member_ && !never_sent_);
+      silent = silent && !by_member_ && answered.code() == Code::kDeadlineExceeded;
       leader_ = by_member_ ? leader_address(answered) : std::string();
       said += fmt::format("\n{}: {}", at, answered.message());
       if (system_clock().steady_nanos() + kPauseNanos >= end) break;
@@ -291,11 +294,13 @@ class Client final : public OperatorClient {
         std::this_thread::sleep_for(std::chrono::nanoseconds(kPauseNanos));
     }
     if (open && write)
-      return Status(Code::kUnknown, "no answer in time; whether this was carried out is not known")
+      return Status(silent ? Code::kDeadlineExceeded : Code::kUnknown,
+                    "no answer in time; whether this was carried out is not known")
           .with_kind("barn.unknown")
           .with_detail(last_lines(said))
           .with_hint("look at the members: runi barn members");
-    return unavailable("no member that leads was reached in time")
+    return Status(silent ? Code::kDeadlineExceeded : Code::kUnavailable,
+                  silent ? "no member answered in time" : "no member that leads was reached in time")
         .with_kind("barn.unreachable")
         .with_detail(last_lines(said))
         .with_hint("is a majority of the members running? runi barn status asks each of them");

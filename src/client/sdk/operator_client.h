@@ -2,7 +2,8 @@
 //
 // Calls that only the leader answers are tried at the endpoints in turn, follow whoever names the leader, and go on
 // until the deadline while there is none. A change whose answer was lost is kUnknown, kind "barn.unknown": look at the
-// members. One thread at a time.
+// members. Where nobody said anything at all, the code is kDeadlineExceeded, of kind "barn.unknown" for changes and
+// "barn.unreachable" for the rest. One thread at a time.
 #pragma once
 
 #include <functional>

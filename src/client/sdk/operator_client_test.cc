@@ -33,7 +33,8 @@ class ScriptedLeader final : public v1::Operator::Service {
   ~ScriptedLeader() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
   // The first time as if the connection broke, if so wanted.
-  grpc::Status PromoteMember(grpc::ServerContext*, const v1::PromoteMemberRequest*, v1::ChangeResponse*) override {
+  grpc::Status PromoteMember(grpc::ServerContext* context, const v1::PromoteMemberRequest*, v1::ChangeResponse*) override {
+    while (falls_silent && !context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return ++promotions == 1 && loses_answers ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed")
                                               : refusal();
   }
@@ -100,6 +101,20 @@ TEST_F(OperatorClientTest, NobodyReachedIsAFailureInPlainWords) {
   ASSERT_FALSE(promoted.status().details().empty());
   EXPECT_THAT(promoted.status().details()[0], HasSubstr("cannot connect: Connection refused"));
   EXPECT_THAT(promoted.status().details()[0], Not(HasSubstr("ipv4")));
+}
+
+TEST_F(OperatorClientTest, SilenceIsATimeOut) {
+  leader_.falls_silent = true;
+  const auto promoted = client({leader_.address()}, kSecond / 2)->promote_member(9);
+  EXPECT_EQ(promoted.status().code(), Code::kDeadlineExceeded) << promoted.status().to_string();
+  EXPECT_EQ(promoted.status().kind(), "barn.unknown");
+}
+
+TEST_F(OperatorClientTest, AMemberOfAnotherClusterIsNotBelieved) {
+  const crypto::CertificateAuthority other = net::make_authority();
+  const ScriptedLeader stranger(other);
+  const auto said = client({stranger.address()})->status(stranger.address());
+  EXPECT_EQ(said.status().message(), "the certificate of " + stranger.address() + " is not believed");
 }
 
 TEST_F(OperatorClientTest, ABackupThatWasCutIsNotBegunAnew) {

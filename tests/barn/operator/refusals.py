@@ -50,6 +50,7 @@ def status_says_why_nobody_answered(cluster):
     member.pause()
     try:
         done = cluster.barn("status", "-o", "json", timeout="1s", code=124)
+        cluster.barn("members", timeout="1s", code=124)
     finally:
         member.resume()
     row = json.loads(done.stdout)[0]
