@@ -1,7 +1,11 @@
 // What the command of `runi exec` is given, and what becomes of its status.
 #include <gmock/gmock.h>
+#include <signal.h>
 #include <unistd.h>
 
+#include <fstream>
+
+#include "platform/os/file.h"
 #include "slice_in_test.h"
 
 namespace runink::sandbox {
@@ -161,6 +165,49 @@ TEST_P(ExecTest, SecretsAreFilesInMemoryForTheUserOnly) {
   EXPECT_THAT(ran.err, HasSubstr("Read-only file system"));
   EXPECT_EQ(ran.out.find("word", 10), std::string::npos);  // in no variable and no argument
   EXPECT_THAT(exec({"--secret", "a=" + folder() + "/none", "--", "true"}).err, HasSubstr("while: read the secret a\n"));
+}
+
+// Whether a process's writable memory holds the text, as root sees it.
+bool memory_holds(pid_t pid, const std::string& text) {
+  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+  const auto memory = os::open_file("/proc/" + std::to_string(pid) + "/mem");
+  EXPECT_TRUE(maps && memory.ok());
+  size_t looked_at = 0;
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long begin = 0, end = 0;
+    char mode[5] = {};
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, mode) != 3 || mode[1] != 'w') continue;
+    std::string bytes(end - begin, '\0');
+    const auto n = os::pread_full(*memory, bytes.data(), bytes.size(), begin);
+    if (!n.ok()) continue;
+    looked_at += *n;
+    if (bytes.find(text) != std::string::npos) return true;
+  }
+  EXPECT_GT(looked_at, 0u);
+  return false;
+}
+
+// Only the file in the slice is a copy that stays: memory of runi and of process 1 can be swapped.
+TEST_P(ExecTest, SecretsStayInNoOtherMemory) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to look into processes";
+  const std::string secret = "in-one-place-only-" + std::to_string(::getpid());
+  const std::string file = write(own_folder("vault") + "/key", secret);
+  // Of the environment there is a copy everywhere: that is how it is seen that something would be found.
+  Running running = begin({"--secret", "key=" + file, "--env", "SEEN=seen-everywhere", "--", "sh", "-c",
+                           "trap 'echo again' USR1; echo up; sleep 600 & wait; wait"});
+  std::string line(3, '\0');
+  ASSERT_EQ(*os::read_full(running.out, line.data(), 3), 3u);
+  // Signals are passed on once runi has wiped its own copy.
+  ::kill(running.child.pid(), SIGUSR1);
+  ASSERT_EQ(*os::read_full(running.out, line.data(), 3), 3u);
+  const std::string launcher = std::to_string(running.child.pid());
+  const auto children = os::read_file("/proc/" + launcher + "/task/" + launcher + "/children");
+  ASSERT_TRUE(children.ok());
+  for (const pid_t pid : {running.child.pid(), static_cast<pid_t>(std::atoi(children->c_str()))}) {
+    ASSERT_GT(pid, 0);
+    EXPECT_TRUE(memory_holds(pid, "SEEN=seen-everywhere"));
+    EXPECT_FALSE(memory_holds(pid, secret)) << (pid == running.child.pid() ? "runi" : "process 1");
+  }
 }
 
 }  // namespace

@@ -137,6 +137,8 @@ int write_secret(const ChildContext& context, const SetupState& state, const Ope
     if (n <= 0) return n < 0 ? errno : ENOSPC;
     written += static_cast<size_t>(n);
   }
+  // This process lives as long as the slice, and its memory can be swapped: the file is the only copy that stays.
+  ::explicit_bzero(const_cast<char*>(secret.bytes.data()), secret.bytes.size());
   return result_of(::fchown(file.get(), context.spec->user, context.spec->group));
 }
 
