@@ -98,6 +98,7 @@ void Watching::leader_answered(Result<Reply> reply) {
 }
 
 void Watching::connect() {
+  endpoints_.learn(context_.members);
   const Endpoints::Next next = endpoints_.next();
   if (next.pause_nanos == 0) return open(next.address);
   timer_ = context_.loop->call_after(next.pause_nanos, [this, address = next.address] {
@@ -117,6 +118,7 @@ void Watching::open(const std::string& address) {
 
 void Watching::on_response(const v1::WatchResponse& response) {
   heard_nanos_ = context_.loop->now();
+  if (response.members_size() > 0) context_.members.assign(response.members().begin(), response.members().end());
   endpoints_.worked(address_);
   request_.set_incarnation(response.incarnation());
   if (!begun_) {

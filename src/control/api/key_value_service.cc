@@ -204,10 +204,13 @@ class Server final : public KeyValueServer, public v1::KeyValue::CallbackService
     auto found = replica_.machine().range(keep_to_user_keys({request.from(), request.to()}), range_options(request));
     if (!found.ok()) return std::move(found).status();
     to_wire(std::move(*found), replica_.position().index, response);
-    if (request.want_members() && options_.api_addresses) {
-      for (std::string& address : options_.api_addresses()) response->add_members(std::move(address));
-    }
+    if (request.want_members()) tell_members(response);
     return {};
+  }
+  template <typename Response>
+  void tell_members(Response* response) const {
+    if (!options_.api_addresses) return;
+    for (std::string& address : options_.api_addresses()) response->add_members(std::move(address));
   }
   OpenCalls& calls() { return calls_; }
 
@@ -506,6 +509,8 @@ class PackStream final : public grpc::ServerBidiReactor<v1::PackRequest, v1::Pac
   bool reading_ = false, writing_ = false, later_ = false, half_closed_ = false, finished_ = false;
 };
 
+constexpr int64_t kTellMembersNanos = 5'000'000'000;
+
 class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
  public:
   WatchStream(Server& server, grpc::CallbackServerContext* context, const v1::WatchRequest* request)
@@ -585,12 +590,17 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchResponse> {
     told_through_ = std::max(told_through_, answer.through);
     response_.Clear();
     to_wire(std::move(answer), server_.replica().machine().incarnation(), &response_);
+    if (members_told_nanos_ == 0 || server_.loop().now() - members_told_nanos_ >= kTellMembersNanos) {
+      members_told_nanos_ = server_.loop().now();
+      server_.tell_members(&response_);
+    }
     StartWrite(&response_);
   }
   Server& server_;
   std::shared_ptr<bool> alive_;
   barn::WatchId id_ = 0;
   barn::Index told_through_ = 0;
+  int64_t members_told_nanos_ = 0;
   v1::WatchResponse response_;
   bool writing_ = false, ready_ = false, finished_ = false;
 };
