@@ -214,22 +214,25 @@ class Client final : public OperatorClient {
   // that are gone often say nothing at all, and asking one would take all the time there is.
   std::string endpoint_in_turn(size_t turn, int64_t end) {
     const std::vector<std::string>& all = options_.endpoints;
+    if (all.size() == 1) return all[0];
     const int64_t until = std::min(end, system_clock().steady_nanos() + kConnectNanos);
     grpc::CompletionQueue changes;  // connecting goes on while somebody waits at a queue
     std::string chosen = all[turn % all.size()];
-    bool under_way = all.size() > 1, ready = false;
+    bool under_way = true, ready = false;
     while (under_way && !ready && system_clock().steady_nanos() < until) {
       under_way = false;
       size_t awaited = 0;
       const auto look = std::chrono::system_clock::now() + std::chrono::nanoseconds(kLookNanos);
-      for (size_t i = 0; i < all.size() && !ready; ++i) {
+      for (size_t i = 0; i < all.size(); ++i) {
         const std::string& endpoint = all[(turn + i) % all.size()];
         grpc::Channel& channel = *way(endpoint).channel;
         const grpc_connectivity_state state = channel.GetState(true);
-        ready = state == GRPC_CHANNEL_READY;
-        if (ready) chosen = endpoint;
+        if (state == GRPC_CHANNEL_READY) {
+          chosen = endpoint;
+          ready = true;
+          break;
+        }
         under_way = under_way || state == GRPC_CHANNEL_CONNECTING || state == GRPC_CHANNEL_IDLE;
-        if (ready) break;
         channel.NotifyOnStateChange(state, look, &changes, nullptr);
         ++awaited;
       }

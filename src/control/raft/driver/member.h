@@ -34,8 +34,8 @@ class Application {
   // The entries behind those applied so far, of all kinds. An error: this replica must not go on.
   virtual Status apply(std::span<const Entry> entries) = 0;
 
-  // Makes a durable snapshot of what is applied now (`meta` names it). At most one at a time. `done` may come much
-  // later; an error is no end: it is tried again.
+  // Makes a durable snapshot of what is applied now (`meta` names it), or somewhat later: newest_snapshot() tells of
+  // which entry. At most one at a time. `done` may come much later; an error is no end: it is tried again.
   virtual void make_snapshot(const SnapshotMeta& meta, std::function<void(Status)> done) = 0;
   // The newest that is whole and durable; none if there is none.
   virtual std::optional<SnapshotMeta> newest_snapshot() const = 0;
