@@ -115,6 +115,20 @@ Result<Joined> join(const JoinToken& token, uint64_t node = 2, JoinOptions optio
   return join_cluster(token, *crypto::PrivateKey::generate(), member(node), "where I listen", unix_now(), options);
 }
 
+// The same on a thread of its own, while this one turns the loop.
+Result<Joined> join_beside(EventLoop& loop, const JoinToken& token) {
+  std::atomic<bool> done{false};
+  Result<Joined> joined = internal_error("not asked");
+  std::thread asker([&] {
+    joined = join(token);
+    done = true;
+    loop.post([] {});
+  });
+  EXPECT_TRUE(turn_until(loop, [&] { return done.load(); }));
+  asker.join();
+  return joined;
+}
+
 TEST(JoinTest, ATokenLetsOneNodeInOnce) {
   Member member;
   const Result<Joined> joined = join(member.token);
@@ -168,15 +182,7 @@ TEST(JoinTest, AnAuthorityThatIsOnlyShownProvesNothing) {
                                                     [&](JoinRequest, JoinListener::Answer) { ++decided; }, {}));
     const JoinToken token = *make_join_token("test-cluster", 2, listener->address().text(),
                                              ca.certificate().fingerprint(), unix_now() + kMinute);
-    std::atomic<bool> done{false};
-    Result<Joined> joined = internal_error("not asked");
-    std::thread asker([&] {
-      joined = join(token);
-      done = true;
-      loop->post([] {});
-    });
-    EXPECT_TRUE(turn_until(*loop, [&] { return done.load(); }));
-    asker.join();
+    const Result<Joined> joined = join_beside(*loop, token);
     EXPECT_EQ(joined.status().code(), Code::kUnauthenticated) << joined.status().to_string();
     EXPECT_EQ(decided, 0);
   }
@@ -226,15 +232,7 @@ TEST(JoinTest, AConnectionThatBreaksOffIsUnavailableAndHasAHint) {
   const auto outcome = [&](const SocketAddress& where) {
     const JoinToken token =
         *make_join_token("test-cluster", 2, where.text(), ca.certificate().fingerprint(), unix_now() + kMinute);
-    std::atomic<bool> done{false};
-    Result<Joined> joined = internal_error("not asked");
-    std::thread asker([&] {
-      joined = join(token);
-      done = true;
-      loop->post([] {});
-    });
-    EXPECT_TRUE(turn_until(*loop, [&] { return done.load(); }));
-    asker.join();
+    const Result<Joined> joined = join_beside(*loop, token);
     return joined.status();
   };
   for (const bool reset : {false, true}) {

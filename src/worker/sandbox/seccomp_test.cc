@@ -225,13 +225,6 @@ TEST(Seccomp, calls_not_marked_x86_exist_on_other_architectures_too) {
 #define __NR_fchmodat2 452
 #define __NR_mseal 462
 #include "worker/sandbox/syscall_list.inc"
-#undef ALLOW
-#undef CHECK
-#undef MISSING
-#undef DENY
-#undef ALLOW_X86
-#undef CHECK_X86
-#undef DENY_X86
 }
 
 TEST(Seccomp, numbers_that_no_list_names_are_denied) {

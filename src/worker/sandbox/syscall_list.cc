@@ -29,13 +29,6 @@ constexpr SyscallEntry kList[] = {
 #define DENY_X86(name, why)
 #endif
 #include "worker/sandbox/syscall_list.inc"
-#undef ALLOW
-#undef CHECK
-#undef MISSING
-#undef DENY
-#undef ALLOW_X86
-#undef CHECK_X86
-#undef DENY_X86
 };
 
 }  // namespace
