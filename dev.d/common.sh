@@ -26,6 +26,9 @@ build() {
   configure "$preset"
   say "build preset \"$preset\"${*:+: $*} with $(jobs_wanted) processes"
   local started=$SECONDS
-  ninja -C "build/$preset" -j "$(jobs_wanted)" "$@" >&2
+  # Progress is for eyes; a log needs what went wrong, and the compiler's warnings.
+  local quiet=()
+  [[ -t 2 ]] || quiet=(--quiet)
+  ninja -C "build/$preset" -j "$(jobs_wanted)" "${quiet[@]}" "$@" >&2
   say "built in $((SECONDS - started)) s"
 }

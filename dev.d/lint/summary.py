@@ -18,12 +18,18 @@ def reason_of(case):
     return (skipped.get("message") if skipped is not None else "") or "no reason given"
 
 
+def end_of(output, most_lines=40):
+    """The last lines: where a test says what it found."""
+    lines = output.strip().splitlines()
+    cut = [f"... {len(lines) - most_lines} lines before"] if len(lines) > most_lines else []
+    return "\n".join(cut + lines[-most_lines:])
+
+
 def main(folder):
-    passed, failed, skipped, seconds = 0, [], collections.Counter(), 0.0
+    passed, failed, skipped = 0, {}, collections.Counter()
     for path in sorted(pathlib.Path(folder).glob("*.xml")):
         for case in ET.parse(path).getroot().iter("testcase"):
             name = f"{path.stem}: {case.get('name')}"
-            seconds += float(case.get("time") or 0)
             status = case.get("status")
             if status == "run" and case.find("failure") is None:
                 passed += 1
@@ -32,14 +38,16 @@ def main(folder):
             ):
                 skipped[reason_of(case)] += 1
             else:
-                failed.append(name)
+                failed[name] = case.findtext("system-out") or "no output: its program is missing or was not started"
     print()
     for reason, count in sorted(skipped.items()):
         print(f"skipped {count:4}: {reason}")
+    for name, output in failed.items():
+        print(f"FAILED       {name}\n{end_of(output)}\n")
+    if failed:
+        print(f"The whole output of each is in {folder}/*.log")
     for name in failed:
         print(f"FAILED       {name}")
-    if failed:
-        print(f"The output of each is in {folder}/*.log")
     print(f"{passed} passed, {len(failed)} failed, {sum(skipped.values())} skipped")
     return 1 if failed or passed == 0 else 0
 
