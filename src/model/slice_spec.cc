@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kMostMounts = 256;
 constexpr size_t kMostSecrets = 256;
 constexpr uint64_t kLeastScratch = 64u << 10;
-constexpr uint64_t kLeastMemory = 1u << 20;
+constexpr uint64_t kLeastEncrypted = 16u << 20;  // of a file system on disk
 
 // What the slice has of itself: nothing may be mounted there or below, since it would change what the sandbox is made
 // of.
@@ -124,23 +124,53 @@ Status check_secrets(const SliceSpec& spec) {
 }
 
 Status check_unsupported(const SliceSpec& spec) {
-  if (spec.network == SliceNetwork::kNone) return {};
+  const char* missing = spec.terminal                  ? "a terminal"
+                        : !spec.devices.empty()        ? "devices"
+                        : spec.gpus.any()              ? "GPUs"
+                        : !spec.scratch_folder.empty() ? "scratch on disk"
+                                                       : nullptr;
+  if (missing != nullptr) return unimplemented("start a slice: {} is not supported yet", missing);
+  if (!spec.network.any()) return {};
   return unimplemented("start a slice: a network with endpoints is not supported yet")
       .with_hint("a slice that could not hold it is not started; leave it out");
 }
 
-Status check_resources(const SliceResources& resources) {
-  if (resources.cpus && !(*resources.cpus >= 0.01 && *resources.cpus <= 100'000)) {
-    return invalid_argument("limit of {} processors: the least is 0.01", *resources.cpus);
+Status check_identity(const SliceSpec& spec) {
+  if (!spec.act_as) return {};
+  constexpr uint32_t kNobody = 0xFFFF'FFFF;  // the kernel's "no id"
+  const SliceIdentity& identity = *spec.act_as;
+  if (identity.user == 0 || identity.group == 0) {
+    return invalid_argument("act as {}:{}: a slice does not act as root", identity.user, identity.group)
+        .with_hint("name a user and a group of this host that are not 0");
   }
-  if (resources.memory_bytes && *resources.memory_bytes < kLeastMemory) {
-    return invalid_argument("limit of memory to {}: the least is 1 MiB", human_bytes(*resources.memory_bytes));
-  }
-  if (resources.processes && *resources.processes < 2) {
-    return invalid_argument("limit of {} processes: the least is 2, of which one is the slice's own",
-                            *resources.processes);
+  if (identity.user == kNobody || identity.group == kNobody) {
+    return invalid_argument("act as {}:{}: ids are 1 to {}", identity.user, identity.group, kNobody - 1);
   }
   return {};
+}
+
+Status check_scratch(const SliceSpec& spec) {
+  const bool on_disk = !spec.scratch_folder.empty();
+  if (on_disk && !is_plain_absolute(spec.scratch_folder)) {
+    return invalid_argument("scratch in \"{}\": not a plain absolute path", escape_control(spec.scratch_folder))
+        .with_hint("it begins with \"/\" and has no empty part, no \".\" and no \"..\"");
+  }
+  const uint64_t least = on_disk ? kLeastEncrypted : kLeastScratch;
+  if (spec.scratch_bytes < least) {
+    return invalid_argument("scratch of {} bytes: the least is {}{}", spec.scratch_bytes, least,
+                            on_disk ? " on disk" : "");
+  }
+  constexpr uint64_t kMost = 1ull << 50;
+  if (spec.scratch_bytes > kMost) {
+    return invalid_argument("scratch of {} bytes: the most is {}", spec.scratch_bytes, kMost);
+  }
+  return {};
+}
+
+bool is_herd_name(const std::string& name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
 }
 
 Status check_rest(const SliceSpec& spec) {
@@ -152,6 +182,9 @@ Status check_rest(const SliceSpec& spec) {
   if (spec.user >= kSliceIds || spec.group >= kSliceIds) {
     return invalid_argument("user {}:{}: ids in a slice are 0 to {}", spec.user, spec.group, kSliceIds - 1);
   }
+  if (!is_herd_name(spec.herd)) {
+    return invalid_argument("herd \"{}\": lower-case letters, digits, \"-\" and \"_\", 1 to 64", escape_control(spec.herd));
+  }
   const auto& host = spec.host_name;
   const bool named = !host.empty() && host.size() <= 64 && std::all_of(host.begin(), host.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
@@ -162,9 +195,6 @@ Status check_rest(const SliceSpec& spec) {
   if (spec.time_limit_micros < 0 || spec.grace_micros < 0) {
     return invalid_argument("time limit and grace period cannot be negative");
   }
-  if (spec.scratch_bytes < kLeastScratch) {
-    return invalid_argument("scratch of {} bytes: the least is {}", spec.scratch_bytes, kLeastScratch);
-  }
   return {};
 }
 
@@ -173,30 +203,24 @@ bool parse_id(std::string_view text, uint32_t* id) {
   return error == std::errc() && end == text.data() + text.size() && *id < kSliceIds;
 }
 
+bool parse_host_id(std::string_view text, uint32_t* id) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *id);
+  return error == std::errc() && end == text.data() + text.size() && *id > 0;
+}
+
 }  // namespace
-
-bool is_plain_absolute(const std::string& path) {
-  if (path == "/") return true;
-  if (path.empty() || path[0] != '/' || has_nul(path) || path.size() >= 4096) return false;
-  const std::string_view rest = std::string_view(path).substr(1);
-  for (const std::string_view part : split(rest, '/')) {
-    if (part.empty() || part == "." || part == ".." || part.size() > 255) return false;
-  }
-  return true;
-}
-
-bool is_within(const std::string& path, const std::string& folder) {
-  if (folder == "/") return true;
-  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
-}
 
 Status validate(const SliceSpec& spec) {
   RUNINK_RETURN_IF_ERROR(check_program(spec));
   RUNINK_RETURN_IF_ERROR(check_environment(spec));
   RUNINK_RETURN_IF_ERROR(check_mounts(spec));
   RUNINK_RETURN_IF_ERROR(check_secrets(spec));
-  RUNINK_RETURN_IF_ERROR(check_resources(spec.resources));
+  RUNINK_RETURN_IF_ERROR(validate(spec.resources));
+  RUNINK_RETURN_IF_ERROR(validate_devices(spec.devices, spec.gpus));
+  RUNINK_RETURN_IF_ERROR(check_identity(spec));
+  RUNINK_RETURN_IF_ERROR(check_scratch(spec));
   RUNINK_RETURN_IF_ERROR(check_rest(spec));
+  RUNINK_RETURN_IF_ERROR(validate_network(spec.network, spec.host_name));
   return check_unsupported(spec);
 }
 
@@ -247,6 +271,15 @@ Result<std::pair<uint32_t, uint32_t>> parse_user(const std::string& text) {
         .with_hint("names of the host mean nothing in a slice");
   }
   return ids;
+}
+
+Result<SliceIdentity> parse_identity(const std::string& text) {
+  const std::vector<std::string_view> parts = split(text, ':');
+  SliceIdentity identity;
+  const bool good = (parts.size() == 1 || parts.size() == 2) && parse_host_id(parts[0], &identity.user) &&
+                    parse_host_id(parts.back(), &identity.group);
+  if (good) return identity;
+  return invalid_argument("act as \"{}\": not UID or UID:GID, numbers of this host from 1 on", escape_control(text));
 }
 
 }  // namespace runink::model

@@ -12,6 +12,10 @@
 #include <vector>
 
 #include "base/status.h"
+#include "model/slice_network.h"
+#include "model/slice_devices.h"
+#include "model/slice_path.h"
+#include "model/slice_resources.h"
 
 namespace runink::model {
 
@@ -29,20 +33,21 @@ struct SliceSecret {
   std::string bytes;
 };
 
-// Limits of what a slice may use of its node; absent: none of its own.
-struct SliceResources {
-  std::optional<double> cpus;            // processors' worth of time, from 0.01
-  std::optional<uint64_t> memory_bytes;  // with what its files in memory (/tmp) take; from 1 MiB
-  std::optional<uint32_t> processes;     // and threads, process 1 of the slice among them; from 2
-  bool any() const { return cpus || memory_bytes || processes; }
+// A user and group of the host.
+struct SliceIdentity {
+  uint32_t user = 0, group = 0;
+  bool operator==(const SliceIdentity&) const = default;
 };
 
-enum class SliceNetwork {
-  kNone,       // a network of its own with nothing but loopback
-  kEndpoints,  // named endpoints; refused for now
+// The size that a terminal begins with, in characters.
+struct SliceTerminal {
+  uint16_t rows = 24, columns = 80;
 };
 
 struct SliceSpec {
+  // Whose slice it is. Its control group lies in the herd's; what a slice leaves in its namespaces only slices of the same
+  // herd could ever meet.
+  std::string herd = "local";
   // The program and its arguments. Without a slash it is looked up in PATH, inside the slice.
   std::vector<std::string> argv;
   // The whole environment: PATH, HOME and LANG are set only where they are in it (with_default_environment).
@@ -52,12 +57,23 @@ struct SliceSpec {
   std::vector<SliceMount> mounts;
   std::vector<SliceSecret> secrets;
   SliceResources resources;
-  SliceNetwork network = SliceNetwork::kNone;
+  std::vector<SliceDevice> devices;
+  SliceGpus gpus;
+  SliceNetwork network;
   // Who the program is inside. On the host that is an id that nobody else has (root starts the slice), or the caller's.
   uint32_t user = 1000, group = 1000;
+  // Who it is on mounts: paths are looked up, and files read and written, as this user and group of the host would, who
+  // are never root. Absent: on each mount as its owner (root starts the slice), or as the caller.
+  std::optional<SliceIdentity> act_as;
+  // A terminal of its own as 0, 1 and 2; the streams it is started with are then the socket on which its other side
+  // comes back (worker/sandbox/slice_terminal.h).
+  std::optional<SliceTerminal> terminal;
   int64_t time_limit_micros = 0;        // 0: none
   int64_t grace_micros = 10'000'000;    // between SIGTERM and SIGKILL
-  uint64_t scratch_bytes = 256u << 20;  // of the tmpfs at /tmp
+  uint64_t scratch_bytes = 256u << 20;  // the size of /tmp
+  // Where /tmp is kept: a folder of the host in which it is a file without a name, encrypted with a key that only the
+  // kernel has and only as long as the slice runs. Empty: in memory, as a tmpfs.
+  std::string scratch_folder;
 };
 
 inline constexpr uint32_t kSliceIds = 65536;  // users and groups of a slice are 0 to kSliceIds - 1
@@ -76,10 +92,7 @@ void wipe_secrets(SliceSpec* spec);
 Result<SliceMount> parse_mount(const std::string& text, const std::string& folder);
 // "UID" or "UID:GID"; without a GID it is the UID.
 Result<std::pair<uint32_t, uint32_t>> parse_user(const std::string& text);
-
-// A path that begins with "/" and holds no empty part, no "." and no "..".
-bool is_plain_absolute(const std::string& path);
-// Whether `path` is `folder` or lies below it; both plain and absolute.
-bool is_within(const std::string& path, const std::string& folder);
+// "UID" or "UID:GID" of the host; without a GID it is the UID. Root is nobody's to act as.
+Result<SliceIdentity> parse_identity(const std::string& text);
 
 }  // namespace runink::model

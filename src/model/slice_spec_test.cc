@@ -117,7 +117,32 @@ const Case kCases[] = {
     {"cpus", [](SliceSpec* s) { s->resources.cpus = 0.001; }, Code::kInvalidArgument, "least is 0.01"},
     {"memory", [](SliceSpec* s) { s->resources.memory_bytes = 1; }, Code::kInvalidArgument, "least is 1 MiB"},
     {"pids", [](SliceSpec* s) { s->resources.processes = 1; }, Code::kInvalidArgument, "least is 2"},
-    {"network", [](SliceSpec* s) { s->network = SliceNetwork::kEndpoints; }, Code::kUnimplemented, "endpoints is not"},
+    {"resources", [](SliceSpec* s) { s->resources.cpu_weight = 0; }, Code::kInvalidArgument, "weight of 0"},
+    {"device", [](SliceSpec* s) { s->devices = {{"/dev/mem"}}; }, Code::kInvalidArgument, "the whole host"},
+    {"as_root",
+     [](SliceSpec* s) {
+       s->act_as = {7, 0};
+     },
+     Code::kInvalidArgument, "does not act as root"},
+    {"as_nobody_at_all",
+     [](SliceSpec* s) {
+       s->act_as = {~0u, 7};
+     },
+     Code::kInvalidArgument, "ids are 1 to 4294967294"},
+    {"scratch", [](SliceSpec* s) { s->scratch_bytes = 1; }, Code::kInvalidArgument, "the least is 65536"},
+    {"large_scratch", [](SliceSpec* s) { s->scratch_bytes = ~0ull; }, Code::kInvalidArgument, "the most is"},
+    {"small_disk",
+     [](SliceSpec* s) {
+       s->scratch_folder = "/var/tmp";
+       s->scratch_bytes = 1u << 20;
+     },
+     Code::kInvalidArgument, "the least is 16777216 on disk"},
+    {"relative_scratch", [](SliceSpec* s) { s->scratch_folder = "tmp"; }, Code::kInvalidArgument, "plain absolute"},
+    {"network",
+     [](SliceSpec* s) {
+       s->network.endpoints = {{"db", 5432, SliceProtocol::kTcp, {}}};
+     },
+     Code::kUnimplemented, "endpoints is not"},
 };
 
 TEST(SliceSpec, AcceptsWhatIsGood) {
@@ -156,6 +181,14 @@ TEST(SliceSpec, ReadsUsers) {
   EXPECT_EQ(*parse_user("7"), std::make_pair(7u, 7u));
   EXPECT_EQ(*parse_user("7:9"), std::make_pair(7u, 9u));
   for (const char* bad : {"", "alice", "-1", "65536", "1:", "1:2:3", "1 "}) EXPECT_FALSE(parse_user(bad).ok()) << bad;
+}
+
+TEST(SliceSpec, ReadsIdentities) {
+  EXPECT_EQ(*parse_identity("7"), (SliceIdentity{7, 7}));
+  EXPECT_EQ(*parse_identity("70000:9"), (SliceIdentity{70000, 9}));
+  for (const char* bad : {"", "0", "7:0", "alice", "-1", "1:", "1:2:3", "4294967296"}) {
+    EXPECT_FALSE(parse_identity(bad).ok()) << bad;
+  }
 }
 
 TEST(SliceSpec, DefaultEnvironmentDoesNotReplace) {

@@ -170,7 +170,7 @@ TEST(Operations, LimitsTakeRootAndComeBeforeTheProgram) {
 
 TEST(Operations, RefusesWhatTheSpecificationMayNotSay) {
   model::SliceSpec wanted = spec();
-  wanted.network = model::SliceNetwork::kEndpoints;
+  wanted.network.endpoints = {{"db", 5432, model::SliceProtocol::kTcp, {}}};
   EXPECT_EQ(plan_operations(wanted, host(true)).status().code(), Code::kUnimplemented);
 }
 
