@@ -2,14 +2,18 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <linux/keyctl.h>
 #include <netinet/in.h>
 #include <pty.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cstddef>
+#include <filesystem>
 
 #include "platform/os/file.h"
 #include "slice_in_test.h"
@@ -70,6 +74,72 @@ TEST_P(AttackTest, FilesOfTheHost) { attack("attack_files", {write(folder() + "/
 
 TEST_P(AttackTest, Namespaces) { attack("attack_namespaces"); }
 
+TEST_P(AttackTest, SystemCalls) { attack("attack_calls"); }
+
+TEST_P(AttackTest, ControlGroups) { attack("attack_cgroups"); }
+
+TEST_P(AttackTest, CoreDumps) { attack("attack_core"); }
+
+// The caller's session has a key, which a process that it starts would inherit.
+TEST_P(AttackTest, Keys) {
+  const std::string name = "runink-test-" + std::to_string(::getpid());
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0) GTEST_SKIP() << "this kernel has no keys";
+  const long key = ::syscall(SYS_add_key, "user", name.c_str(), "secret", 6, KEY_SPEC_SESSION_KEYRING);
+  ASSERT_GT(key, 0);
+  ::syscall(SYS_keyctl, KEYCTL_SETPERM, key, 0x3f3f3f3f);
+  attack("attack_keys", {name});
+}
+
+// What the attack was started from is a file that it could write if it were not for the mount.
+TEST_P(AttackTest, ItsOwnProgram) {
+  const std::string own = own_folder("own");
+  const std::string program = own + "/attack_overwrite";
+  std::filesystem::copy_file(folder() + "/attacks/attack_overwrite", program);
+  std::filesystem::permissions(own, std::filesystem::perms::all);
+  std::filesystem::permissions(program, std::filesystem::perms::all);
+  const Ran free = outside({program});
+  EXPECT_EQ(free.code, 1) << free.out << free.err;
+  const std::string before = *os::read_file(folder() + "/runi");
+  for (const char* user : {"1000", "0"}) {
+    const Ran held = exec({"--user", user, "--mount", own + ":/own", "--", "/own/attack_overwrite"});
+    if (held.err.find("cannot map users (id-mapped mounts)") != std::string::npos) GTEST_SKIP() << held.err;
+    EXPECT_EQ(held.code, 0) << "as user " << user << ":\n" << held.out << held.err;
+    EXPECT_THAT(held.out, HasSubstr("tried everything"));
+  }
+  EXPECT_TRUE(before == *os::read_file(folder() + "/runi"));
+}
+
+// A set-user-id program on a mount raises nobody.
+TEST_P(AttackTest, SetUserId) {
+  const std::string own = own_folder("own");
+  std::filesystem::copy_file("/usr/bin/id", own + "/id");
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown((own + "/id").c_str(), 12345, 12345), 0);
+  }
+  ASSERT_EQ(::chmod((own + "/id").c_str(), 06755), 0);
+  if (::geteuid() == 0) {
+    const Ran free = run({"setpriv", "--reuid=2000", "--regid=2000", "--clear-groups", own + "/id"});
+    EXPECT_THAT(free.out, HasSubstr("euid=12345")) << "outside of a slice it raises";
+  }
+  const Ran ran = exec({"--user", "2000", "--mount", own + ":/own", "--", "/own/id"});
+  if (ran.err.find("cannot map users (id-mapped mounts)") != std::string::npos) GTEST_SKIP() << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("uid=2000"));
+  EXPECT_THAT(ran.out, testing::Not(HasSubstr("euid="))) << "nor another effective user";
+}
+
+// A regular file in the place of /dev/null (CVE-2025-31133), and a device that is another one.
+TEST_P(AttackTest, DevicesThatAreNone) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to mount something";
+  for (const std::string& fake : {write(folder() + "/fake", ""), std::string("/dev/zero")}) {
+    std::vector<std::string> command = exec_command({"--", "true"});
+    command.insert(command.begin(),
+                   {"unshare", "-m", "sh", "-c", "mount --bind " + fake + " /dev/null && exec \"$@\"", "sh"});
+    const Ran ran = run(command);
+    EXPECT_EQ(ran.code, 125) << fake << ": " << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr("/dev/null")) << fake;
+  }
+}
+
 TEST_P(AttackTest, Processes) { attack("attack_processes", {std::to_string(::getpid())}); }
 
 TEST_P(AttackTest, Networks) {
@@ -90,6 +160,21 @@ TEST_P(AttackTest, Networks) {
   ASSERT_EQ(::bind(local.get(), reinterpret_cast<sockaddr*>(&path), size), 0);
   ASSERT_EQ(::listen(local.get(), 16), 0);
   attack("attack_network", {std::to_string(ntohs(at.sin_port)), name});
+}
+
+// Two slices of one caller: they share no abstract names.
+TEST_P(AttackTest, AnotherSlice) {
+  const std::string name = "runink-test-slice-" + std::to_string(::getpid()) + (by_root() ? "-r" : "-u");
+  Running listener =
+      begin({"--mount", folder() + "/attacks:/attacks", "--", "/attacks/attack_network", "listen", name});
+  std::string said(10, '\0');
+  ASSERT_TRUE(os::read_full(listener.out, said.data(), said.size()).ok());
+  ASSERT_EQ(said, "listening\n");
+  const Ran held = run(in_slice("1000", {"/attacks/attack_network", "0", name}));
+  EXPECT_EQ(held.code, 0) << held.out << held.err;
+  listener.in.reset();
+  const auto ended = listener.child.wait(60'000'000);
+  EXPECT_TRUE(ended.ok() && *ended && (*ended)->success()) << "it listened until then";
 }
 
 // The caller's terminal is descriptor 0, and the controlling terminal of the caller's session.

@@ -96,6 +96,17 @@ TEST_P(LifetimeTest, WhatTheProgramLeavesBehindIsEnded) {
   EXPECT_TRUE(all_gone(running));
 }
 
+// Neither as another user nor as the slice's root, who has no more rights than others.
+TEST_P(LifetimeTest, ProcessOneCannotBeEndedFromWithin) {
+  for (const char* user : {"1000", "0"}) {
+    const Ran ran = exec({"--user", user, "--", "sh", "-c",
+                          "for s in KILL STOP; do kill -$s 1; kill -$s -- -1; done 2> /dev/null; echo alive"});
+    // The shell itself is spared by kill(-1), process 1 by the kernel. (Others it would pass on.)
+    EXPECT_EQ(ran.out, "alive\n") << user << ran.err;
+    EXPECT_EQ(ran.code, 0);
+  }
+}
+
 TEST_P(LifetimeTest, OrphansAreReaped) {
   const Ran ran = exec({"--", "sh", "-c",
                         "for i in 1 2 3; do p=$(sh -c 'sh -c \"exit 0\" > /dev/null & echo $!'); n=0; "

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "platform/os/file.h"
@@ -91,7 +92,11 @@ std::string SliceTest::write(const std::string& path, const std::string& text, u
 
 std::vector<std::string> SliceTest::exec_command(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), {folder() + "/runi", "exec", "--quiet"});
-  return by_root() ? arguments : as_user(std::move(arguments));
+  return as_starter(std::move(arguments));
+}
+
+std::vector<std::string> SliceTest::as_starter(std::vector<std::string> command) const {
+  return by_root() ? command : as_user(std::move(command));
 }
 
 Ran SliceTest::run(std::vector<std::string> command, const std::string& input,
@@ -125,9 +130,19 @@ Ran SliceTest::exec(std::vector<std::string> arguments, const std::string& input
 Ran SliceTest::outside(std::vector<std::string> command) { return run(as_user(std::move(command))); }
 
 SliceTest::Running SliceTest::begin(std::vector<std::string> arguments) {
+  return begin_command(exec_command(std::move(arguments)));
+}
+
+std::vector<std::string> SliceTest::loud_exec_command(std::vector<std::string> arguments) const {
+  std::vector<std::string> command = exec_command(std::move(arguments));
+  command.erase(std::find(command.begin(), command.end(), "--quiet"));
+  return command;
+}
+
+SliceTest::Running SliceTest::begin_command(std::vector<std::string> command) {
   auto out = os::make_pipe("out"), in = os::make_pipe("in");
   os::SpawnOptions options;
-  options.argv = exec_command(std::move(arguments));
+  options.argv = std::move(command);
   options.standard_input = in->read.get();
   options.standard_output = out->write.get();
   options.standard_error = out->write.get();

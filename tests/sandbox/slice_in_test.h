@@ -40,12 +40,17 @@ class SliceTest : public testing::TestWithParam<Starter> {
     os::Fd out, in;
   };
   Running begin(std::vector<std::string> arguments);
+  Running begin_command(std::vector<std::string> command);
+  // As exec_command(), but with what runi says about limits.
+  std::vector<std::string> loud_exec_command(std::vector<std::string> arguments) const;
   // The same outside of a slice, as an ordinary user.
   Ran outside(std::vector<std::string> command);
 
   Ran run(std::vector<std::string> command, const std::string& input = "",
           const std::vector<std::pair<int, int>>& more = {});
   bool by_root() const { return GetParam() == Starter::kRoot; }
+  // Any command as this starter types it.
+  std::vector<std::string> as_starter(std::vector<std::string> command) const;
 
  private:
   os::TempFolder folder_;

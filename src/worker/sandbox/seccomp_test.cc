@@ -19,6 +19,7 @@
 #include <set>
 
 #include "worker/sandbox/filtered_in_test.h"
+#include "worker/sandbox/interpret_in_test.h"
 #include "worker/sandbox/syscall_list.h"
 
 namespace runink::sandbox {
@@ -26,6 +27,7 @@ namespace {
 
 using testing::ChildEnd;
 using testing::in_child;
+using testing::Interpreted;
 
 #ifdef __x86_64__
 constexpr uint32_t kArch = AUDIT_ARCH_X86_64;
@@ -56,50 +58,11 @@ std::set<std::string> generic_names() {
   };
 }
 
-// What the kernel answers by this program, and in how many instructions. Jumps out of it and unknown instructions fail.
-struct Ran {
-  uint32_t answer = 0;
-  int instructions = 0;
-};
-
-Ran interpret(const SeccompFilter& filter, const seccomp_data& data) {
-  Ran ran;
-  uint32_t accumulator = 0;
-  for (size_t at = 0; at < filter.program.size(); ++at) {
-    const sock_filter& instruction = filter.program[at];
-    ++ran.instructions;
-    bool taken = false, branch = false;
-    switch (instruction.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        EXPECT_LE(instruction.k + 4, sizeof data);
-        std::memcpy(&accumulator, reinterpret_cast<const char*>(&data) + instruction.k, 4);
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        accumulator &= instruction.k;
-        break;
-      case BPF_JMP | BPF_JA:
-        at += instruction.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        branch = true, taken = accumulator == instruction.k;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        branch = true, taken = accumulator >= instruction.k;
-        break;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        branch = true, taken = (accumulator & instruction.k) != 0;
-        break;
-      case BPF_RET | BPF_K:
-        ran.answer = instruction.k;
-        return ran;
-      default:
-        ADD_FAILURE() << "instruction " << instruction.code << " at " << at;
-        return ran;
-    }
-    if (branch) at += taken ? instruction.jt : instruction.jf;
-  }
-  ADD_FAILURE() << "the program ran past its end";
-  return ran;
+// What the kernel answers by this program, and in how many instructions.
+Interpreted interpret(const SeccompFilter& filter, const seccomp_data& data) {
+  const auto ran = testing::interpret(filter, data);
+  EXPECT_TRUE(ran) << "an unknown instruction, or a jump out of the program";
+  return ran.value_or(Interpreted());
 }
 
 uint32_t answer(uint32_t number, std::array<uint64_t, 6> arguments = {}, uint32_t arch = kArch) {
