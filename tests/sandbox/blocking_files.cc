@@ -4,8 +4,8 @@
 //   blocking_files FOLDER COMMAND…    root only
 //
 // Mounts it at FOLDER in a mount namespace of its own, in which it runs COMMAND; prints "reading PID" when a read of
-// FOLDER/file arrives; ends, and lets the reader go, at the end of its standard input. Exit code: COMMAND's, 77 where
-// there is no FUSE.
+// FOLDER/file arrives; ends, and lets the reader go, at the end of its standard input. Exit code: COMMAND's; 77 and
+// "unavailable: WHY" where there is no FUSE.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -120,13 +120,13 @@ int main(int argc, char** argv) {
   if (argc < 3) return 2;
   const int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (device < 0 || unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    std::printf("no /dev/fuse, or not root: %s\n", std::strerror(errno));
+    std::printf("unavailable: /dev/fuse, or the right to mount: %s\n", std::strerror(errno));
     return 77;
   }
   const std::string options =
       "fd=" + std::to_string(device) + ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
   if (mount("blocking", argv[1], "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
-    std::printf("mount: %s\n", std::strerror(errno));
+    std::printf("unavailable: mount it: %s\n", std::strerror(errno));
     return 77;
   }
   const pid_t server = fork();

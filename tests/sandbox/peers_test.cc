@@ -21,7 +21,6 @@
 #include "platform/os/file.h"
 #include "slice_in_test.h"
 #include "worker/sandbox/host_facts.h"
-#include "worker/sandbox/id_range.h"
 #include "worker/sandbox/interpret_in_test.h"
 #include "worker/sandbox/syscall_list.h"
 
@@ -58,9 +57,6 @@ class PeerTest : public SliceTest {
     }
     runtime_ = installed("runc") ? "runc" : installed("crun") && only_cgroup_v2() ? "crun" : "";
     if (runtime_.empty()) GTEST_SKIP() << "there is no program runc, nor crun on a host with cgroup v2 only";
-    auto ids = IdRange::take();
-    ASSERT_TRUE(ids.ok()) << ids.status().to_string();
-    ids_ = std::move(*ids);
   }
 
   // The peer's whole command line for the attack, and what it reads by descriptor.
@@ -79,7 +75,7 @@ class PeerTest : public SliceTest {
     peers::PeerCommand command;
     if (by_root()) {
       const std::string id = "runink-test-" + std::to_string(::getpid()) + "-" + std::to_string(commands_);
-      const peers::BundleOptions options = {ids_.first(), "/" + id};
+      const peers::BundleOptions options = {peers::ids_of_this_process(), "/" + id};
       Status written = peers::write_bundle(spec, *operations, options, place);
       EXPECT_TRUE(written.ok()) << written.to_string();
       command = peers::bundle_command(runtime_, place, folder() + "/state", id);
@@ -123,7 +119,6 @@ class PeerTest : public SliceTest {
   std::string runtime_;
 
  private:
-  IdRange ids_;
   int commands_ = 0;
 };
 INSTANTIATE_TEST_SUITE_P(Bubblewrap, PeerTest, ::testing::Values(Starter::kUser), starter_name);

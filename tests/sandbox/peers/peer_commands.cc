@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -249,6 +250,8 @@ Result<PeerCommand> bubblewrap_command(const model::SliceSpec& spec, const Opera
   RUNINK_RETURN_IF_ERROR(check(spec));
   return Bubblewrap(spec, operations, folder).make();
 }
+
+uint32_t ids_of_this_process() { return 0x6000'0000 + static_cast<uint32_t>(::getpid()) % 0xfff * model::kSliceIds; }
 
 Status write_bundle(const model::SliceSpec& spec, const Operations& operations, const BundleOptions& options,
                     const std::string& folder) {

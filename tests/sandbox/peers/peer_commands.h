@@ -32,6 +32,8 @@ struct BundleOptions {
   uint32_t first_id = 0;  // of 65,536 users and groups on the host that the container gets
   std::string cgroup;     // path below each hierarchy: "/runink-peer/x"
 };
+// Ids for the containers of this process: below those of slices, and another process's are others.
+uint32_t ids_of_this_process();
 
 // Writes config.json and rootfs/ into `folder`, which is there and empty. Root only, as is running it.
 Status write_bundle(const model::SliceSpec& spec, const Operations& operations, const BundleOptions& options,
