@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install what is missing of packaging/apt-packages.txt, and the peers of tests/peers
+# install what is missing of packaging/apt-packages.txt, the peers of tests/peers, and fetch the kernel of tests/vm
 . dev.d/common.sh
 
 # Packages of the list that are neither installed nor, by their [if NAME], unneeded.
@@ -62,6 +62,16 @@ install_peers() {
     say "peers: npm could not install them; tests that compare with them will be skipped"
 }
 
+# The kernel of the virtual machine that some tests run in. It is unpacked, and not installed.
+fetch_kernel() {
+  command -v qemu-system-x86_64 >/dev/null && [[ $(dpkg --print-architecture) == amd64 ]] || return 0
+  [[ -f build/vm/kernel/vmlinuz ]] && return 0
+  say "virtual machine: fetching Debian's cloud kernel"
+  bash tests/vm/kernel.sh build/vm/kernel ||
+    say "virtual machine: its kernel could not be fetched; the tests in it will be skipped"
+}
+
 [[ -r /etc/debian_version ]] || die "this is not Debian; install what packaging/apt-packages.txt names by hand"
 install_packages
 install_peers
+fetch_kernel
