@@ -15,8 +15,8 @@ mkdir -p "$folder"
 work=$(mktemp -d "$folder/unpack-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package" >&2)
-dpkg-deb -x "$work"/*.deb "$work/root"
+dpkg-deb -x "$work"/*.deb "$work/unpacked"
 rm -rf "$folder/modules"
-mv "$work"/root/lib/modules/*/kernel "$folder/modules"
+mv "$work"/unpacked/lib/modules/*/kernel "$folder/modules"
 echo "$package" >"$folder/version"
-mv "$work"/root/boot/vmlinuz-* "$folder/vmlinuz"  # last: its being there says that all is
+mv "$work"/unpacked/boot/vmlinuz-* "$folder/vmlinuz"  # last: its being there says that all is
