@@ -34,9 +34,15 @@ def allowed_for(module):
         own = ["base", "model", "platform/os", "platform/telemetry", "platform/crypto", "runink/step"]
         return own + before + (["platform/http"] if name == "connectors" else [])
     if module == "worker/slice":
-        return ["base", "platform", "model", "data", "runink/step"]
-    if module == "worker/sandbox":
+        return ["base", "platform", "model", "data", "worker/wire", "runink/step"]
+    if module == "worker/network":
         return ["base", "platform/os", "model"]
+    if module == "worker/sandbox":
+        return ["base", "platform/os", "model", "worker/network"]
+    if module == "worker/agent":
+        return ["base", "platform", "model", "worker/sandbox", "worker/launcher", "worker/wire"]
+    if module == "worker/doctor":
+        return ["base", "platform/os", "model", "worker/sandbox", "worker/network"]
     if module == "client/cli":
         return ["base", "platform", "model", "data/contract", "data/plan", "data/dsl", "client/local"]
     if module == "client/local":
