@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
+#include <pty.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -182,6 +184,36 @@ TEST_P(PeerTest, Networks) {
   ASSERT_EQ(::listen(tcp.get(), 16), 0);
   ::getsockname(tcp.get(), reinterpret_cast<sockaddr*>(&at), &length);
   attack("attack_network", {std::to_string(ntohs(at.sin_port))}, {}, {});
+}
+
+// The caller's terminal is descriptor 0, and the controlling terminal of the caller's session.
+TEST_P(PeerTest, Terminal) {
+  int master = -1, slave = -1;
+  ASSERT_EQ(::openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+  const os::Fd keep(master, "pty"), terminal(slave, "tty");
+  ASSERT_EQ(::fchmod(slave, 0666), 0);
+  for (const char* user : {"1000", "0"}) {
+    const peers::PeerCommand peer = command(user, "attack_terminal", {});
+    std::vector<os::Fd> open;
+    os::SpawnOptions options;
+    for (const auto& [path, number] : peer.files) {
+      open.push_back(std::move(*os::open_file(path)));
+      options.descriptors.emplace_back(open.back().get(), number);
+    }
+    const os::Fd out = std::move(*os::open_file(folder() + "/terminal", os::OpenMode::kTruncate));
+    options.argv = peer.argv;
+    options.argv.insert(options.argv.begin(), {"setsid", "--ctty", "--wait"});
+    options.standard_input = slave;
+    options.standard_output = options.standard_error = out.get();
+    auto child = os::Child::spawn(options);
+    ASSERT_TRUE(child.ok()) << child.status().to_string();
+    const auto ended = child->wait(60'000'000);
+    ASSERT_TRUE(ended.ok() && *ended);
+    const std::string said = *os::read_file(folder() + "/terminal");
+    if (said == "descriptor 0 is no terminal\n") GTEST_SKIP() << runtime_ << " hands over pipes, and no terminal";
+    judge(fmt::format("{} as user {}", by_root() ? runtime_ : "bwrap", user), {(*ended)->code, said, ""},
+          by_root() ? std::vector<Known>{{"/dev/tty", "every OCI runtime makes that device"}} : std::vector<Known>());
+  }
 }
 
 // The profile of a runtime answers what the filter's program answers, whatever the arguments.
