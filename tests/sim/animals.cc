@@ -40,7 +40,7 @@ const std::vector<Animal>& animals() {
       {"C9",
        "after a failed sync, what the cache shows is taken to be on the disk",
        {Zoo::kCachedPagesAreTrusted},
-       kWhole},
+       kTested},
       {"C10", "a follower acknowledges before it has written", {Zoo::kAcknowledgesBeforeWritten}, kCore},
       {"C10", "the journal is written and not synced", {Zoo::kNothingIsSynced}, kWhole},
       {"C11", "a node whose storage lost entries votes at once", {Zoo::kRejoinedVotesAtOnce}, kCore},

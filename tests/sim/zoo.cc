@@ -72,7 +72,8 @@ void take_words(const std::string& said, Finding* out) {
       if (out->what.empty()) out->what = running.empty() ? "an assertion" : running + " (an assertion)";
     }
   }
-  if (out->caught && out->what.empty()) out->what = "the process ended";
+  if (out->caught && out->what.empty())
+    out->what = running.empty() ? "the process ended" : running + " (the process ended)";
 }
 
 // Runs `body` with the bugs in a process of its own. They were noticed if it ends other than with 0.

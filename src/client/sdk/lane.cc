@@ -385,7 +385,7 @@ void Lane::drop_stale_entries() {
 Status Lane::unanswered(const Operation& operation, bool stopping) const {
   const char* const name = name_of(operation.request);
   const bool write = is_write(operation.request);
-  std::string why = stopping ? "the client was destroyed" : operation.refusal.to_string();
+  std::string why = stopping ? "the client was destroyed" : operation.refusal.ok() ? "" : operation.refusal.to_string();
   if (write && (operation.outcome_open || operation.sent)) {
     if (why.empty()) why = "no answer came in time";
     return Status(Code::kUnknown, fmt::format("whether this {} was carried out is not known: {}", name, why))

@@ -64,7 +64,7 @@ def lying_disks(cluster, disks):
 
 def body():
     with Mounts() as mounts:
-        disks = {number: mounts.disk(f"disk{number}", 640) for number in (1, 2, 3)}
+        disks = {number: mounts.disk(f"disk{number}", 640 + 16 * ROUNDS) for number in (1, 2, 3)}
         with OnDisks(lambda number: os.path.join(disks[number].folder, "member")) as cluster:
             writers = []
             for number in range(ROUNDS):
