@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "worker/network/lab_in_test.h"
 #include "worker/network/links.h"
 #include "worker/network/nft.h"
 
@@ -20,8 +21,6 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::IsEmpty;
-
-os::Fd own_network() { return os::Fd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), "a network namespace"); }
 
 NetworkPlan some_plan() {
   NetworkPlan plan;
@@ -50,39 +49,7 @@ bool has_link(const std::string& name) {
   return link.ok() && link->has_value();
 }
 
-// The kernel takes a network namespace apart after its last user, by itself.
-bool goes_away(const std::string& link) {
-  for (int i = 0; i < 2000 && has_link(link); ++i) ::usleep(5000);
-  return !has_link(link);
-}
-
-class AttachmentTest : public testing::Test {
- protected:
-  // Runs the test in a thread whose network namespace stands for the host's.
-  static void in_host(const std::function<void()>& test) {
-    Status able;
-    std::thread([&] {
-      if (::geteuid() != 0 || ::unshare(CLONE_NEWNET) != 0) {
-        able = permission_denied("needs root, to make network namespaces");
-        return;
-      }
-      able = probe();
-      if (able.ok()) test();
-    }).join();
-    if (!able.ok()) GTEST_SKIP() << able.to_string();
-  }
-  // Of a slice: held by nothing but the descriptor.
-  static os::Fd make_network() {
-    os::Fd made;
-    std::thread([&] {
-      EXPECT_EQ(::unshare(CLONE_NEWNET), 0);
-      made = own_network();
-    }).join();
-    return made;
-  }
-};
-
-TEST_F(AttachmentTest, IsMadeAndRemoved) {
+TEST(Attachment, IsMadeAndRemoved) {
   in_host([] {
     Networks networks;
     os::Fd network = make_network();
@@ -107,7 +74,7 @@ TEST_F(AttachmentTest, IsMadeAndRemoved) {
   });
 }
 
-TEST_F(AttachmentTest, AFailureLeavesNothing) {
+TEST(Attachment, AFailureLeavesNothing) {
   in_host([] {
     Networks networks;
     const auto pipe = os::make_pipe("no namespace");
@@ -120,7 +87,7 @@ TEST_F(AttachmentTest, AFailureLeavesNothing) {
   });
 }
 
-TEST_F(AttachmentTest, WhatAKilledLauncherLeftIsRemoved) {
+TEST(Attachment, WhatAKilledLauncherLeftIsRemoved) {
   in_host([] {
     const os::Fd network = make_network();
     const pid_t launcher = ::fork();
@@ -145,7 +112,7 @@ TEST_F(AttachmentTest, WhatAKilledLauncherLeftIsRemoved) {
   });
 }
 
-TEST_F(AttachmentTest, WhatIsUsedIsLeftAlone) {
+TEST(Attachment, WhatIsUsedIsLeftAlone) {
   in_host([] {
     Networks networks;
     const os::Fd network = make_network();
@@ -158,7 +125,7 @@ TEST_F(AttachmentTest, WhatIsUsedIsLeftAlone) {
   });
 }
 
-TEST_F(AttachmentTest, AddressesAreNoneOfTheHosts) {
+TEST(Attachment, AddressesAreNoneOfTheHosts) {
   in_host([] {
     Networks networks;
     auto route = NetlinkSocket::open(NETLINK_ROUTE);
@@ -181,7 +148,7 @@ TEST_F(AttachmentTest, AddressesAreNoneOfTheHosts) {
   });
 }
 
-TEST_F(AttachmentTest, ManyAtOnce) {
+TEST(Attachment, ManyAtOnce) {
   in_host([] {
     const os::Fd host = own_network();
     constexpr int kThreads = 4, kEach = 6;

@@ -234,6 +234,10 @@ void Expressions::jump_by(bool source, const std::string& map) {
   });
 }
 
+void Expressions::reset_tcp() {
+  expression("reject", [&] { out_->put_be32(NFTA_REJECT_TYPE, NFT_REJECT_TCP_RST); });
+}
+
 void Expressions::reject() {
   expression("reject", [&] {
     out_->put_be32(NFTA_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);

@@ -59,7 +59,8 @@ class Expressions {
   void jump_by_target(const std::string& map) { jump_by(false, map); }
   // From here on: tracked in this zone in the direction that it has. Before connections are tracked.
   void set_zone(uint16_t zone);
-  void reject();  // ICMP: administratively prohibited
+  void reject();     // by ICMP: administratively prohibited
+  void reset_tcp();  // of TCP: as where nobody listens
   void masquerade();
 
  private:

@@ -134,10 +134,10 @@ void add_slice_output(Messages* out, const NetworkPlan& plan) {
   nft::add_base_chain(out, kOutput, {"filter", NF_INET_LOCAL_OUT, NF_IP_PRI_FILTER, true});
   nft::add_rule(out, kOutput, [](Expressions& rule) { rule.to_interface("lo").accept(); });
   for (const Allowed& allowed : plan.allowed) allow_to(out, kOutput, allowed);
-  // A refusal that is told at once, rather than a wait for an answer that never comes.
-  for (const uint8_t protocol : {kTcp, kUdp}) {
-    nft::add_rule(out, kOutput, [&](Expressions& rule) { rule.protocol(protocol).reject(); });
-  }
+  // A refusal that is told at once, rather than a wait for an answer that never comes. A reset: what ICMP says while
+  // connect() is at work, TCP believes only a second later.
+  nft::add_rule(out, kOutput, [](Expressions& rule) { rule.protocol(kTcp).reset_tcp(); });
+  nft::add_rule(out, kOutput, [](Expressions& rule) { rule.protocol(kUdp).reject(); });
 }
 
 // Without tracking connections, which the host's rules do: a namespace that does not track is made and ended faster.
