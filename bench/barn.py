@@ -110,12 +110,15 @@ def sync_micros(folder):
 
 def commit(args, ours):
     """One caller. The floor: the follower's way, which is the longer one, and an empty call."""
+    # The members' own pings: when nothing else goes on they wait for cores to wake up, so the best that was seen counts.
+    round_trip = lambda: min(int(m["rtt_micros"]) for m in ours.cluster.listed() if m["rtt_micros"])
     rounds = []
     for _ in range(args.rounds):
         sync = sync_micros(ours.cluster.folder)
-        rtt = statistics.median(int(m["rtt_micros"]) for m in ours.cluster.listed() if m["rtt_micros"])
+        before = round_trip()
         empty = load(ours, "runink-unary", "empty", 2, callers=1)["p50_us"]
         put = load(ours, "runink-unary", "put", args.seconds, callers=1)
+        rtt = min(before, round_trip())
         rounds.append((put["p50_us"] - (sync + rtt + empty), put["p50_us"], put["p99_us"], sync, rtt, empty))
     over, p50, p99, sync, rtt, empty = (statistics.median(r[i] for r in rounds) for i in range(6))
     emit(args, bench="barn.commit.n3.c1", value=round(over, 1), unit="us above the floor", goal=100, p50_us=p50,
