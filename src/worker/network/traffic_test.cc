@@ -142,6 +142,7 @@ TEST(Traffic, TheHostsRulesHoldAlone) {
       }
     }
     EXPECT_EQ(try_to_reach(slice.network, {kTcp, "2001:db8::1", 8000, "2001:db8::77", 0, 4, 20}), "no answer");
+    EXPECT_EQ(try_to_reach(slice.network, {kUdp, "2001:db8::1", 5300, "2001:db8::77", 0, 4, 20}), "no answer");
     // What came later has come, and so would they.
     const std::string own = to_string(*slice.attachment.slice().v4);
     EXPECT_EQ(try_to_reach(slice.network, {kTcp, "192.0.2.1", 8000, own}), "192.0.2.1:8000/tcp");
