@@ -51,6 +51,7 @@ struct Positional {
   Completion completion = Completion::kNone;
   bool optional = false;
   bool repeated = false;  // only the last one may be
+  bool rest = false;      // what follows the first of a repeated one is its, whatever it looks like
   ValueType type = ValueType::kText;
   std::vector<std::string> choices;  // when not empty, the only values allowed
 };

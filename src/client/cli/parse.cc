@@ -18,17 +18,16 @@ class Parser {
  public:
   Parser(const Command& root, const std::vector<std::string>& arguments)
       : root_(root), arguments_(arguments), command_(&root), path_(root.name) {
-    // Help wins over every error, so it is looked for first, up to a `--`.
-    for (const std::string& argument : arguments) {
-      if (argument == "--") break;
-      if (argument == "--help" || argument == "-h") wants_help_ = true;
-    }
+    // Help wins over every error, so it is looked for first.
+    wants_help_ = asks_for_help(arguments.size());
   }
 
   Result<ParseOutcome> parse() {
+    Status first;
     while (next_ < arguments_.size()) {
       Status status = parse_one(arguments_[next_++]);
-      if (!status.ok() && !wants_help_) return status;
+      if (first.ok()) first = std::move(status);
+      if (!first.ok() && !wants_help_) return first;
     }
     ParseOutcome outcome;
     outcome.command = command_;
@@ -54,6 +53,14 @@ class Parser {
     return invalid_argument("{}", std::move(message))
         .with_kind(kKindUsage)
         .with_hint(hint.empty() ? see : hint + "; " + see);
+  }
+
+  // In the arguments before `end`, up to a `--`.
+  bool asks_for_help(size_t end) const {
+    for (size_t i = 0; i < end && arguments_[i] != "--"; ++i) {
+      if (arguments_[i] == "--help" || arguments_[i] == "-h") return true;
+    }
+    return false;
   }
 
   Status parse_one(const std::string& argument) {
@@ -115,6 +122,10 @@ class Parser {
     Status status = check_value(positional.type, positional.choices, word, positional.name);
     if (!status.ok()) return usage(status.message(), status.hint());
     ParsedValues& values = values_[positional.name];
+    if (positional.rest && !values.given) {
+      only_positionals_ = true;
+      wants_help_ = asks_for_help(next_ - 1);  // what follows asks somebody else
+    }
     values.given = true;
     values.texts.push_back(word);
     ++positionals_seen_;

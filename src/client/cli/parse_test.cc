@@ -47,6 +47,39 @@ TEST(Parse, DoubleDashEndsFlags) {
   EXPECT_THAT(call({"run", "--", "--help"}).call, HasSubstr("[--help]"));
 }
 
+// A command's own command line begins at its first word.
+TEST(Parse, TheRestIsAnothers) {
+  static std::string got;
+  const RunFunction run = [](Invocation& invocation) -> Result<int> {
+    for (const std::string& word : invocation.texts("COMMAND")) got += "[" + word + "]";
+    if (invocation.enabled("keep")) got += " keep";
+    return kExitDone;
+  };
+  const Command tree{.name = "runi",
+                     .subcommands = {{.name = "exec",
+                                      .summary = "run a command",
+                                      .positionals = {{.name = "COMMAND",
+                                                       .help = "the command",
+                                                       .repeated = true,
+                                                       .rest = true}},
+                                      .flags = {{.name = "keep", .letter = 'k', .help = "keep it"}},
+                                      .run = run}}};
+  const auto call = [&](const std::vector<std::string>& arguments) {
+    got.clear();
+    CapturedConsole captured;
+    const int code = run_program(tree, arguments, captured.console());
+    return got.empty() ? std::to_string(code) + captured.out() + captured.err() : got;
+  };
+  EXPECT_EQ(call({"exec", "ls", "-l", "--color", "--", "x"}), "[ls][-l][--color][--][x]");
+  EXPECT_EQ(call({"exec", "-k", "ls", "--keep"}), "[ls][--keep] keep");
+  EXPECT_EQ(call({"exec", "--", "-k", "--", "ls"}), "[-k][--][ls]");
+  EXPECT_EQ(call({"exec", "ls", "--help"}), "[ls][--help]");
+  EXPECT_EQ(call({"exec", "ls", "-h"}), "[ls][-h]");
+  EXPECT_THAT(call({"exec", "--help", "ls"}), HasSubstr("run a command"));
+  // An error before the command is not hidden by its --help.
+  EXPECT_THAT(call({"exec", "--nosuch", "ls", "--help"}), HasSubstr("has no flag --nosuch"));
+}
+
 TEST(Parse, SubcommandsByTwoWords) {
   EXPECT_EQ(call({"contract", "check", "x.contract"}).call, "runi contract check");
   EXPECT_EQ(call({"__secret"}).call, "runi __secret");
