@@ -188,7 +188,8 @@ Result<std::string> read_file(const std::string& path, uint64_t limit_bytes) {
   const Fd fd = RUNINK_TRY(open_file(path));
   std::string bytes;
   struct stat st;
-  const bool known = fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode);
+  // Files of /proc say 0 and mean that they do not know; those of /proc/sys, moreover, give all in one read or nothing.
+  const bool known = fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
   const auto too_large = [&] {
     return resource_exhausted("read {}: it is larger than the {} bytes allowed here", path, limit_bytes);
   };

@@ -53,6 +53,14 @@ TEST_F(FileTest, ReadLimitHoldsForFilesAndPipes) {
   writer.join();
 }
 
+// It says that it has no bytes, and gives them in one read or not at all.
+TEST_F(FileTest, FilesOfTheKernelAreReadWhole) {
+  const auto text = read_file("/proc/sys/kernel/pid_max");
+  ASSERT_TRUE(text.ok()) << text.status().to_string();
+  EXPECT_GT(text->size(), 3u);
+  EXPECT_EQ(text->back(), '\n');
+}
+
 TEST_F(FileTest, OpenModes) {
   put("x", "12345");
   EXPECT_EQ(open_file(path("x"), OpenMode::kCreateNew).status().code(), Code::kAlreadyExists);
