@@ -8,6 +8,7 @@
 
 #include "client/cli/captured_console.h"
 #include "client/cli/commands.h"
+#include "client/cli/doctor.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/program.h"
 #include "platform/os/temp.h"
@@ -389,6 +390,28 @@ TEST_F(Commands, DoctorLooksAtTheStateFolder) {
   Said said = runi({"doctor"});
   EXPECT_EQ(said.code, kExitFailed);
   EXPECT_THAT(said.out, HasSubstr("chmod 700"));
+}
+
+std::vector<DoctorFinding> made_up_checks() {
+  return {{"limit memory", DoctorVerdict::kGood, "it bites", ""},
+          {"clock", DoctorVerdict::kNote, "slow", "wind it up"},
+          {"networks", DoctorVerdict::kBad, "no \x1b[31mcable", "plug one in"}};
+}
+
+TEST_F(Commands, DoctorSaysWhatSlicesCanBeHeldTo) {
+  make_project();
+  offer_slice_checks(made_up_checks);
+  const Said said = runi({"doctor"});
+  const Said json = runi({"doctor", "-o", "json"});
+  const Said without = runi({"doctor", "--no-slices"});
+  offer_slice_checks(nullptr);
+  EXPECT_EQ(said.code, kExitFailed);
+  EXPECT_THAT(said.out, HasSubstr("limit memory"));
+  EXPECT_THAT(said.out, HasSubstr("wind it up"));
+  EXPECT_THAT(said.out, Not(HasSubstr("\x1b[31m")));
+  EXPECT_THAT(json.out, HasSubstr(R"("check":"networks","verdict":"bad")"));
+  EXPECT_EQ(without.code, 0);
+  EXPECT_THAT(without.out, Not(HasSubstr("networks")));
 }
 
 }  // namespace

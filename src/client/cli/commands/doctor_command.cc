@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "client/cli/commands/all.h"
+#include "client/cli/doctor.h"
 #include "client/cli/history.h"
 #include "client/cli/program.h"
 #include "client/cli/project.h"
@@ -18,7 +19,9 @@
 namespace runink::cli {
 namespace {
 
-enum class Verdict { kGood, kNote, kBad };
+using Verdict = DoctorVerdict;
+
+DoctorChecks slice_checks = nullptr;
 
 class Findings {
  public:
@@ -134,22 +137,36 @@ Result<int> run(Invocation& invocation) {
   Findings findings;
   look_at_machine(&findings);
   look_at_project(&findings);
+  if (slice_checks != nullptr && !invocation.enabled("no-slices")) {
+    for (const DoctorFinding& one : slice_checks()) findings.add(one.check, one.verdict, one.found, one.advice);
+  }
   RUNINK_RETURN_IF_ERROR(invocation.print(findings.table()));
   return findings.bad() ? kExitFailed : kExitDone;
 }
 
 }  // namespace
 
+void offer_slice_checks(DoctorChecks checks) { slice_checks = checks; }
+
 Command doctor_command() {
   return {.name = "doctor",
           .group = "project",
-          .summary = "say whether this machine and project are fit to run",
+          .summary = "say whether this machine and project are fit to run, and what slices can be held to here",
           .description =
               "Looks at processors, memory, disk, the compiler for custom steps, the project and its state folder, and "
-              "says what to "
-              "do about what it does not like. Exit code 1 when something is bad.",
+              "says what to do about what it does not like.\n"
+              "\n"
+              "Then it tries, for real, all by which slices are isolated and limited: namespaces, mounts, system calls, "
+              "every limit of control groups, networks, and whole slices. What it makes for that is gone when it ends. "
+              "It says what this host, or you on it, cannot enforce, and what to change. Root and an ordinary user are "
+              "told different things, each the truth for them.\n"
+              "\n"
+              "Exit code 1 when something is bad: not right, or not to be had here.",
+          .flags = {{.name = "no-slices", .help = "leave out what only slices need"}},
           .lists = true,
-          .examples = {{"runi doctor", "Is everything fine?"}},
+          .examples = {{"runi doctor", "Is everything fine, and what can slices be held to?"},
+                       {"runi doctor --no-slices", "Is everything fine to run pipelines without slices?"},
+                       {"sudo runi doctor -o json", "What can root's slices be held to, for programs."}},
           .run = run};
 }
 
