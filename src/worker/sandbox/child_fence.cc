@@ -1,0 +1,77 @@
+// Landlock: what the program may do with files wherever they lie, put up just before the filter for system calls.
+//
+// It is the second fence behind the mounts. It also holds where mounts cannot: a file of the host that is a stream of
+// the program is open for reading or for writing, and /proc/self/fd would open it again for both.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "worker/sandbox/child.h"
+#include "worker/sandbox/landlock.h"
+#include "worker/sandbox/raw_calls.h"
+
+namespace runink::sandbox {
+namespace {
+
+int allow(int fence, int place, uint64_t grant, int abi) noexcept {
+  struct stat info = {};
+  if (::fstat(place, &info) != 0) return errno;
+  const PathGrant granted = {.read = (grant & kGrantRead) != 0,
+                             .execute = (grant & kGrantExecute) != 0,
+                             .write = (grant & kGrantWrite) != 0,
+                             .device = (grant & kGrantDevice) != 0};
+  return allow_path(fence, place, access_bits(granted, S_ISDIR(info.st_mode), abi));
+}
+
+int allow_below(int fence, const Operation& operation, int abi) noexcept {
+  const char* path = operation.path.empty() ? "." : operation.path.c_str();
+  // From the root, wherever the working folder is by now.
+  const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return errno;
+  const int place = raw::openat2(root, path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+  int error = place < 0 ? errno : allow(fence, place, operation.number, abi);
+  if (place >= 0) ::close(place);
+  ::close(root);
+  return error;
+}
+
+int allow_stream(int fence, int stream, int abi) noexcept {
+  const int flags = ::fcntl(stream, F_GETFL);
+  if (flags < 0) return errno;
+  const int mode = flags & O_ACCMODE;
+  uint64_t grant = kGrantDevice;
+  if (mode != O_WRONLY) grant |= kGrantRead;
+  if (mode != O_RDONLY) grant |= kGrantWrite;
+  const int error = allow(fence, stream, grant, abi);
+  // Pipes, sockets and the like lie nowhere, and Landlock lets them be.
+  return error == EBADFD ? 0 : error;
+}
+
+}  // namespace
+
+int put_up_fence(const ChildContext& context, const Operation& operation, ProgramState* state) noexcept {
+  const int abi = landlock_abi();
+  switch (operation.action) {
+    case Action::kMakeFence:
+      state->fence = make_ruleset(abi, false);
+      return state->fence < 0 ? -state->fence : 0;
+    case Action::kAllowPath:
+      return allow_below(state->fence, operation, abi);
+    case Action::kAllowStreams:
+      for (size_t i = 0; i < context.stream_count; ++i) {
+        if (const int error = allow_stream(state->fence, context.streams[i], abi); error != 0) return error;
+      }
+      return 0;
+    case Action::kEnterFence: {
+      const int error = restrict_self(state->fence);
+      ::close(state->fence);
+      state->fence = -1;
+      return error;
+    }
+    default:
+      return ENOSYS;  // not an operation of the fence: a bug of the plan
+  }
+}
+
+}  // namespace runink::sandbox
