@@ -183,14 +183,18 @@ TEST(Traffic, APrefixWithoutWhatIsForbidden) {
 
 TEST(Traffic, NoSliceReachesAnother) {
   with_lab([](Lab* lab) {
-    const Lab::Slice first = lab->attach({"0.0.0.0/0:7000"}), second = lab->attach({"0.0.0.0/0:7000"});
+    const std::vector<std::string> anywhere = {"0.0.0.0/0:7000", "0.0.0.0/0:7000/udp"};
+    const Lab::Slice first = lab->attach(anywhere), second = lab->attach(anywhere);
     const std::string address = to_string(*second.attachment.slice().v4);
     lab->servers.listen(second.network, kTcp, address, 7000);
+    lab->servers.listen(second.network, kUdp, address, 7000);
     remove_rules(second.network);
     EXPECT_EQ(try_to_reach(second.network, {kTcp, address, 7000}), address + ":7000/tcp") << "it listens";
     EXPECT_EQ(try_to_reach(first.network, {kTcp, address, 7000, "", 0, 4, 50}), "no answer");
+    EXPECT_EQ(try_to_reach(first.network, {kUdp, address, 7000, "", 0, 4, 50}), "no answer");
     // Nor does the outside, though it knows the way.
     EXPECT_EQ(try_to_reach(lab->outside, {kTcp, address, 7000, "", 0, 4, 50}), "no answer");
+    EXPECT_EQ(try_to_reach(lab->outside, {kUdp, address, 7000, "", 0, 4, 50}), "no answer");
     EXPECT_THAT(lab->servers.take_log(), ElementsAre(address + ":7000/tcp"));
   });
 }
