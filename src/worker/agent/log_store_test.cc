@@ -293,6 +293,7 @@ TEST_F(LogStoreTest, AFullDiskIsSurvivedAndTold) {
   EXPECT_THAT(read, Contains(AllOf(Field(&LogLine::dropped_lines, dropped),
                                    Field(&LogLine::text, HasSubstr("the disk of the logs was full or too slow")))));
   EXPECT_EQ(read.back().text, "and again");
+  EXPECT_THAT(read, Contains(Field(&LogLine::text, "again")));  // behind a line that the disk took in part
   store_.reset();
   EXPECT_TRUE((*log)->flush(10 * kSecond));
   EXPECT_THAT(*os::read_file(own), AllOf(HasSubstr("agent.logs.not_written"), HasSubstr("agent.logs.written_again")));
