@@ -45,6 +45,13 @@ bool is_on_path(const std::string& program) {
   return false;
 }
 
+// A link where both lie on one file system: a copy would be tens of megabytes for each test.
+void link_or_copy(const fs::path& from, const fs::path& to) {
+  std::error_code failed;
+  fs::create_hard_link(from, to, failed);
+  if (failed) fs::copy_file(from, to);
+}
+
 os::Fd must_open(const std::string& path, os::OpenMode mode) {
   auto file = os::open_file(path, mode);
   EXPECT_TRUE(file.ok()) << file.status().to_string();
@@ -66,12 +73,12 @@ void SliceTest::SetUp() {
   folder_ = std::move(*folder);
   ::chmod(folder_.path().c_str(), 0755);
   const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
-  fs::copy_file(here / RUNI_PROGRAM, folder_.path() + "/runi");
+  link_or_copy(here / RUNI_PROGRAM, folder_.path() + "/runi");
   fs::create_directory(folder_.path() + "/attacks");
   for (const auto& entry : fs::directory_iterator(here)) {
     const std::string name = entry.path().filename();
     if (name.starts_with("attack_") && entry.is_regular_file())
-      fs::copy_file(entry, folder_.path() + "/attacks/" + name);
+      link_or_copy(entry, folder_.path() + "/attacks/" + name);
   }
 }
 
