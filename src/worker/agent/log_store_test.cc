@@ -262,7 +262,7 @@ TEST_F(LogStoreTest, AFullDiskIsSurvivedAndTold) {
   ASSERT_TRUE(os::make_directories(disk).ok());
   // In a mount namespace of this thread's and those it makes: nothing is left however the test ends.
   if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      ::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=256k") != 0) {
+      ::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=200k") != 0) {
     GTEST_SKIP() << "this takes the right to mount";
   }
   options_.folder = disk + "/logs";
