@@ -70,7 +70,6 @@ class ClientStream {
   Result<size_t> read(void* buffer, size_t size, int64_t deadline);
   // Of a stream on which nothing is expected: an error where the server has ended it, or says something nevertheless.
   Status check_quiet();
-  int descriptor() const { return socket_.get(); }
 
  private:
   ClientStream(os::Fd socket, std::string name, int interrupt)

@@ -162,8 +162,6 @@ bool Reader::read(Value* value, int depth) {
 
 }  // namespace
 
-void put_nil(std::string& out) { out.push_back('\xc0'); }
-
 void put_bool(std::string& out, bool value) { out.push_back(value ? '\xc3' : '\xc2'); }
 
 void put_number(std::string& out, uint64_t value) {

@@ -14,7 +14,6 @@
 
 namespace runink::agent::msgpack {
 
-void put_nil(std::string& out);
 void put_bool(std::string& out, bool value);
 void put_number(std::string& out, uint64_t value);
 void put_text(std::string& out, std::string_view text);  // bytes that are not UTF-8 become U+FFFD

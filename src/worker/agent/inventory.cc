@@ -272,41 +272,6 @@ std::string inventory_json(const Inventory& inventory) {
   return out + "}";
 }
 
-std::vector<std::pair<std::string, std::string>> inventory_facts(const Inventory& inventory) {
-  const Inventory& it = inventory;
-  std::vector<std::pair<std::string, std::string>> out;
-  out.emplace_back("host", it.host_name);
-  out.emplace_back(
-      "system", fmt::format("{}, Linux {}, {}", it.system.empty() ? "unknown" : it.system, it.kernel, it.architecture));
-  out.emplace_back("processors",
-                   fmt::format("{} in {} core(s) of {} socket(s), {} usable{}", it.processors, it.cores, it.sockets,
-                               it.usable_processors, it.processor_model.empty() ? "" : ": " + it.processor_model));
-  for (const NumaNode& node : it.numa) {
-    out.emplace_back(
-        fmt::format("NUMA node {}", node.number),
-        fmt::format("{}, processors {}", human_bytes(node.memory_bytes), sandbox::number_list(node.processors)));
-  }
-  out.emplace_back("memory", fmt::format("{}, {} usable, {} swap", human_bytes(it.memory_bytes),
-                                         human_bytes(it.usable_memory_bytes), human_bytes(it.swap_bytes)));
-  for (const Disk& disk : it.disks) {
-    out.emplace_back("disk " + disk.name, fmt::format("{}{}, device {}:{}", human_bytes(disk.bytes),
-                                                      disk.rotational ? ", rotational" : "", disk.major, disk.minor));
-  }
-  for (const Space& space : it.spaces) {
-    out.emplace_back("space at " + space.path, fmt::format("{} free of {}, {}", human_bytes(space.free_bytes),
-                                                           human_bytes(space.bytes), space.type));
-  }
-  out.emplace_back("control groups", it.control_groups);
-  for (const Gpu& gpu : it.gpus.gpus) {
-    out.emplace_back(fmt::format("GPU {}", gpu.index),
-                     fmt::format("{}, {}, {}{}", gpu.name, human_bytes(gpu.memory_bytes), gpu.uuid,
-                                 gpu.partitioned ? ", partitioned" : ""));
-  }
-  if (it.gpus.gpus.empty()) out.emplace_back("GPUs", it.gpus.why_none.empty() ? "none" : "none: " + it.gpus.why_none);
-  for (const auto& [key, value] : it.labels) out.emplace_back("label " + key, value);
-  return out;
-}
-
 Result<std::pair<std::string, std::string>> parse_label(std::string_view text) {
   const size_t at = text.find('=');
   const std::string shown = escape_control(text);

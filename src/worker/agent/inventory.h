@@ -58,9 +58,6 @@ Inventory gather_inventory(const InventoryOptions& options);
 // One object; keys are only ever added.
 std::string inventory_json(const Inventory& inventory);
 
-// The same for people: what, and how much of it, in the order in which it is shown.
-std::vector<std::pair<std::string, std::string>> inventory_facts(const Inventory& inventory);
-
 // "KEY=VALUE": the key 1 to 63 letters, digits, '-', '_', '.' and '/', a letter or digit first and last; the value up
 // to 255 bytes of UTF-8 without control characters. kInvalidArgument says what is wrong.
 Result<std::pair<std::string, std::string>> parse_label(std::string_view text);
