@@ -1,0 +1,36 @@
+// Which slices are to stand ready at the launcher (launcher/protocol.h): some of each class that was asked for lately.
+// Pure; threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <vector>
+
+#include "model/slice_spec.h"
+#include "worker/launcher/protocol.h"
+#include "worker/sandbox/operations.h"
+
+namespace runink::agent {
+
+class ParkedClasses {
+ public:
+  static constexpr size_t kMostClasses = 8;
+
+  // `each`: how many of a class; 0: none at all. `root`: whether the launcher is root's. Begins with the class of a
+  // slice for which nothing was asked.
+  ParkedClasses(uint32_t each, bool root);
+
+  // A slice like this is started now. What the launcher is to be asked for, in this order; mostly nothing.
+  std::vector<launcher::PoolRequest> used(const model::SliceSpec& spec);
+  // All there should be: for a launcher that has nothing yet.
+  std::vector<launcher::PoolRequest> all() const;
+
+ private:
+  launcher::PoolRequest request_of(const sandbox::ParkingClass& parking, uint32_t count) const;
+
+  const uint32_t each_;
+  sandbox::HostFacts facts_;
+  std::list<sandbox::ParkingClass> classes_;  // the last one used first
+};
+
+}  // namespace runink::agent
