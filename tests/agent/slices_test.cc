@@ -232,5 +232,21 @@ TEST_P(AgentSlices, MetricsCountThem) {
   });
 }
 
+TEST_P(AgentSlices, MetricsOfOneAreItsOwn) {
+  if (!by_root()) GTEST_SKIP() << "an ordinary user has no control groups here";
+  start();
+  const std::string id = detach({"--pids", "100", "--", "sleep", "600"});
+  const std::string other = detach({"--pids", "100", "--", "sleep", "600"});
+  const Ran ran = runi({"slice", "metrics", id});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("slice=\"" + id + "\""));
+  EXPECT_THAT(ran.out, HasSubstr("# TYPE "));
+  EXPECT_THAT(ran.out, ::testing::Not(HasSubstr(other)));
+  EXPECT_GE(listed(id)->cpu_seconds, 0);
+  const std::string unlimited = detach({"--", "true"});
+  wait_for_end(unlimited);
+  EXPECT_EQ(runi({"slice", "metrics", unlimited}).code, 6);
+}
+
 }  // namespace
 }  // namespace runink::agent

@@ -35,6 +35,23 @@ Status make_passable(const std::string& folder, uint32_t own_user) {
   return {};
 }
 
+// Of a page in Prometheus' text form the samples of one slice, with what is said about their families.
+std::string only_of_slice(std::string_view page, const std::string& id) {
+  const std::string label = "slice=\"" + id + "\"";
+  std::string out, about;
+  bool in_comments = false;
+  for (const std::string_view line : split(page, '\n')) {
+    const bool comment = line.starts_with('#');
+    if (comment && !in_comments) about.clear();
+    in_comments = comment;
+    if (comment) about.append(line) += '\n';
+    if (comment || line.find(label) == std::string_view::npos) continue;
+    out += std::exchange(about, std::string());
+    out.append(line) += '\n';
+  }
+  return out;
+}
+
 }  // namespace
 
 Agent::Agent(net::EventLoop& loop, telemetry::Log& log, AgentOptions options)
@@ -205,6 +222,7 @@ void Agent::look_if_stopped() {
 // ---- What it knows ----
 
 void Agent::publish_sample() {
+  loop_.cancel(sample_timer_);
   AgentSample sample;
   sample.version = options_.version;
   std::vector<std::pair<SliceSample, std::string>> running;
@@ -244,8 +262,15 @@ AgentSample Agent::collect() {
 }
 
 Result<std::string> Agent::metrics(const std::string& id) {
-  if (!id.empty()) return metrics_->slice_page(id);
-  return metrics_->page();
+  publish_sample();
+  std::string page = metrics_->page();
+  if (id.empty()) return page;
+  std::string own = only_of_slice(page, id);
+  if (own.empty()) {
+    return not_found("slice {} has no metrics now", id)
+        .with_hint("those of a slice that runs in a control group, since it has limits, are counted");
+  }
+  return own;
 }
 
 AgentStatus Agent::status() {
