@@ -53,9 +53,14 @@ int allow_stream(int fence, int stream, int abi) noexcept {
 int put_up_fence(const ChildContext& context, const Operation& operation, ProgramState* state) noexcept {
   const int abi = landlock_abi();
   switch (operation.action) {
-    case Action::kMakeFence:
-      state->fence = make_ruleset(abi, false);
-      return state->fence < 0 ? -state->fence : 0;
+    case Action::kMakeFence: {
+      const int made = make_ruleset(abi, false);
+      if (made < 0) return -made;
+      state->fence = ::fcntl(made, F_DUPFD_CLOEXEC, kAboveStreams);
+      const int error = state->fence < 0 ? errno : 0;
+      ::close(made);
+      return error;
+    }
     case Action::kAllowPath:
       return allow_below(state->fence, operation, abi);
     case Action::kAllowStreams:

@@ -49,17 +49,24 @@ size_t index_of(const Operations& operations, Action action) {
 
 TEST(PlanFence, IsThereWhereTheKernelHasIt) {
   HostFacts facts = host(true);
-  EXPECT_EQ(index_of(plan(spec(), facts), Action::kMakeFence), plan(spec(), facts).list.size());
+  const auto whole = [](const model::SliceSpec& wanted, const HostFacts& on) { return *plan_operations(wanted, on); };
+  for (const Action action : {Action::kMakeFence, Action::kAllowPath, Action::kAllowStreams, Action::kEnterFence}) {
+    EXPECT_EQ(index_of(whole(spec(), facts), action), whole(spec(), facts).list.size());
+  }
   facts.landlock_abi = 5;
   model::SliceSpec wanted = spec();
   wanted.mounts = {{"/srv/a", "/data/a"}, {"/srv/b", "/data/b", true}};
   facts.mounts = {{.path = "/srv/a", .kind = HostEntry::Kind::kFolder, .owner = 7, .group = 7},
                   {.path = "/srv/b", .kind = HostEntry::Kind::kFolder, .owner = 7, .group = 7}};
-  const Operations operations = plan(wanted, facts);
-  EXPECT_THAT(says(operations), Contains("write below /data/b"));
-  EXPECT_THAT(says(operations), Not(Contains("write below /data/a")));
-  // After the program is found, which it may no longer be then; and nothing that mounts comes later.
-  EXPECT_LT(index_of(operations, Action::kOpenProgram), index_of(operations, Action::kMakeFence));
+  wanted.scratch_folder = "/var/tmp";
+  const Operations operations = whole(wanted, facts);
+  EXPECT_THAT(says(operations), AllOf(Contains("read and execute what lies below /"), Contains("write below /data/b"),
+                                      Not(Contains("write below /data/a"))));
+  const auto all = says(operations);
+  EXPECT_EQ(std::count(all.begin(), all.end(), "write below /tmp"), 2) << "what is mounted over it is another place";
+  // After the program is found, which it may no longer be then.
+  EXPECT_LT(index_of(operations, Action::kOpenProgram), index_of(operations, Action::kEnterFence));
+  EXPECT_LT(index_of(operations, Action::kAllowStreams), index_of(operations, Action::kEnterFence));
   EXPECT_LT(index_of(operations, Action::kEnterFence), index_of(operations, Action::kExecute));
 }
 
