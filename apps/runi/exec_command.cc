@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "model/slice_spec.h"
 #include "platform/os/file.h"
-#include "worker/sandbox/foreground.h"
+#include "worker/launcher/foreground.h"
 #include "worker/sandbox/host_facts.h"
 #include "worker/sandbox/operations.h"
 
@@ -92,7 +92,9 @@ Result<int> run_slice(cli::Invocation& invocation, model::SliceSpec* spec, const
     console.say("note: this slice is weaker than one that root starts: " + join(operations.missing_guarantees, "; "));
   }
   RUNINK_RETURN_IF_ERROR(console.flush());  // what follows on the streams is the command's
-  const auto ended = sandbox::run_in_foreground(spec, operations);
+  auto launcher = launcher::LauncherClient::start({});
+  const auto ended = launcher.ok() ? launcher::run_in_foreground(&*launcher, spec)
+                                   : Result<launcher::ForegroundEnd>(launcher.status());
   if (!ended.ok()) {
     console.print_error(ended.status());
     return exit_code_of(ended.status());

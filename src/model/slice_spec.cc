@@ -123,18 +123,6 @@ Status check_secrets(const SliceSpec& spec) {
   return {};
 }
 
-Status check_unsupported(const SliceSpec& spec) {
-  const char* missing = spec.terminal                  ? "a terminal"
-                        : !spec.devices.empty()        ? "devices"
-                        : spec.gpus.any()              ? "GPUs"
-                        : !spec.scratch_folder.empty() ? "scratch on disk"
-                                                       : nullptr;
-  if (missing != nullptr) return unimplemented("start a slice: {} is not supported yet", missing);
-  if (!spec.network.any()) return {};
-  return unimplemented("start a slice: a network with endpoints is not supported yet")
-      .with_hint("a slice that could not hold it is not started; leave it out");
-}
-
 Status check_identity(const SliceSpec& spec) {
   if (!spec.act_as) return {};
   constexpr uint32_t kNobody = 0xFFFF'FFFF;  // the kernel's "no id"
@@ -220,8 +208,7 @@ Status validate(const SliceSpec& spec) {
   RUNINK_RETURN_IF_ERROR(check_identity(spec));
   RUNINK_RETURN_IF_ERROR(check_scratch(spec));
   RUNINK_RETURN_IF_ERROR(check_rest(spec));
-  RUNINK_RETURN_IF_ERROR(validate_network(spec.network, spec.host_name));
-  return check_unsupported(spec);
+  return validate_network(spec.network, spec.host_name);
 }
 
 void add_default_environment(SliceSpec* spec) {

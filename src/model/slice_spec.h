@@ -24,6 +24,7 @@ struct SliceMount {
   std::string source;     // absolute path on the host; no part of it may be a symbolic link
   std::string target;     // absolute path in the slice
   bool writable = false;  // else read-only, with all that is mounted below it
+  auto operator<=>(const SliceMount&) const = default;
 };
 
 // Bytes that the slice finds in /run/secrets/NAME. Held in memory only; the owner of the specification wipes them

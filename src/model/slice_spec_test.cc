@@ -140,9 +140,15 @@ const Case kCases[] = {
     {"relative_scratch", [](SliceSpec* s) { s->scratch_folder = "tmp"; }, Code::kInvalidArgument, "plain absolute"},
     {"network",
      [](SliceSpec* s) {
+       s->network.endpoints = {{"db", 0, SliceProtocol::kTcp, {}}};
+     },
+     Code::kInvalidArgument, "1 to 65535"},
+    {"own_name",
+     [](SliceSpec* s) {
+       s->host_name = "db";
        s->network.endpoints = {{"db", 5432, SliceProtocol::kTcp, {}}};
      },
-     Code::kUnimplemented, "endpoints is not"},
+     Code::kInvalidArgument, "the slice itself"},
 };
 
 TEST(SliceSpec, AcceptsWhatIsGood) {

@@ -148,7 +148,7 @@ TEST_P(ExecTest, WrongUsageStartsNothing) {
 TEST_P(ExecTest, ExplainPrintsAndStartsNothing) {
   const Ran ran = exec({"--explain", "--mount", folder() + ":/data", "--", "touch", "/data/made"});
   EXPECT_EQ(ran.code, 0) << ran.err;
-  for (const char* line : {"on the host:\n", "process 1 of the slice:\n", "the process that becomes the program:\n",
+  for (const char* line : {"To park a slice of its class\n", "To start it\n", "on the host:\n", "process 1 of the slice:\n", "the process that becomes the program:\n",
                            "mount /data read-only\n", "execute touch\n"}) {
     EXPECT_THAT(ran.out, HasSubstr(line));
   }
@@ -187,26 +187,26 @@ bool memory_holds(pid_t pid, const std::string& text) {
   return false;
 }
 
-// Only the file in the slice is a copy that stays: memory of runi and of process 1 can be swapped.
+// Only the file in the slice is a copy that stays: memory of runi, of the launcher and of process 1 can be swapped.
 TEST_P(ExecTest, SecretsStayInNoOtherMemory) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to look into processes";
   const std::string secret = "in-one-place-only-" + std::to_string(::getpid());
   const std::string file = write(own_folder("vault") + "/key", secret);
-  // Of the environment there is a copy everywhere: that is how it is seen that something would be found.
-  Running running = begin({"--secret", "key=" + file, "--env", "SEEN=seen-everywhere", "--", "sh", "-c",
-                           "trap 'echo again' USR1; echo up; sleep 600 & wait; wait"});
+  // Of the plan there is a copy everywhere: that is how it is seen that something would be found.
+  const std::string planned = "slice:x:1000:1000:slice:/tmp:/bin/sh";
+  Running running = begin(
+      {"--secret", "key=" + file, "--", "sh", "-c", "trap 'echo again' USR1; echo up; sleep 600 & wait; wait"});
   std::string line(3, '\0');
   ASSERT_EQ(*os::read_full(running.out, line.data(), 3), 3u);
   // Signals are passed on once runi has wiped its own copy.
   ::kill(running.child.pid(), SIGUSR1);
   ASSERT_EQ(*os::read_full(running.out, line.data(), 3), 3u);
-  const std::string launcher = std::to_string(running.child.pid());
-  const auto children = os::read_file("/proc/" + launcher + "/task/" + launcher + "/children");
-  ASSERT_TRUE(children.ok());
-  for (const pid_t pid : {running.child.pid(), static_cast<pid_t>(std::atoi(children->c_str()))}) {
+  const pid_t launcher = child_of(running.child.pid());
+  for (const auto& [name, pid] : {std::pair("runi", running.child.pid()), std::pair("the launcher", launcher),
+                                  std::pair("process 1", child_of(launcher))}) {
     ASSERT_GT(pid, 0);
-    EXPECT_TRUE(memory_holds(pid, "SEEN=seen-everywhere"));
-    EXPECT_FALSE(memory_holds(pid, secret)) << (pid == running.child.pid() ? "runi" : "process 1");
+    EXPECT_TRUE(memory_holds(pid, planned)) << name;
+    EXPECT_FALSE(memory_holds(pid, secret)) << name;
   }
 }
 

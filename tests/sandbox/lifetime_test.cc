@@ -11,8 +11,8 @@
 
 #include "platform/os/file.h"
 #include "platform/os/machine.h"
+#include "own_slice_in_test.h"
 #include "slice_in_test.h"
-#include "worker/sandbox/launch.h"
 
 namespace runink::sandbox {
 namespace {
@@ -141,27 +141,36 @@ TEST(SliceLeaks, NothingIsLeftAfterAHundred) {
   model::SliceSpec spec;
   spec.argv = {"true"};
   model::add_default_environment(&spec);
-  const Operations good = *plan_operations(spec, gather_host_facts(spec));
+  const HostFacts facts = gather_host_facts(spec);
+  const Operations good = *plan_start(spec, facts);
   model::SliceSpec failing = spec;
   failing.argv = {"no-such-program"};
-  const Operations bad = *plan_operations(failing, gather_host_facts(failing));
+  const Operations bad = *plan_start(failing, facts);
   Counts before;
+  OwnSlice own;
   for (int i = 0; i < 101; ++i) {
     if (i == 1) before = count();  // the first one makes what stays for good: the filter, the locale
-    auto slice = Slice::start(spec, good, {});
-    if (!slice.ok() && i == 0) GTEST_SKIP() << slice.status().to_string();
-    ASSERT_TRUE(slice.ok()) << slice.status().to_string();
-    if (i % 4 == 3) continue;  // ended by its destructor
-    if (i % 4 == 2) slice->kill();
-    const auto end = slice->wait(60'000'000);
-    ASSERT_TRUE(end.ok() && *end);
-    if (i % 4 < 2) {
-      EXPECT_TRUE((*end)->exited && (*end)->code == 0);
+    const Status parked = own.park(spec);
+    if (!parked.ok() && i == 0) GTEST_SKIP() << parked.to_string();
+    ASSERT_TRUE(parked.ok()) << parked.to_string();
+    if (i % 5 == 4) continue;  // ended by its destructor, parked
+    if (i % 5 == 3) {
+      EXPECT_EQ(own.start(failing, bad).kind(), kKindProgramMissing);
+      EXPECT_EQ(own.next().kind, SliceEvent::Kind::kGone);
+      continue;
     }
-    if (i % 4 == 1) {
-      EXPECT_EQ(Slice::start(failing, bad, {}).status().kind(), kKindProgramMissing);
+    const Status started = own.start(spec, good);
+    ASSERT_TRUE(started.ok()) << started.to_string();
+    if (i % 5 == 2) own.slice().kill();
+    const SliceEvent ended = own.next();
+    ASSERT_EQ(ended.kind, SliceEvent::Kind::kEnded);
+    if (i % 5 == 1) {
+      EXPECT_TRUE(ended.end.exited && ended.end.code == 0);
+      own.slice().end();
+      EXPECT_EQ(own.next().kind, SliceEvent::Kind::kGone);
     }
   }
+  own.destroy();
   EXPECT_EQ(count().descriptors, before.descriptors);
   EXPECT_EQ(count().mounts, before.mounts);
   errno = 0;

@@ -60,6 +60,12 @@ os::Fd must_open(const std::string& path, os::OpenMode mode) {
 
 }  // namespace
 
+pid_t child_of(pid_t process) {
+  const std::string number = std::to_string(process);
+  const auto children = os::read_file("/proc/" + number + "/task/" + number + "/children");
+  return children.ok() ? static_cast<pid_t>(std::atoi(children->c_str())) : 0;
+}
+
 std::string starter_name(const testing::TestParamInfo<Starter>& info) {
   return info.param == Starter::kRoot ? "Root" : "User";
 }

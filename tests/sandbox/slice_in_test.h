@@ -20,6 +20,9 @@ struct Ran {
   std::string out, err;
 };
 
+// The first of a process's children; 0 where it has none.
+pid_t child_of(pid_t process);
+
 // A test that is run once for root and once for a user who is not; each is skipped where this host cannot do it.
 class SliceTest : public testing::TestWithParam<Starter> {
  protected:

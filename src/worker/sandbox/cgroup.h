@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "platform/os/fd.h"
 
 namespace runink::sandbox {
 
@@ -103,6 +104,11 @@ class Cgroup {
   virtual int clone_descriptor() const = 0;
   // Moves a process with all its threads, and verifies where it is. On v1 this may take a good part of a second.
   virtual Status attach(pid_t pid) = 0;
+  // That the process is here: what a silent failure would cost is a slice without limits.
+  virtual Status check_member(pid_t pid) const = 0;
+  // Where clone_descriptor() is -1: files to each of which a process writes "0" to move itself here, whoever it is by
+  // then, since the right to is that of who opened them. So nobody but itself waits for it.
+  virtual Result<std::vector<os::Fd>> open_to_enter() const = 0;
   // Of this group and those below it.
   virtual Result<std::vector<pid_t>> processes() const = 0;
 
@@ -116,6 +122,8 @@ class Cgroup {
 
   virtual Result<CgroupUsage> usage() const = 0;
   virtual Result<CgroupEvents> events() const = 0;
+  // Lets memory_peak_bytes begin anew from what is used now. False where this kernel cannot.
+  virtual bool reset_peak() = 0;
   virtual Result<std::optional<Pressure>> pressure(PressureOf of) const = 0;  // absent on v1, or switched off
 
   // The group itself, which must be empty; tried again until the timeout while processes are still dying. A group that

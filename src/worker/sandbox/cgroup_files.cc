@@ -231,6 +231,13 @@ Status CgroupFolder::write(const char* file, std::string_view value) const {
   return {};
 }
 
+Result<os::Fd> CgroupFolder::open_to_write(const char* file) const {
+  std::string where = path() + "/" + file;
+  os::Fd fd(::openat(descriptor(), file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW), where);
+  if (!fd) return from_errno(errno, "open " + where).with_kind("sandbox.limit");
+  return fd;
+}
+
 Status CgroupFolder::write_verified(const char* file, const std::string& value,
                                     const std::function<bool(std::string_view)>& accept) const {
   RUNINK_RETURN_IF_ERROR(write(file, value));

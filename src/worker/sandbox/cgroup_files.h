@@ -46,6 +46,7 @@ class CgroupFolder {
   bool has(const char* file) const;
   Result<std::string> read(const char* file) const;
   Status write(const char* file, std::string_view value) const;  // one write(2): a control file takes a value whole
+  Result<os::Fd> open_to_write(const char* file) const;  // for somebody else to write to
   // Writes, reads back and compares; `accept` decides, where the kernel rounds.
   Status write_verified(const char* file, const std::string& value,
                         const std::function<bool(std::string_view)>& accept = nullptr) const;

@@ -99,7 +99,10 @@ class GroupV1 : public Cgroup {
       Status moved = part.folder.write("cgroup.procs", std::to_string(pid));
       if (!moved.ok()) return std::move(moved).with_context(fmt::format("put process {} into its control group", pid));
     }
-    // What a silent failure would cost is a slice without limits.
+    return check_member(pid);
+  }
+
+  Status check_member(pid_t pid) const override {
     std::string text = RUNINK_TRY(os::read_file("/proc/" + std::to_string(pid) + "/cgroup"));
     for (const Part& part : parts_) {
       std::optional<std::string> group = group_in(text, part.controllers.front());
@@ -109,6 +112,12 @@ class GroupV1 : public Cgroup {
       }
     }
     return {};
+  }
+
+  Result<std::vector<os::Fd>> open_to_enter() const override {
+    std::vector<os::Fd> files;
+    for (const Part& part : parts_) files.push_back(RUNINK_TRY(part.folder.open_to_write("cgroup.procs")));
+    return files;
   }
 
   Result<std::vector<pid_t>> processes() const override { return folder("freezer")->processes(); }
@@ -172,6 +181,11 @@ class GroupV1 : public Cgroup {
       events.refused_processes = RUNINK_TRY(pids->read_table("pids.events"))["max"];
     }
     return events;
+  }
+
+  bool reset_peak() override {
+    const CgroupFolder* memory = folder("memory");
+    return memory == nullptr || memory->write("memory.max_usage_in_bytes", "0").ok();
   }
 
   Result<std::optional<Pressure>> pressure(PressureOf) const override { return std::optional<Pressure>(); }
@@ -354,11 +368,15 @@ class BackendV1 : public CgroupBackend {
     for (const Hierarchy& hierarchy : hierarchies_) {
       std::string path = hierarchy.base + "/" + name;
       failed = make_group_folder(path);
+      // A herd's group may be there in some hierarchies alone: of a launcher that was killed while it removed it.
+      const bool there = failed.code() == Code::kAlreadyExists && name.find('/') == std::string::npos;
+      if (there) failed = {};
       if (!failed.ok()) break;
-      made.push_back(path);
+      if (!there) made.push_back(path);
       if (carries(hierarchy.controllers, "cpuset")) failed = inherit_cpuset(path);
       if (!failed.ok()) break;
     }
+    if (failed.ok() && made.empty()) failed = already_exists("make control group {}: it is there", name);
     Result<std::unique_ptr<Cgroup>> group = failed.ok() ? adopt(name) : Result<std::unique_ptr<Cgroup>>(failed);
     if (!group.ok()) {
       for (const std::string& path : made) (void)remove_group_folder(path, 0);

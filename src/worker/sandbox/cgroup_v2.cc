@@ -81,11 +81,20 @@ class GroupV2 : public Cgroup {
 
   Status attach(pid_t pid) override {
     RUNINK_RETURN_IF_ERROR(folder_.write("cgroup.procs", std::to_string(pid)));
+    return check_member(pid);
+  }
+
+  Status check_member(pid_t pid) const override {
     std::string text = RUNINK_TRY(os::read_file("/proc/" + std::to_string(pid) + "/cgroup"));
     std::optional<std::string> group = group_in(text, "");
     if (group && group->ends_with(path_end_)) return {};
     return internal_error("process {} is in group '{}', not in {}", pid, group.value_or(""), folder_.path());
   }
+
+  Result<std::vector<os::Fd>> open_to_enter() const override { return std::vector<os::Fd>(); }
+
+  // memory.peak can be begun anew for one open file only, and from Linux 6.12 on.
+  bool reset_peak() override { return !carries(controllers_, "memory"); }
 
   Result<std::vector<pid_t>> processes() const override { return folder_.processes(); }
 

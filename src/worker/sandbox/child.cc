@@ -3,99 +3,253 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "worker/sandbox/raw_calls.h"
+#include "worker/wire/framing.h"
 
 namespace runink::sandbox {
 namespace {
 
-[[noreturn]] void fail(const ChildContext& context, size_t operation, int error) noexcept {
-  const StartFailure failure = {static_cast<uint32_t>(operation), error};
-  // A write this short is whole or not at all; where nobody reads any more, there is nobody to tell.
-  (void)!::write(context.start_write, &failure, sizeof failure);
+// A copy of the launcher has what it has open, the sockets of other slices among it.
+void close_all_but(std::vector<int> kept) noexcept {
+  std::sort(kept.begin(), kept.end());
+  unsigned first = 0;
+  for (const int fd : kept) {
+    if (fd < 0) continue;
+    const auto number = static_cast<unsigned>(fd);
+    if (number > first) (void)::close_range(first, number - 1, 0);
+    first = number + 1;
+  }
+  (void)::close_range(first, ~0U, 0);
+}
+
+void report(wire::Channel* to, ReportType type, std::string_view body = {}, std::span<const int> descriptors = {}) {
+  // Where nobody reads any more, there is nobody to tell.
+  (void)to->send(static_cast<uint16_t>(type), 0, body, descriptors);
+}
+
+[[noreturn]] void fail(wire::Channel* to, Phase phase, size_t operation, int error) noexcept {
+  report(to, ReportType::kFailed,
+         wire::encode_value(StartFailure{static_cast<uint32_t>(operation), phase, error}));
   ::_exit(1);
 }
 
-// Walks the operations of one place from `first` on; gives the index behind the last.
+// Carries out the operations of one place, in order. Ends this process where one fails.
 template <typename State, typename Do>
-size_t walk(const ChildContext& context, size_t first, Place place, State* state, Do perform) noexcept {
-  const auto& list = context.operations->list;
-  size_t i = first;
-  for (; i < list.size(); ++i) {
-    if (list[i].place < place) continue;
-    if (list[i].place > place || list[i].action == Action::kStartProgram) break;
-    if (const int error = perform(context, list[i], state); error != 0) fail(context, i, error);
+void walk(const std::vector<Operation>& list, Place place, wire::Channel* to, const ChildContext& context, State* state,
+          Do perform) noexcept {
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (list[i].place != place || list[i].action == Action::kStartProgram) continue;
+    if (const int error = perform(context, list[i], state); error != 0) fail(to, list[i].phase, i, error);
   }
-  return i;
 }
 
-[[noreturn]] void run_program(const ChildContext& context, size_t first) noexcept {
-  ::close(context.end_write);
+wire::Message must_receive(wire::Channel* from) noexcept {
+  auto message = from->receive_within(-1);
+  if (!message.ok() || !*message) ::_exit(1);
+  return std::move(**message);
+}
+
+// The process that becomes the program, from its beginning on.
+[[noreturn]] void run_program(const Operations& parking, wire::Channel launcher) noexcept {
+  ChildContext context{.parking = &parking};
   ProgramState state;
-  walk(context, first, Place::kProgram, &state, become_program);
+  walk(parking.list, Place::kProgram, &launcher, context, &state, become_program);
+  report(&launcher, ReportType::kReady);
+
+  const wire::Message message = must_receive(&launcher);
+  const auto order = wire::decode_value<ExecuteOrder>(message.body, "an order to execute");
+  if (message.type != static_cast<uint16_t>(OrderType::kExecute) || !order.ok()) ::_exit(1);
+  std::vector<int> streams;
+  for (const os::Fd& fd : message.descriptors) streams.push_back(fd.get());
+  context.program = &*order;
+  context.streams = streams.data();
+  context.stream_count = streams.size();
+  walk(order->list, Place::kProgram, &launcher, context, &state, become_program);
   ::_exit(1);  // not reached: the last operation executes the program, or fails
 }
 
-// Ends what is left of the slice by returning: when process 1 ends, the kernel kills all others.
-void serve_as_init(const ChildContext& context, pid_t program) noexcept {
-  sigset_t all;
-  ::sigfillset(&all);
-  for (;;) {
-    const int signal = ::sigwaitinfo(&all, nullptr);
-    if (signal < 0) continue;
-    if (signal != SIGCHLD) {
-      // To the whole group, as a terminal does; the program leads it.
-      if (::kill(-program, signal) != 0) (void)::kill(program, signal);
-      continue;
+// What processes have used that ended and were waited for.
+void add_usage(const rusage& ended, SliceUsage* sum) noexcept {
+  const auto micros = [](const timeval& time) { return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec; };
+  constexpr uint64_t kBlock = 512;
+  sum->user_micros += micros(ended.ru_utime);
+  sum->system_micros += micros(ended.ru_stime);
+  sum->minor_faults += static_cast<uint64_t>(ended.ru_minflt);
+  sum->major_faults += static_cast<uint64_t>(ended.ru_majflt);
+  sum->io_read_bytes = sum->io_read_bytes.value_or(0) + static_cast<uint64_t>(ended.ru_inblock) * kBlock;
+  sum->io_write_bytes = sum->io_write_bytes.value_or(0) + static_cast<uint64_t>(ended.ru_oublock) * kBlock;
+  sum->peak_memory_bytes =
+      std::max(sum->peak_memory_bytes.value_or(0), static_cast<uint64_t>(ended.ru_maxrss) * 1024);
+}
+
+class Init {
+ public:
+  explicit Init(const ParkOrder& order) : order_(order), sources_(order.sources) {
+    launcher_ = wire::Channel(os::Fd(order.launcher, "launcher"));
+    context_ = {.parking = order.operations, .sources = &sources_, .group_files = &order.group_files};
+  }
+
+  [[noreturn]] void run() noexcept {
+    expect(must_receive(&launcher_), OrderType::kGo);
+    walk(order_.operations->list, Place::kInit, &launcher_, context_, &state_, set_up);
+    // Trees and the files of the group have been used; what stays is the socket and the lock.
+    close_all_but({launcher_.descriptor(), order_.ids_lock});
+    (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    sigset_t children;
+    ::sigemptyset(&children);
+    ::sigaddset(&children, SIGCHLD);
+    signals_ = os::Fd(::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK), "signals");
+    if (!signals_.valid()) ::_exit(1);
+    make_program();
+    serve();
+  }
+
+ private:
+  static void expect(const wire::Message& message, OrderType type) noexcept {
+    if (message.type != static_cast<uint16_t>(type)) ::_exit(1);
+  }
+
+  void make_program() noexcept {
+    const auto& list = order_.operations->list;
+    const auto start = static_cast<size_t>(
+        std::find_if(list.begin(), list.end(),
+                     [](const Operation& operation) { return operation.action == Action::kStartProgram; }) -
+        list.begin());
+    auto pair = wire::Channel::make_pair();
+    if (!pair.ok()) fail(&launcher_, Phase::kPark, start, EMFILE);
+    // Above what the program will get.
+    const int end = ::fcntl(pair->second.descriptor(), F_DUPFD_CLOEXEC, kAboveStreams);
+    if (end < 0) fail(&launcher_, Phase::kPark, start, errno);
+    // A plain clone rather than fork(): what the C library does around that is not for this process.
+    program_ = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+    if (program_ < 0) fail(&launcher_, Phase::kPark, start, errno);
+    if (program_ == 0) {
+      close_all_but({end});
+      run_program(*order_.operations, wire::Channel(os::Fd(end, "launcher")));
     }
-    int status = 0;
-    for (pid_t ended; (ended = ::waitpid(-1, &status, WNOHANG | __WALL)) > 0;) {
-      if (ended != program) continue;
-      const ProgramEnd end = {status};
-      (void)!::write(context.end_write, &end, sizeof end);
-      return;
+    ::close(end);
+    const int its = pair->first.descriptor();
+    report(&launcher_, ReportType::kProgram, {}, std::span(&its, 1));
+  }
+
+  [[noreturn]] void serve() noexcept {
+    for (;;) {
+      pollfd waiting[] = {{launcher_.descriptor(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
+      if (::poll(waiting, 2, -1) < 0 && errno != EINTR) ::_exit(1);
+      if (waiting[1].revents != 0) {
+        signalfd_siginfo info;
+        while (::read(signals_.get(), &info, sizeof info) > 0) {
+        }
+        reap();
+      }
+      for (;;) {
+        auto message = launcher_.receive();
+        // The launcher has gone, or has done with this slice: the kernel kills whatever else is in it.
+        if (!message.ok()) ::_exit(0);
+        if (!*message) break;
+        obey(std::move(**message));
+      }
     }
   }
-}
+
+  void obey(wire::Message message) noexcept {
+    switch (static_cast<OrderType>(message.type)) {
+      case OrderType::kPrepare:
+        return prepare(std::move(message));
+      case OrderType::kSignal: {
+        const auto signal = wire::decode_value<int32_t>(message.body, "a signal");
+        // To the whole group, as a terminal does; the program leads it. pid 0 would be this process's own group.
+        if (signal.ok() && program_ > 0 && ::kill(-program_, *signal) != 0) (void)::kill(program_, *signal);
+        return;
+      }
+      case OrderType::kScrub:
+        return scrub();
+      default:
+        ::_exit(1);
+    }
+  }
+
+  void prepare(wire::Message message) noexcept {
+    auto order = wire::decode_value<PrepareOrder>(message.body, "an order to prepare");
+    if (!order.ok()) ::_exit(1);
+    std::vector<ChildSource> trees;
+    for (const os::Fd& fd : message.descriptors) trees.push_back({.tree = fd.get()});
+    state_.root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    ChildContext context = context_;
+    context.sources = &trees;
+    context.secrets = &order->secrets;
+    walk(order->list, Place::kInit, &launcher_, context, &state_, set_up);
+    ::close(state_.root);
+    state_.root = -1;
+    // This process lives as long as the slice, and its memory can be swapped: the files are the only copies that stay.
+    for (model::SliceSecret& secret : order->secrets) ::explicit_bzero(secret.bytes.data(), secret.bytes.size());
+    report(&launcher_, ReportType::kPrepared);
+  }
+
+  void reap() noexcept {
+    int status = 0;
+    rusage usage;
+    for (pid_t ended; (ended = ::wait4(-1, &status, WNOHANG | __WALL, &usage)) > 0;) {
+      add_usage(usage, &usage_);
+      if (ended == program_) return end(status);
+    }
+  }
+
+  // What the program leaves behind ends with it, and before its end is told.
+  void end(int program_status) noexcept {
+    (void)::kill(-1, SIGKILL);
+    rusage usage;
+    for (pid_t ended; (ended = ::wait4(-1, nullptr, __WALL, &usage)) > 0 || errno == EINTR;) {
+      if (ended > 0) add_usage(usage, &usage_);
+    }
+    program_ = -1;
+    report(&launcher_, ReportType::kEnded, wire::encode_value(ProgramEnd{program_status, usage_}));
+    usage_ = {};
+  }
+
+  void scrub() noexcept {
+    if (program_ > 0) ::_exit(1);
+    const std::string left = scrubber_.scrub();
+    if (!left.empty()) {
+      report(&launcher_, ReportType::kUnclean, left);
+      ::_exit(0);
+    }
+    make_program();
+  }
+
+  const ParkOrder& order_;
+  std::vector<ChildSource> sources_;
+  ChildContext context_;
+  SetupState state_;
+  wire::Channel launcher_;
+  os::Fd signals_;
+  pid_t program_ = -1;
+  SliceUsage usage_;
+  Scrubber scrubber_;
+};
 
 }  // namespace
 
-void run_child(const ChildContext& context) noexcept {
-  ::close(context.go_write);
-  char go = 0;
-  ssize_t n;
-  while ((n = ::read(context.go_read, &go, 1)) < 0 && errno == EINTR) {
-  }
-  if (n != 1) ::_exit(1);
-
-  SetupState setup;
-  const size_t start = walk(context, 0, Place::kInit, &setup, set_up);
-  // A plain clone rather than fork(): handlers of pthread_atfork are not for this process.
-  const pid_t program = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
-  if (program == 0) run_program(context, start + 1);
-  if (program < 0) fail(context, start, errno);
-
-  // What process 1 keeps: the right to signal the program, one pipe, and the lock of its ids. Its memory is a copy of
-  // the launcher's, which nobody can look into (Action::kTieToLauncher), and which it has no secret in that the program
-  // has not.
-  ::close(context.start_write);
-  constexpr int kEnd = 3, kLock = 4;
-  const int end = ::fcntl(context.end_write, F_DUPFD_CLOEXEC, kLock + 1);  // out of the way of each other
-  const int lock = context.ids_lock < 0 ? -1 : ::fcntl(context.ids_lock, F_DUPFD_CLOEXEC, kLock + 1);
-  if (end < 0 || ::dup2(end, kEnd) < 0) ::_exit(1);
-  if (context.ids_lock >= 0 && (lock < 0 || ::dup2(lock, kLock) < 0)) ::_exit(1);
-  (void)::close_range(lock < 0 ? kLock : kLock + 1, ~0U, 0);
-  for (int fd = 0; fd < kEnd; ++fd) ::close(fd);
-  (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  (void)raw::set_capabilities(uint64_t{1} << CAP_KILL);
-  ChildContext last = context;
-  last.end_write = kEnd;
-  serve_as_init(last, program);
-  ::_exit(0);
+void run_init(const ParkOrder& order) noexcept {
+  std::vector<int> kept = order.group_files;
+  for (const ChildSource& source : order.sources) kept.push_back(source.tree);
+  kept.push_back(order.launcher);
+  kept.push_back(order.ids_lock);
+  close_all_but(std::move(kept));
+  Init init(order);
+  init.run();
 }
 
 }  // namespace runink::sandbox

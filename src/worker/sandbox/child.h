@@ -1,32 +1,24 @@
-// What happens in the slice between clone3 and execveat: process 1 sets the slice up and stays as its init; a child of
-// it gives up what is left of privilege and becomes the program.
+// What happens in the slice: process 1 sets it up and stays as its init; a child of it gives up what is left of
+// privilege, waits to be told what to execute, and becomes the program.
 //
-// Everything here runs in a copy of the launcher's memory, in which another thread may have held a lock when it was
-// made: so nothing is allocated, no lock is taken, only async-signal-safe calls are made, and texts are those of the
-// plan. What goes wrong travels to the launcher as the number of the operation and errno.
+// Both are copies of the launcher, which has one thread; it has wiped what was not theirs to know. What goes wrong
+// travels to it as the number of the operation and errno. No exceptions, no output.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
 
-#include "model/slice_spec.h"
+#include "platform/os/fd.h"
 #include "worker/sandbox/operations.h"
+#include "worker/sandbox/orders.h"
 #include "worker/sandbox/seccomp.h"
 
 namespace runink::sandbox {
-
-// Sent through the start pipe by the one that failed; its end without a report means that the program runs.
-struct StartFailure {
-  uint32_t operation = 0;  // index into the list
-  int32_t error = 0;       // errno
-};
-
-// Sent through the end pipe by process 1 when the program has ended.
-struct ProgramEnd {
-  int32_t wait_status = 0;
-};
 
 struct ChildSource {
   int tree = -1;  // the detached mount; -1: cloned inside
@@ -34,23 +26,28 @@ struct ChildSource {
   ino_t inode = 0;
 };
 
-// All of it prepared before the clone, and only read after it; `sources` is written to.
-struct ChildContext {
-  const Operations* operations = nullptr;
-  const model::SliceSpec* spec = nullptr;
-  ChildSource* sources = nullptr;
-  const SeccompFilter* filter = nullptr;
-  char* const* argv = nullptr;         // ends with null
-  char* const* environment = nullptr;  // ends with null
-  int go_read = -1;                    // one byte: the ids are mapped; its end: the launcher is gone
-  int go_write = -1;                   // the launcher's; closed first, so that its end is seen
-  int start_write = -1, end_write = -1;
-  int ids_lock = -1;           // kept by process 1: the ids are free again when the last process is gone; -1: none
-  int streams[3] = {0, 1, 2};  // what the program gets as 0, 1 and 2
+// Descriptors of the launcher that process 1 is made with; it closes all others.
+struct ParkOrder {
+  const Operations* operations = nullptr;  // Phase::kPark
+  std::vector<ChildSource> sources;
+  std::vector<int> group_files;  // the control group is entered by writing to each of them
+  int launcher = -1;             // its end of the socket
+  int ids_lock = -1;             // kept: the ids are free again when the last process is gone; -1: none
 };
 
 // Process 1 of the slice. Signals are blocked when it is called, and stay so.
-[[noreturn]] void run_child(const ChildContext& context) noexcept;
+[[noreturn]] void run_init(const ParkOrder& order) noexcept;
+
+// What operations are carried out with.
+struct ChildContext {
+  const Operations* parking = nullptr;    // while it is parked
+  const ExecuteOrder* program = nullptr;  // of the program, when it is started
+  const std::vector<model::SliceSecret>* secrets = nullptr;
+  std::vector<ChildSource>* sources = nullptr;
+  const std::vector<int>* group_files = nullptr;
+  const int* streams = nullptr;  // what the program gets as 0, 1, 2 and so on
+  size_t stream_count = 0;
+};
 
 // One operation of Place::kInit (child_setup.cc) and Place::kProgram (child_program.cc): 0 or errno.
 struct SetupState {
@@ -59,10 +56,29 @@ struct SetupState {
 int set_up(const ChildContext& context, const Operation& operation, SetupState* state) noexcept;
 
 struct ProgramState {
+  int terminal = -1;           // becomes 0, 1 and 2
+  int fence = -1;              // the Landlock rules, until they hold; above the program's descriptors
   int program = -1;            // O_PATH
   const char* path = nullptr;  // in the slice
   bool script = false;         // begins with "#!"
 };
 int become_program(const ChildContext& context, const Operation& operation, ProgramState* state) noexcept;
+// Those of them that are about Landlock (child_fence.cc).
+int put_up_fence(const ChildContext& context, const Operation& operation, ProgramState* state) noexcept;
+
+// Attaches the detached mount `tree` to the slice's root for a moment, and what lies at `part` in it at `path` for good
+// (child_part.cc). 0 or errno.
+int attach_part(int root, int tree, const char* part, const char* path) noexcept;
+
+// What process 1 looks through before the slice is used again (child_scrub.cc).
+class Scrubber {
+ public:
+  // Empties what is small, and says what else is left; "" when the slice is as it was parked. All processes but this
+  // one have ended.
+  std::string scrub() noexcept;
+
+ private:
+  os::Fd sockets_, queues_;  // opened when first needed
+};
 
 }  // namespace runink::sandbox

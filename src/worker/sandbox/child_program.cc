@@ -1,5 +1,5 @@
 // What the process that becomes the program does: a session of its own, limits, privileges given up for good, the
-// program executed. See child.h for what it may not do.
+// program executed.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <vector>
+
 #include "worker/sandbox/child.h"
 #include "worker/sandbox/raw_calls.h"
+#include "worker/sandbox/slice_terminal.h"
 
 namespace runink::sandbox {
 namespace {
@@ -87,7 +90,7 @@ int check_program(int fd) noexcept {
 // As a shell does: the first that can be executed; else that there is one which cannot, else that there is none.
 int open_program(const ChildContext& context, ProgramState* state) noexcept {
   int worst = ENOENT;
-  for (const std::string& candidate : context.operations->program_candidates) {
+  for (const std::string& candidate : context.program->candidates) {
     const int fd = raw::openat2(AT_FDCWD, candidate.c_str(), O_PATH | O_CLOEXEC, RESOLVE_NO_MAGICLINKS);
     int error = fd < 0 ? errno : check_program(fd);
     if (error == 0) {
@@ -109,41 +112,61 @@ int open_program(const ChildContext& context, ProgramState* state) noexcept {
 }
 
 // Puts the streams in place, and marks all else to be closed by the kernel when the program is executed: until then the
-// start pipe is needed, to tell of a failure.
-int close_descriptors(const ChildContext& context) noexcept {
-  int from[3];
-  // First out of the way of each other.
-  for (int i = 0; i < 3; ++i) {
-    from[i] = ::fcntl(context.streams[i], F_DUPFD_CLOEXEC, 3);
+// start pipe is needed, to tell of a failure. Its number is above all of the streams' (kAboveStreams).
+int close_descriptors(const ChildContext& context, ProgramState* state) noexcept {
+  const auto count = static_cast<int>(context.stream_count);
+  // First all out of the way of each other.
+  state->program = ::fcntl(state->program, F_DUPFD_CLOEXEC, kAboveStreams);
+  if (state->program < 0) return errno;
+  int from[kAboveStreams];
+  for (int i = 0; i < count; ++i) {
+    const int stream = i < 3 && state->terminal >= 0 ? state->terminal : context.streams[i];
+    from[i] = ::fcntl(stream, F_DUPFD_CLOEXEC, kAboveStreams);
     if (from[i] < 0) return errno;
   }
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < count; ++i) {
     if (::dup2(from[i], i) < 0) return errno;
   }
-  return result_of(::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC));
+  return result_of(::close_range(static_cast<unsigned>(count), ~0U, CLOSE_RANGE_CLOEXEC));
 }
 
-int default_signals() noexcept {
+int reset_signals() noexcept {
   for (int signal = 1; signal < 65; ++signal) {
     struct sigaction action = {};
     action.sa_handler = SIG_DFL;
     (void)::sigaction(signal, &action, nullptr);  // some cannot be set, and are at their default
   }
-  sigset_t none;
-  ::sigemptyset(&none);
-  return result_of(::sigprocmask(SIG_SETMASK, &none, nullptr));
+  return 0;
+}
+
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
+  out.push_back(nullptr);
+  return out;
 }
 
 int execute(const ChildContext& context, const ProgramState& state) noexcept {
-  if (const int error = default_signals(); error != 0) return error;
+  const std::vector<char*> argv = pointers_to(context.program->argv);
+  const std::vector<char*> environment = pointers_to(context.program->environment);
+  sigset_t none;
+  ::sigemptyset(&none);
+  if (::sigprocmask(SIG_SETMASK, &none, nullptr) != 0) return errno;
   // A script is executed by its name, which its interpreter opens; of a descriptor it would find nothing but a closed
   // one.
   if (state.script) {
-    ::execve(state.path, context.argv, context.environment);
+    ::execve(state.path, argv.data(), environment.data());
   } else {
-    ::syscall(SYS_execveat, state.program, "", context.argv, context.environment, 0x1000);  // AT_EMPTY_PATH
+    ::syscall(SYS_execveat, state.program, "", argv.data(), environment.data(), 0x1000);  // AT_EMPTY_PATH
   }
   return errno;
+}
+
+int open_terminal(const ChildContext& context, const Operation& operation, ProgramState* state) noexcept {
+  if (context.stream_count == 0) return EBADF;
+  const model::SliceTerminal size = {static_cast<uint16_t>(operation.number), static_cast<uint16_t>(operation.second)};
+  state->terminal = open_slice_terminal(size, context.streams[0]);
+  return state->terminal < 0 ? -state->terminal : 0;
 }
 
 }  // namespace
@@ -152,6 +175,12 @@ int become_program(const ChildContext& context, const Operation& operation, Prog
   switch (operation.action) {
     case Action::kNewSession:
       return ::setsid() >= 0 ? 0 : errno;
+    case Action::kResetSignals:
+      return reset_signals();
+    case Action::kOpenTerminal:
+      return open_terminal(context, operation, state);
+    case Action::kTakeTerminal:
+      return take_slice_terminal(state->terminal);
     case Action::kNewKeyring:
       return new_keyring();
     case Action::kSetMask:
@@ -175,10 +204,15 @@ int become_program(const ChildContext& context, const Operation& operation, Prog
       return enter_folder(operation.path.c_str());
     case Action::kOpenProgram:
       return open_program(context, state);
+    case Action::kMakeFence:
+    case Action::kAllowPath:
+    case Action::kAllowStreams:
+    case Action::kEnterFence:
+      return put_up_fence(context, operation, state);
     case Action::kFilterCalls:
-      return install_filter(*context.filter);
+      return install_filter(default_filter());
     case Action::kCloseDescriptors:
-      return close_descriptors(context);
+      return close_descriptors(context, state);
     case Action::kExecute:
       return execute(context, *state);
     default:

@@ -1,8 +1,8 @@
-// What process 1 does to make the slice's root and namespaces. See child.h for what it may not do.
+// What process 1 does to make the slice's namespaces and root, and what a specification adds to them.
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -101,8 +101,9 @@ int mount_root(SetupState* state) noexcept {
 }
 
 int clone_source(const ChildContext& context, const Operation& operation) noexcept {
-  const MountSource& source = context.operations->sources[static_cast<size_t>(operation.source)];
-  ChildSource& open = context.sources[operation.source];
+  const auto index = static_cast<size_t>(operation.source);
+  const MountSource& source = context.parking->sources[index];
+  ChildSource& open = context.sources->at(index);
   const Descriptor place(raw::openat2(AT_FDCWD, source.path.c_str(), O_PATH | O_CLOEXEC, kSourceResolve));
   if (place.get() < 0) return errno;
   struct stat info = {};
@@ -116,8 +117,9 @@ int clone_source(const ChildContext& context, const Operation& operation) noexce
 }
 
 int make_file(const SetupState& state, const Operation& operation) noexcept {
+  const int how = operation.action == Action::kMakeFile ? O_CREAT | O_EXCL : O_TRUNC;
   const Descriptor file(
-      ::openat(state.root, operation.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+      ::openat(state.root, operation.path.c_str(), O_WRONLY | how | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (file.get() < 0) return errno;
   if (operation.text.empty()) return 0;
   const ssize_t n = ::write(file.get(), operation.text.data(), operation.text.size());
@@ -126,7 +128,7 @@ int make_file(const SetupState& state, const Operation& operation) noexcept {
 }
 
 int write_secret(const ChildContext& context, const SetupState& state, const Operation& operation) noexcept {
-  const auto& secret = context.spec->secrets[operation.number];
+  const model::SliceSecret& secret = context.secrets->at(operation.number);
   const Descriptor file(
       ::openat(state.root, operation.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
   if (file.get() < 0) return errno;
@@ -137,21 +139,38 @@ int write_secret(const ChildContext& context, const SetupState& state, const Ope
     if (n <= 0) return n < 0 ? errno : ENOSPC;
     written += static_cast<size_t>(n);
   }
-  // This process lives as long as the slice, and its memory can be swapped: the file is the only copy that stays.
-  ::explicit_bzero(const_cast<char*>(secret.bytes.data()), secret.bytes.size());
-  return result_of(::fchown(file.get(), context.spec->user, context.spec->group));
+  const auto user = static_cast<uint32_t>(operation.second >> 32), group = static_cast<uint32_t>(operation.second);
+  return result_of(::fchown(file.get(), user, group));
 }
 
 int make_folder(const SetupState& state, const Operation& operation) noexcept {
   return result_of(::mkdirat(state.root, operation.path.c_str(), static_cast<mode_t>(operation.number)));
 }
 
-// What is attached at `path`, or the root; not what is mounted below it.
-int protect(const SetupState& state, const Operation& operation) noexcept {
-  if (operation.path.empty()) return result_of(raw::set_mount(state.root, false, MOUNT_ATTR_RDONLY));
-  const Descriptor place(::openat(state.root, operation.path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+// Of what is attached at `path`, or of the root; not of what is mounted below it.
+int protect(const SetupState& state, const Operation& operation, bool read_only) noexcept {
+  const char* path = operation.path.empty() ? "." : operation.path.c_str();
+  const Descriptor place(::openat(state.root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (place.get() < 0) return errno;
-  return result_of(raw::set_mount(place.get(), false, MOUNT_ATTR_RDONLY));
+  return result_of(read_only ? raw::set_mount(place.get(), false, MOUNT_ATTR_RDONLY)
+                             : raw::clear_mount(place.get(), MOUNT_ATTR_RDONLY));
+}
+
+int resize(const SetupState& state, const Operation& operation) noexcept {
+  char bytes[24];
+  write_number(operation.number, 10, bytes);
+  const Descriptor context(::fspick(state.root, operation.path.c_str(), FSPICK_CLOEXEC | FSPICK_SYMLINK_NOFOLLOW));
+  if (context.get() < 0) return errno;
+  if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "size", bytes, 0) != 0) return errno;
+  return result_of(::fsconfig(context.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0));
+}
+
+// By descriptors that the launcher opened: who may move processes is decided by who opened the file.
+int enter_group(const ChildContext& context) noexcept {
+  for (const int file : *context.group_files) {
+    if (::write(file, "0", 1) != 1) return errno;
+  }
+  return 0;
 }
 
 int pivot(SetupState* state) noexcept {
@@ -172,17 +191,15 @@ int become_root() noexcept {
 }
 
 // After the last change of ids of this process, since such a change forgets what is asked for here.
-int tie_to_launcher(const ChildContext& context) noexcept {
+int tie_to_launcher() noexcept {
+  // Had it ended before, its socket would say so.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
-  if (::prctl(PR_SET_DUMPABLE, 0) != 0) return errno;
-  // It may have ended before.
-  struct pollfd launcher = {context.go_read, POLLIN, 0};
-  if (::poll(&launcher, 1, 0) > 0 && (launcher.revents & POLLHUP) != 0) ::_exit(1);
-  return 0;
+  return result_of(::prctl(PR_SET_DUMPABLE, 0));
 }
 
 int raise_loopback() noexcept {
-  const Descriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  // Any socket will do. A closed one of UDP would be counted for a moment longer, as left in the slice.
+  const Descriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (socket.get() < 0) return errno;
   struct ifreq request = {};
   ::memcpy(request.ifr_name, "lo", 3);
@@ -199,7 +216,11 @@ int set_up(const ChildContext& context, const Operation& operation, SetupState* 
       return become_root();
     case Action::kTieToLauncher:
       ::umask(0);  // of files made from here on, whose modes are given; the program gets its own
-      return tie_to_launcher(context);
+      return tie_to_launcher();
+    case Action::kEnterGroup:
+      return enter_group(context);
+    case Action::kUnshare:
+      return result_of(::unshare(static_cast<int>(operation.number)));
     case Action::kPrivateMounts:
       return result_of(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
     case Action::kCloneSource:
@@ -220,18 +241,33 @@ int set_up(const ChildContext& context, const Operation& operation, SetupState* 
                          .flags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
                          .options = {{"subset", "pid"}, {"hidepid", "2"}}},
                         path);
+    case Action::kMountTerminals:
+      return attach_new(*state,
+                        {.type = "devpts",
+                         .flags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+                         .options = {{"ptmxmode", "0666"}, {"mode", "0600"}, {"max", "64"}}},
+                        path);
     case Action::kMakeFolder:
       return make_folder(*state, operation);
     case Action::kMakeLink:
       return result_of(::symlinkat(operation.text.c_str(), state->root, path));
     case Action::kMakeFile:
+    case Action::kRewriteFile:
       return make_file(*state, operation);
     case Action::kAttach:
-      return result_of(raw::attach(context.sources[operation.source].tree, state->root, path));
+      return result_of(
+          raw::attach(context.sources->at(static_cast<size_t>(operation.source)).tree, state->root, path));
+    case Action::kAttachPart:
+      return attach_part(state->root, context.sources->at(static_cast<size_t>(operation.source)).tree,
+                         operation.text.c_str(), path);
     case Action::kWriteSecret:
       return write_secret(context, *state, operation);
     case Action::kProtect:
-      return protect(*state, operation);
+      return protect(*state, operation, true);
+    case Action::kUnprotect:
+      return protect(*state, operation, false);
+    case Action::kResize:
+      return resize(*state, operation);
     case Action::kPivot:
       return pivot(state);
     case Action::kSetHostName:

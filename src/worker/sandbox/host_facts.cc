@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "platform/os/fd.h"
+#include "worker/sandbox/landlock.h"
 
 namespace runink::sandbox {
 namespace {
@@ -53,17 +54,48 @@ const std::vector<std::string>& default_root_parts() {
   return parts;
 }
 
-HostFacts gather_host_facts(const model::SliceSpec& spec) {
+void look_at_mounts(const std::vector<model::SliceMount>& mounts, HostFacts* facts) {
+  facts->mounts.clear();
+  for (const model::SliceMount& mount : mounts) facts->mounts.push_back(look_at(mount.source));
+}
+
+std::string root_parts_stamp() {
+  std::string stamp;
+  for (const std::string& path : default_root_parts()) {
+    struct stat info = {};
+    if (::lstat(path.c_str(), &info) != 0) info = {};
+    const uint64_t parts[] = {info.st_dev, info.st_ino};
+    stamp.append(reinterpret_cast<const char*>(parts), sizeof parts);
+  }
+  return stamp;
+}
+
+HostFacts gather_host_facts() {
   HostFacts facts;
   facts.uid = ::geteuid();
   facts.gid = ::getegid();
   facts.root = facts.uid == 0;
   facts.cores_reach_handler = cores_reach_handler();
+  facts.landlock_abi = landlock_abi();
   for (const std::string& path : default_root_parts()) {
     HostEntry entry = look_at(path);
     if (entry.kind != HostEntry::Kind::kMissing) facts.root_parts.push_back(std::move(entry));
   }
-  for (const model::SliceMount& mount : spec.mounts) facts.mounts.push_back(look_at(mount.source));
+  return facts;
+}
+
+void add_facts_of(const model::SliceSpec& spec, HostFacts* facts) {
+  if (spec.resources.any()) facts->node = read_node_size();
+  look_at_mounts(spec.mounts, facts);
+  facts->devices.clear();
+  for (const model::SliceDevice& device : spec.devices) facts->devices.push_back(look_at_device(device.path));
+  if (spec.gpus.any()) facts->gpus = look_for_gpus();
+  if (spec.network.any()) facts->network = network::look_at_host(spec.network);
+}
+
+HostFacts gather_host_facts(const model::SliceSpec& spec) {
+  HostFacts facts = gather_host_facts();
+  add_facts_of(spec, &facts);
   return facts;
 }
 

@@ -7,6 +7,10 @@
 
 #include "base/status.h"
 #include "model/slice_spec.h"
+#include "worker/network/host_view.h"
+#include "worker/sandbox/device_nodes.h"
+#include "worker/sandbox/gpus.h"
+#include "worker/sandbox/node_size.h"
 
 namespace runink::sandbox {
 
@@ -23,14 +27,27 @@ struct HostFacts {
   uint32_t uid = 0, gid = 0;
   // A core dump of a slice would be piped to a program of the host: the limit that stops it cannot be set.
   bool cores_reach_handler = false;
+  int landlock_abi = 0;                // 0: none
+  NodeSize node;                       // looked up where the slice has limits
   std::vector<HostEntry> root_parts;  // of default_root_parts(), those there are
   std::vector<HostEntry> mounts;      // one for each mount of the specification, in its order
+  std::vector<DeviceEntry> devices;   // and for each device
+  GpuFacts gpus;                      // looked up where the slice is to have some
+  network::HostView network;          // looked at where the slice has endpoints
 };
 
 // Host paths from which the default root is made.
 const std::vector<std::string>& default_root_parts();
 
-// Only looks. A source that is missing is a fact; to start the slice is then refused.
+// Those that matter to every slice, and what one specification adds to them.
+HostFacts gather_host_facts();
+void add_facts_of(const model::SliceSpec& spec, HostFacts* facts);
+void look_at_mounts(const std::vector<model::SliceMount>& mounts, HostFacts* facts);
+
+// Changes when a part of the default root is replaced: a slice that was parked before shows the old one.
+std::string root_parts_stamp();
+
+// Both. Only looks. A source that is missing is a fact; to start the slice is then refused.
 HostFacts gather_host_facts(const model::SliceSpec& spec);
 
 }  // namespace runink::sandbox

@@ -61,7 +61,8 @@ TEST(Operations, OfProcessOneStartedByRoot) {
   EXPECT_THAT(
       says(plan(spec(), host(true)), Place::kInit),
       ElementsAre("drop all groups, and become the slice's own root",
-                  "end with the process that started it, and let nobody look into it", "make all mounts private",
+                  "end with the process that started it, and let nobody look into it",
+                  "make its own mount, network, IPC, UTS and cgroup namespaces", "make all mounts private",
                   "mount an empty tmpfs as the slice's root", "link /bin to usr/bin", "make the folder /usr",
                   "mount /usr read-only", "make the folder /lib", "mount /lib read-only", "make the folder /etc",
                   "write /etc/ld.so.cache, to mount on", "mount /etc/ld.so.cache read-only", "make the folder /proc",
@@ -78,8 +79,8 @@ TEST(Operations, OfProcessOneStartedByRoot) {
                   "make the folder /dev/shm",
                   "mount an empty tmpfs at /dev/shm, nosuid, nodev, noexec, at most 67.1 MB", "make /dev read-only",
                   "make the slice's root read-only", "make it /, and detach the host's root", "call the host \"slice\"",
-                  "bring loopback up; there is no other network",
-                  "make the process of the program; stay as process 1: reap, pass signals on, no descriptors"));
+                  "bring loopback up",
+                  "make the process of the program; stay as process 1: reap, pass signals on"));
 }
 
 // Each of these would undo what stands before it, or could not be done any more.
@@ -87,8 +88,8 @@ TEST(Operations, OfTheProgramGiveUpPrivilegesInOrder) {
   const Operations operations = plan(spec(), host(true));
   const Action order[] = {Action::kStartProgram,    Action::kNewSession,       Action::kLockSecurebits,
                           Action::kDropBounding,    Action::kBecomeUser,       Action::kDropCapabilities,
-                          Action::kNoNewPrivileges, Action::kEnterFolder,      Action::kOpenProgram,
-                          Action::kFilterCalls,     Action::kCloseDescriptors, Action::kExecute};
+                          Action::kNoNewPrivileges, Action::kFilterCalls,      Action::kEnterFolder,
+                          Action::kOpenProgram,     Action::kCloseDescriptors, Action::kExecute};
   for (size_t i = 1; i < std::size(order); ++i) {
     EXPECT_LT(index_of(operations, order[i - 1]), index_of(operations, order[i])) << i;
   }
@@ -96,12 +97,52 @@ TEST(Operations, OfTheProgramGiveUpPrivilegesInOrder) {
   EXPECT_THAT(operations.missing_guarantees, IsEmpty());
 }
 
-TEST(Operations, PlacesComeOneAfterTheOther) {
+TEST(Operations, PhasesAndPlacesComeOneAfterTheOther) {
   for (const bool root : {true, false}) {
     const Operations operations = plan(spec(), host(root));
     EXPECT_TRUE(std::is_sorted(operations.list.begin(), operations.list.end(),
-                               [](const Operation& a, const Operation& b) { return a.place < b.place; }));
+                               [](const Operation& a, const Operation& b) {
+                                 return std::pair(a.phase, a.place) < std::pair(b.phase, b.place);
+                               }));
   }
+}
+
+// Nothing that needs a right is left to do: only the process of the program has to be woken.
+TEST(Operations, AParkedSliceHasNothingLeftToGiveUp) {
+  const Operations start = *plan_start(spec(), host(true));
+  EXPECT_THAT(says(start, Place::kInit), IsEmpty());
+  EXPECT_EQ(start.list.back().action, Action::kExecute);
+  for (const Operation& operation : start.list) EXPECT_EQ(operation.phase, Phase::kStart);
+}
+
+TEST(Operations, WhatASpecificationAddsIsDoneByProcessOneWhenItStarts) {
+  model::SliceSpec wanted = spec();
+  wanted.mounts = {{"/srv/a", "/data"}};
+  wanted.host_name = "other";
+  wanted.scratch_bytes = 1u << 20;
+  HostFacts facts = host(true);
+  facts.mounts = {entry("/srv/a", HostEntry::Kind::kFolder)};
+  EXPECT_EQ(class_of(wanted, facts), class_of(spec(), host(true)));
+  EXPECT_THAT(says(*plan_start(wanted, facts), Place::kInit),
+              ElementsAre("let /tmp have at most 1.05 MB", "call the host \"other\"", "make the slice's root writable",
+                          "write /etc/hosts with that name", "make the folder /data", "mount /data read-only",
+                          "make the slice's root read-only again"));
+}
+
+TEST(Operations, OfAnotherClassAreThoseThatAreParkedOtherwise) {
+  const ParkingClass usual = class_of(spec(), host(true));
+  model::SliceSpec other = spec();
+  other.herd = "other";
+  EXPECT_NE(class_of(other, host(true)), usual);
+  other = spec();
+  other.user = 0;
+  EXPECT_NE(class_of(other, host(true)), usual);
+  other = spec();
+  other.resources.cpus = 1;
+  EXPECT_NE(class_of(other, host(true)), usual);
+  other = spec();
+  other.mounts = {{"/srv/a", "/data"}};
+  EXPECT_NE(class_of(other, host(false)), class_of(spec(), host(false)));
 }
 
 TEST(Operations, AnOrdinaryUserClonesMountsInside) {
@@ -160,9 +201,11 @@ TEST(Operations, LimitsTakeRootAndComeBeforeTheProgram) {
   wanted.resources = {.cpus = 0.5, .memory_bytes = 64u << 20, .processes = 10};
   const Operations operations = plan(wanted, host(true));
   EXPECT_THAT(says(operations, Place::kLauncher),
-              Contains("make a control group that is limited to 0.5 processors, 67.1 MB of memory, 10 processes"));
+              Contains("limit the group to 0.5 processors, 67.1 MB of memory, 10 processes, and read that back"));
   EXPECT_LT(index_of(operations, Action::kMakeGroup), index_of(operations, Action::kClone));
-  EXPECT_LT(index_of(operations, Action::kEnterGroup), index_of(operations, Action::kMapIds));
+  EXPECT_LT(index_of(operations, Action::kEnterGroup), index_of(operations, Action::kUnshare));
+  EXPECT_LT(index_of(operations, Action::kEnterGroup), index_of(operations, Action::kStartProgram));
+  EXPECT_LT(index_of(operations, Action::kSetLimits), index_of(operations, Action::kExecute));
   const Status refused = plan_operations(wanted, host(false)).status();
   EXPECT_EQ(refused.code(), Code::kPermissionDenied);
   EXPECT_THAT(refused.to_string(), HasSubstr("control groups take root"));
@@ -170,8 +213,33 @@ TEST(Operations, LimitsTakeRootAndComeBeforeTheProgram) {
 
 TEST(Operations, RefusesWhatTheSpecificationMayNotSay) {
   model::SliceSpec wanted = spec();
-  wanted.network.endpoints = {{"db", 5432, model::SliceProtocol::kTcp, {}}};
-  EXPECT_EQ(plan_operations(wanted, host(true)).status().code(), Code::kUnimplemented);
+  wanted.network.endpoints = {{"db", 0, model::SliceProtocol::kTcp, {}}};
+  EXPECT_EQ(plan_operations(wanted, host(true)).status().code(), Code::kInvalidArgument);
+}
+
+TEST(Operations, ConnectToEndpoints) {
+  model::SliceSpec wanted = spec();
+  wanted.network.endpoints = {{"db", 5432, model::SliceProtocol::kTcp, {"192.0.2.7"}}};
+  wanted.network.bytes_per_second = 1'000'000;
+  HostFacts facts = host(true);
+  facts.network.ways = {{.to = *model::parse_ip_prefix("192.0.2.7"),
+                         .kind = network::WayTo::Kind::kOther,
+                         .device = "up0",
+                         .mtu = 1500,
+                         .forwards = true}};
+  const Operations operations = plan(wanted, facts);
+  EXPECT_THAT(says(operations, Place::kLauncher),
+              Contains(HasSubstr("reach db:5432/tcp at 192.0.2.7, and nothing else; at most 1.00 MB a second")));
+  const auto hosts = std::find_if(operations.list.begin(), operations.list.end(), [](const Operation& operation) {
+    return operation.action == Action::kRewriteFile && operation.path == "etc/hosts";
+  });
+  ASSERT_NE(hosts, operations.list.end());
+  EXPECT_EQ(hosts->text, "127.0.0.1 localhost slice\n::1 localhost slice\n192.0.2.7 db\n");
+  ASSERT_TRUE(operations.network);
+  EXPECT_EQ(operations.network->allowed.size(), 1u);
+  facts.network.ways[0].kind = network::WayTo::Kind::kOwn;
+  EXPECT_EQ(plan_operations(wanted, facts).status().code(), Code::kPermissionDenied) << "the host itself";
+  EXPECT_THAT(plan_operations(wanted, host(false)).status().to_string(), HasSubstr("endpoints take root"));
 }
 
 TEST(Operations, CoresThatWouldReachTheHostAreRefused) {

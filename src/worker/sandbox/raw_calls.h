@@ -41,6 +41,12 @@ inline int set_mount(int fd, bool recursive, uint64_t set, uint64_t user_namespa
       ::syscall(SYS_mount_setattr, fd, "", kEmptyPath | (recursive ? kRecursive : 0), &attributes, sizeof attributes));
 }
 
+inline int clear_mount(int fd, uint64_t clear) {
+  struct mount_attr attributes = {};
+  attributes.attr_clr = clear;
+  return static_cast<int>(::syscall(SYS_mount_setattr, fd, "", 0x1000, &attributes, sizeof attributes));
+}
+
 inline int attach(int mount, int folder, const char* path) {
   return static_cast<int>(::syscall(SYS_move_mount, mount, "", folder, path, MOVE_MOUNT_F_EMPTY_PATH));
 }

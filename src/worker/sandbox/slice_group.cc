@@ -1,29 +1,19 @@
 #include "worker/sandbox/slice_group.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
 #include "base/text.h"
 #include "platform/os/process.h"
+#include "worker/sandbox/group_limits.h"
 
 namespace runink::sandbox {
 namespace {
 
-constexpr const char* kBase = "/runink";
-constexpr const char* kHerd = "exec";
-constexpr int64_t kRemovalMicros = 2'000'000;
-
 // "PID.TICKS.COUNT" of the launcher: whose group it is can be told after the pid has been used again.
-std::string group_name() {
-  static std::atomic<uint64_t> count{0};
-  const os::ProcessIdentity self = os::current_process();
-  return fmt::format("{}/{}.{}.{}", kHerd, self.pid, self.start_ticks, count.fetch_add(1));
-}
-
 bool launcher_is_gone(const std::string& name) {
   const std::vector<std::string_view> parts = split(name, '.');
   os::ProcessIdentity launcher;
@@ -34,69 +24,122 @@ bool launcher_is_gone(const std::string& name) {
   return read(parts[0], &launcher.pid) && read(parts[1], &launcher.start_ticks) && !os::is_alive(launcher);
 }
 
-// A launcher that was killed could not remove its slice's group; the slice has ended with it.
+// A launcher that was killed could not remove its slices' groups; the slices have ended with it.
 void remove_abandoned(CgroupBackend* backend) {
-  const auto names = backend->list(kHerd);
-  if (!names.ok()) return;
-  for (const std::string& name : *names) {
-    if (!launcher_is_gone(name)) continue;
-    auto group = backend->adopt(fmt::format("{}/{}", kHerd, name));
-    if (group.ok()) (void)(*group)->remove(0);
+  const auto herds = backend->list("");
+  if (!herds.ok()) return;
+  for (const std::string& herd : *herds) {
+    const auto names = backend->list(herd);
+    if (!names.ok()) continue;
+    for (const std::string& name : *names) {
+      if (!launcher_is_gone(name)) continue;
+      auto group = backend->adopt(fmt::format("{}/{}", herd, name));
+      if (group.ok()) (void)(*group)->remove(0);
+    }
   }
 }
 
-CgroupLimits limits_of(const model::SliceResources& resources, const CgroupBackend& backend) {
-  CgroupLimits limits;
-  limits.cpus = resources.cpus;
-  limits.memory_bytes = resources.memory_bytes;
-  limits.processes = resources.processes;
-  if (!limits.memory_bytes) return limits;
-  // No way around the limit by swapping, where the kernel counts that.
-  limits.swap_bytes = 0;
-  if (!backend.check_supported(limits).ok()) limits.swap_bytes.reset();
-  return limits;
+int64_t micros(double seconds) { return static_cast<int64_t>(seconds * 1e6); }
+
+template <typename Number>
+std::optional<Number> difference(const std::optional<Number>& now, const std::optional<Number>& before) {
+  if (!now) return std::nullopt;
+  return *now - std::min(*now, before.value_or(0));
 }
 
 }  // namespace
 
-Result<SliceGroup> SliceGroup::make(const model::SliceResources& resources) {
-  SliceGroup made;
-  made.backend_ = RUNINK_TRY(open_cgroups(kBase));
-  made.limits_ = limits_of(resources, *made.backend_);
-  RUNINK_RETURN_IF_ERROR(made.backend_->check_supported(made.limits_));
-  auto herd = made.backend_->create(kHerd);
-  if (!herd.ok() && herd.status().code() != Code::kAlreadyExists) return std::move(herd).status();
-  remove_abandoned(made.backend_.get());
-  made.group_ = RUNINK_TRY(made.backend_->create(group_name()));
-  RUNINK_RETURN_IF_ERROR(made.group_->set_limits(made.limits_));  // else the destructor removes it
-  return made;
-}
-
 SliceGroup& SliceGroup::operator=(SliceGroup&& other) noexcept {
   if (this == &other) return *this;
-  remove();
-  backend_ = std::move(other.backend_);
+  (void)try_remove();
   group_ = std::move(other.group_);
   limits_ = std::move(other.limits_);
+  usage_before_ = other.usage_before_;
+  events_before_ = other.events_before_;
   return *this;
 }
 
-SliceGroup::~SliceGroup() { remove(); }
+SliceGroup::~SliceGroup() { (void)try_remove(); }
 
-void SliceGroup::remove() {
-  if (group_) (void)group_->remove(kRemovalMicros);
-  group_.reset();
+const std::string& SliceGroup::name() const {
+  static const std::string none;
+  return group_ ? group_->name() : none;
 }
 
-Status SliceGroup::attach(pid_t pid) {
-  if (!group_ || group_->clone_descriptor() >= 0) return {};
-  return group_->attach(pid);
+Result<std::vector<os::Fd>> SliceGroup::open_to_enter() const {
+  if (!group_) return std::vector<os::Fd>();
+  return group_->open_to_enter();
+}
+
+Status SliceGroup::limit(const model::SliceResources& resources, std::optional<std::vector<DeviceRule>> devices) {
+  RUNINK_CHECK(group_ != nullptr);
+  limits_ = RUNINK_TRY(limit_group(resources, std::move(devices), group_.get()));
+  usage_before_ = RUNINK_TRY(group_->usage());
+  events_before_ = RUNINK_TRY(group_->events());
+  return {};
 }
 
 std::vector<std::string> SliceGroup::limits_hit() const {
   if (!group_) return {};
-  const auto events = group_->events();
-  return events.ok() ? describe(*events, limits_) : std::vector<std::string>();
+  auto events = group_->events();
+  if (!events.ok()) return {};
+  events->out_of_memory_kills -= events_before_.out_of_memory_kills;
+  events->memory_limit_hits -= events_before_.memory_limit_hits;
+  events->memory_high_hits -= events_before_.memory_high_hits;
+  events->throttled_periods -= events_before_.throttled_periods;
+  events->throttled_seconds -= events_before_.throttled_seconds;
+  events->refused_processes -= events_before_.refused_processes;
+  return describe(*events, limits_);
+}
+
+void SliceGroup::add_usage(SliceUsage* usage) const {
+  if (!group_) return;
+  const auto now = group_->usage();
+  if (!now.ok()) return;
+  usage->user_micros = micros(now->user_seconds - usage_before_.user_seconds);
+  usage->system_micros = micros(now->system_seconds - usage_before_.system_seconds);
+  if (now->memory_peak_bytes) usage->peak_memory_bytes = now->memory_peak_bytes;
+  if (now->io_read_bytes) usage->io_read_bytes = difference(now->io_read_bytes, usage_before_.io_read_bytes);
+  if (now->io_write_bytes) usage->io_write_bytes = difference(now->io_write_bytes, usage_before_.io_write_bytes);
+}
+
+bool SliceGroup::try_remove() {
+  if (!group_) return true;
+  if (!group_->remove(0).ok()) return false;
+  group_.reset();
+  return true;
+}
+
+Status SliceGroups::open() {
+  if (backend_) return {};
+  backend_ = RUNINK_TRY(open_cgroups(kGroupBase));
+  remove_abandoned(backend_.get());
+  return {};
+}
+
+Result<SliceGroup> SliceGroups::make(const std::string& herd) {
+  RUNINK_RETURN_IF_ERROR(open());
+  const os::ProcessIdentity self = os::current_process();
+  const std::string name = fmt::format("{}/{}.{}.{}", herd, self.pid, self.start_ticks, count_++);
+  auto group = backend_->create(name);
+  for (int tries = 0; tries < 20 && group.status().code() == Code::kNotFound; ++tries) {
+    // The first of the herd, or another launcher has just removed the herd's, and may do so again.
+    auto made = backend_->create(herd);
+    if (!made.ok() && made.status().code() != Code::kAlreadyExists) return std::move(made).status();
+    group = backend_->create(name);
+  }
+  SliceGroup out;
+  out.group_ = RUNINK_TRY(std::move(group));
+  if (std::find(herds_.begin(), herds_.end(), herd) == herds_.end()) herds_.push_back(herd);
+  return out;
+}
+
+void SliceGroups::remove_herds() {
+  for (const std::string& herd : herds_) {
+    auto group = backend_->adopt(herd);
+    if (group.ok()) (void)(*group)->remove(0);
+  }
+  herds_.clear();
 }
 
 }  // namespace runink::sandbox

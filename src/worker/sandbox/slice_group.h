@@ -1,45 +1,77 @@
-// The control group of one slice that has limits: made before it, removed after it.
+// The control group of one slice that has limits: made before it, in its herd's, and removed after it.
 #pragma once
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "model/slice_spec.h"
 #include "worker/sandbox/cgroup.h"
+#include "worker/sandbox/slice_end.h"
 
 namespace runink::sandbox {
 
-// Move-only. Root only. The destructor removes the group, which then must be empty.
+// The folder below which the groups of slices lie, as <herd>/<slice>.
+inline constexpr const char* kGroupBase = "/runink";
+
+// Move-only. The destructor tries once to remove the group, which then must be empty.
 class SliceGroup {
  public:
-  // A group below /runink/exec with all these limits, or an error and no group. Removes groups there that launchers
-  // left which were killed. Needs cpus, memory_bytes or processes; with neither there is nothing to make a group for.
-  static Result<SliceGroup> make(const model::SliceResources& resources);
-
   SliceGroup() = default;
   SliceGroup(SliceGroup&&) noexcept = default;
   SliceGroup& operator=(SliceGroup&& other) noexcept;
   ~SliceGroup();
 
   bool exists() const { return group_ != nullptr; }
-  // For CLONE_INTO_CGROUP; -1 where the process is to be moved by attach() while it waits (cgroup v1), or without a
-  // group.
+  const std::string& name() const;  // "herd/slice"; "" without a group
+  // For CLONE_INTO_CGROUP; -1 where process 1 enters it by itself (cgroup v1), or without a group.
   int clone_descriptor() const { return group_ ? group_->clone_descriptor() : -1; }
-  Status attach(pid_t pid);
+  // By writing to which it does so.
+  Result<std::vector<os::Fd>> open_to_enter() const;
+  Status check_member(pid_t pid) const { return group_ ? group_->check_member(pid) : Status(); }
 
-  // A sentence for each limit that the slice ran into.
+  // All these limits, written and read back; on an error none can be relied on. What is counted begins here.
+  // `devices`: all that may be opened, if that is limited.
+  Status limit(const model::SliceResources& resources, std::optional<std::vector<DeviceRule>> devices = {});
+  // Whether it can serve another slice: what was counted can be told apart from what is to come.
+  bool can_begin_anew() { return group_ == nullptr || group_->reset_peak(); }
+
+  // A sentence for each limit that the slice ran into since limit().
   std::vector<std::string> limits_hit() const;
+  // Adds what the group knows of it to what is known otherwise.
+  void add_usage(SliceUsage* usage) const;
+
+  // True once it is removed (or there was none): as soon as no process is in it any more.
+  bool try_remove();
 
  private:
-  void remove();
+  friend class SliceGroups;
 
-  std::unique_ptr<CgroupBackend> backend_;
   std::unique_ptr<Cgroup> group_;
   CgroupLimits limits_;
+  CgroupUsage usage_before_;
+  CgroupEvents events_before_;
+};
+
+// Makes them. Root only. One per launcher; must outlive the groups.
+class SliceGroups {
+ public:
+  // Opened at the first call, which also removes groups that launchers left which were killed.
+  Result<SliceGroup> make(const std::string& herd);
+  // Herds' groups that hold no slice any more.
+  void remove_herds();
+
+ private:
+  Status open();
+
+  std::unique_ptr<CgroupBackend> backend_;
+  std::vector<std::string> herds_;
+  uint64_t count_ = 0;
 };
 
 }  // namespace runink::sandbox

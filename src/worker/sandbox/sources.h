@@ -29,8 +29,8 @@ struct OpenSource {
 // Opens the source and sees that it is what was planned: of that kind and, for a device, of that number.
 Result<OpenSource> open_source(const MountSource& source);
 
-// Root: clones the mounts at and below the source, with its flags; `users_first` is where the slice's ids begin, and
-// user and group who the program is inside: on a source with as_owner, the owner's files are theirs.
+// Root: clones the mounts at and below the source, with its flags, or makes what the slice is to have instead; `users_first` is where the slice's ids begin, and
+// user and group who the program is inside: on a source that is mapped, files of its user and group are theirs.
 Status clone_source(const MountSource& source, uint32_t users_first, uint32_t user, uint32_t group, OpenSource* open);
 
 }  // namespace runink::sandbox

@@ -44,29 +44,37 @@ Status write_in(const os::Fd& proc, pid_t pid, const char* name, const std::stri
   return {};
 }
 
-Status write_map(const os::Fd& proc, pid_t pid, const char* name, const IdMap& map) {
-  RUNINK_RETURN_IF_ERROR(write_in(proc, pid, name, fmt::format("{} {} {}", map.inside, map.outside, map.count)));
+Status write_map(const os::Fd& proc, pid_t pid, const char* name, const std::vector<IdMap>& maps) {
+  std::string lines;
+  for (const IdMap& map : maps) lines += fmt::format("{} {} {}\n", map.inside, map.outside, map.count);
+  RUNINK_RETURN_IF_ERROR(write_in(proc, pid, name, lines));
   const os::Fd file = RUNINK_TRY(open_in(proc, pid, name, O_RDONLY));
-  char text[256] = {};
+  char text[1024] = {};
   (void)RUNINK_TRY(os::read_full(file, text, sizeof text - 1));
-  IdMap read;
-  std::string more;
   std::istringstream words(text);
-  words >> read.inside >> read.outside >> read.count;
-  const bool whole = static_cast<bool>(words) && !(words >> more);
-  if (!whole || read.inside != map.inside || read.outside != map.outside || read.count != map.count) {
-    return internal_error("{} is not what was written: \"{}\"", file.path(), text);
+  bool whole = true;
+  for (const IdMap& map : maps) {
+    IdMap read;
+    words >> read.inside >> read.outside >> read.count;
+    whole = whole && static_cast<bool>(words) && read.inside == map.inside && read.outside == map.outside &&
+            read.count == map.count;
   }
-  return {};
+  std::string more;
+  if (whole && !(words >> more)) return {};
+  return internal_error("{} is not what was written: \"{}\"", file.path(), text);
+}
+
+Status map_all_ids(pid_t pid, const std::vector<IdMap>& users, const std::vector<IdMap>& groups, bool deny_setgroups) {
+  const os::Fd proc = RUNINK_TRY(open_proc());
+  if (deny_setgroups) RUNINK_RETURN_IF_ERROR(write_in(proc, pid, "setgroups", "deny"));
+  RUNINK_RETURN_IF_ERROR(write_map(proc, pid, "gid_map", groups));
+  return write_map(proc, pid, "uid_map", users);
 }
 
 }  // namespace
 
 Status map_ids(pid_t pid, const IdMap& users, const IdMap& groups, bool deny_setgroups) {
-  const os::Fd proc = RUNINK_TRY(open_proc());
-  if (deny_setgroups) RUNINK_RETURN_IF_ERROR(write_in(proc, pid, "setgroups", "deny"));
-  RUNINK_RETURN_IF_ERROR(write_map(proc, pid, "gid_map", groups));
-  return write_map(proc, pid, "uid_map", users);
+  return map_all_ids(pid, {users}, {groups}, deny_setgroups);
 }
 
 Status forget_oom_protection(pid_t pid) {
@@ -77,7 +85,7 @@ Status forget_oom_protection(pid_t pid) {
   return write_in(proc, pid, "oom_score_adj", "0");
 }
 
-Result<os::Fd> make_user_namespace(const IdMap& users, const IdMap& groups) {
+Result<os::Fd> make_user_namespace(const std::vector<IdMap>& users, const std::vector<IdMap>& groups) {
   clone_args arguments = {};
   arguments.flags = CLONE_NEWUSER;
   arguments.exit_signal = SIGCHLD;
@@ -89,7 +97,7 @@ Result<os::Fd> make_user_namespace(const IdMap& users, const IdMap& groups) {
     for (;;) ::pause();  // until it is killed, a moment later
   }
   if (pid < 0) return from_errno(errno, "make a user namespace for an id-mapped mount");
-  Status mapped = map_ids(pid, users, groups, false);
+  Status mapped = map_all_ids(pid, users, groups, false);
   os::Fd name_space(::open(fmt::format("/proc/{}/ns/user", pid).c_str(), O_RDONLY | O_CLOEXEC), "user namespace");
   const int error = errno;
   ::kill(pid, SIGKILL);

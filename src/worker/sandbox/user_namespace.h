@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "platform/os/fd.h"
@@ -23,6 +24,6 @@ Status map_ids(pid_t pid, const IdMap& users, const IdMap& groups, bool deny_set
 Status forget_oom_protection(pid_t pid);
 
 // A user namespace that holds these maps and no process; for id-mapped mounts. Root only.
-Result<os::Fd> make_user_namespace(const IdMap& users, const IdMap& groups);
+Result<os::Fd> make_user_namespace(const std::vector<IdMap>& users, const std::vector<IdMap>& groups);
 
 }  // namespace runink::sandbox

@@ -1,0 +1,106 @@
+// What the launcher tells the processes of a slice, and what they report; over sockets between copies of one program
+// (worker/wire/framing.h). A report comes from inside the slice, and is read as from a stranger.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/slice_spec.h"
+#include "worker/sandbox/operations.h"
+#include "worker/sandbox/slice_end.h"
+#include "worker/wire/spec_codec.h"
+
+namespace runink::sandbox {
+
+// A program gets fewer descriptors than this; what the slice's processes need among themselves lies above.
+inline constexpr int kAboveStreams = 256;
+
+enum class OrderType : uint16_t {
+  // To process 1.
+  kGo = 1,      // the ids are mapped: begin
+  kPrepare = 2,  // PrepareOrder; descriptors: the detached mounts, by Operation::source
+  kSignal = 3,   // int32: to the program's process group
+  kScrub = 4,    // the program has ended: make this a parked slice again
+  // To the process that becomes the program.
+  kExecute = 5,  // ExecuteOrder; descriptors: the program's
+};
+
+enum class ReportType : uint16_t {
+  // Of process 1.
+  kProgram = 101,   // descriptor: the socket to a process that will become the program
+  kPrepared = 102,
+  kEnded = 103,     // ProgramEnd: the program, and every other process of the slice but process 1
+  kUnclean = 104,   // text: what was left in the slice, which is to be destroyed
+  // Of the process that becomes the program. When it is executed, its end of the socket is closed.
+  kReady = 105,  // it has nothing left to give up, and waits
+  // Of both.
+  kFailed = 106,  // StartFailure; it ends
+};
+
+// The start's operations, without what they say.
+struct PrepareOrder {
+  std::vector<Operation> list;
+  std::vector<model::SliceSecret> secrets;
+};
+
+struct ExecuteOrder {
+  std::vector<Operation> list;
+  std::vector<std::string> candidates;  // Operations::program_candidates
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;  // NAME=VALUE
+};
+
+struct StartFailure {
+  uint32_t operation = 0;  // index into the list of its phase
+  Phase phase = Phase::kPark;
+  int32_t error = 0;  // errno
+};
+
+struct ProgramEnd {
+  int32_t wait_status = 0;
+  SliceUsage usage;  // of all that ended since the slice was parked
+};
+
+constexpr Phase last_of(Phase) { return Phase::kStart; }
+constexpr Place last_of(Place) { return Place::kProgram; }
+constexpr Action last_of(Action) { return Action::kExecute; }
+
+template <typename Archive>
+void visit(Archive& archive, Operation& operation) {
+  auto& [phase, place, action, says, path, text, source, number, second] = operation;
+  (void)says;  // only the launcher speaks
+  archive(phase, place, action, path, text, source, number, second);
+}
+
+template <typename Archive>
+void visit(Archive& archive, PrepareOrder& order) {
+  auto& [list, secrets] = order;
+  archive(list, secrets);
+}
+
+template <typename Archive>
+void visit(Archive& archive, ExecuteOrder& order) {
+  auto& [list, candidates, argv, environment] = order;
+  archive(list, candidates, argv, environment);
+}
+
+template <typename Archive>
+void visit(Archive& archive, StartFailure& failure) {
+  auto& [operation, phase, error] = failure;
+  archive(operation, phase, error);
+}
+
+template <typename Archive>
+void visit(Archive& archive, SliceUsage& usage) {
+  auto& [user, system, peak, read, written, minor, major] = usage;
+  archive(user, system, peak, read, written, minor, major);
+}
+
+template <typename Archive>
+void visit(Archive& archive, ProgramEnd& end) {
+  auto& [wait_status, usage] = end;
+  archive(wait_status, usage);
+}
+
+}  // namespace runink::sandbox

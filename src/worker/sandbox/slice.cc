@@ -1,0 +1,386 @@
+#include "worker/sandbox/slice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "platform/os/machine.h"
+#include "worker/sandbox/child.h"
+#include "worker/sandbox/raw_calls.h"
+#include "worker/sandbox/seccomp.h"
+#include "worker/sandbox/slice_errors.h"
+#include "worker/sandbox/sources.h"
+#include "worker/sandbox/user_namespace.h"
+
+namespace runink::sandbox {
+namespace {
+
+// A file system that does not answer is the one thing that a start can wait for.
+constexpr int64_t kStartLimitNanos = 30'000'000'000;
+
+std::string stream_name(size_t number) {
+  static constexpr const char* kNames[] = {"input", "output", "error"};
+  if (number < std::size(kNames)) return fmt::format("{} (descriptor {})", kNames[number], number);
+  return fmt::format("descriptor {}", number);
+}
+
+// A folder as a stream would be a way out of the slice's root: openat(0, "..").
+Status check_streams(const std::vector<int>& streams) {
+  if (streams.size() < 3 || streams.size() >= static_cast<size_t>(kAboveStreams)) {
+    return invalid_argument("start a slice: {} descriptors for its program; it has from 3 to {}", streams.size(),
+                            kAboveStreams - 1);
+  }
+  for (size_t i = 0; i < streams.size(); ++i) {
+    struct stat info = {};
+    if (::fstat(streams[i], &info) != 0) return from_errno(errno, fmt::format("look at its {}", stream_name(i)));
+    const int flags = ::fcntl(streams[i], F_GETFL);
+    if (!S_ISDIR(info.st_mode) && flags >= 0 && (flags & O_PATH) == 0) continue;
+    return invalid_argument("start a slice: its {} is a folder", stream_name(i))
+        .with_hint("give it a file, a pipe or a terminal; a slice sees folders by --mount");
+  }
+  return {};
+}
+
+// The rest of a list of operations is not for processes that only carry it out.
+std::vector<Operation> without_words(const std::vector<Operation>& list) {
+  std::vector<Operation> out = list;
+  for (Operation& operation : out) operation.says.clear();
+  return out;
+}
+
+bool has(const Operations& operations, Place place) {
+  return std::any_of(operations.list.begin(), operations.list.end(),
+                     [&](const Operation& operation) { return operation.place == place; });
+}
+
+SliceEnd end_of(const ProgramEnd& told) {
+  SliceEnd end{.exited = WIFEXITED(told.wait_status), .usage = told.usage};
+  (end.exited ? end.code : end.signal) = end.exited ? WEXITSTATUS(told.wait_status) : WTERMSIG(told.wait_status);
+  return end;
+}
+
+Status send_order(wire::Channel* to, OrderType type, std::string_view body = {}, std::span<const int> descriptors = {}) {
+  return to->send(static_cast<uint16_t>(type), 0, body, descriptors);
+}
+
+}  // namespace
+
+Slice::Slice(ParkingClass parking, Operations operations)
+    : class_(std::move(parking)), parking_(std::move(operations)) {}
+
+Slice::~Slice() {
+  if (pid_ <= 0 || reaped_) return;
+  kill();
+  while (::waitpid(pid_, nullptr, __WALL) < 0 && errno == EINTR) {
+  }
+}
+
+bool Slice::root() const {
+  return std::any_of(parking_.list.begin(), parking_.list.end(),
+                     [](const Operation& operation) { return operation.action == Action::kPickIds; });
+}
+
+const Operation* Slice::find(Action action) const {
+  const auto at = std::find_if(parking_.list.begin(), parking_.list.end(),
+                               [&](const Operation& operation) { return operation.action == action; });
+  RUNINK_CHECK(at != parking_.list.end());
+  return &*at;
+}
+
+Result<std::unique_ptr<Slice>> Slice::park(const ParkingClass& parking, const Operations& operations,
+                                           SliceMakers* makers) {
+  std::unique_ptr<Slice> slice(new Slice(parking, operations));
+  slice->deadline_nanos_ = os::monotonic_nanos() + kStartLimitNanos;
+  RUNINK_RETURN_IF_ERROR(slice->prepare(makers));
+  return slice;
+}
+
+Status Slice::prepare(SliceMakers* makers) {
+  makers_ = makers;
+  if (class_.limited) group_ = RUNINK_TRY(makers->groups.make(class_.herd));
+  if (root()) ids_ = RUNINK_TRY(makers->ids.take());
+  ParkOrder order{.operations = &parking_};
+  const std::vector<os::Fd> group_files = RUNINK_TRY(group_.open_to_enter());
+  for (const os::Fd& file : group_files) order.group_files.push_back(file.get());
+  std::vector<OpenSource> sources;
+  for (const MountSource& source : parking_.sources) {
+    OpenSource open = RUNINK_TRY(open_source(source));
+    if (root()) RUNINK_RETURN_IF_ERROR(clone_source(source, ids_.first(), class_.user, class_.group, &open));
+    order.sources.push_back({open.tree.get(), open.device, open.inode});
+    sources.push_back(std::move(open));
+  }
+  auto [mine, its] = RUNINK_TRY(wire::Channel::make_pair());
+  init_ = std::move(mine);
+  order.launcher = its.descriptor();
+  order.ids_lock = ids_.lock();
+  RUNINK_RETURN_IF_ERROR(clone(order));
+  return map();
+}
+
+// The child begins with all signals blocked: process 1 takes those it wants, and the program has its own mask.
+Status Slice::clone(const ParkOrder& order) {
+  int descriptor = -1;
+  clone_args arguments = {};
+  arguments.flags = find(Action::kClone)->number | CLONE_PIDFD;
+  if (group_.clone_descriptor() >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<uint64_t>(group_.clone_descriptor());
+  }
+  arguments.pidfd = reinterpret_cast<uint64_t>(&descriptor);
+  arguments.exit_signal = SIGCHLD;
+  (void)default_filter();  // made here once, and not in each child
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, &before);
+  // An ordinary user may write the maps of a process only that may be looked into. It is born so, and ends that itself
+  // (kTieToLauncher).
+  if (!root()) (void)::prctl(PR_SET_DUMPABLE, 1);
+  const auto pid = static_cast<pid_t>(raw::clone3(&arguments));
+  if (pid == 0) run_init(order);
+  const int error = errno;
+  if (!root()) (void)::prctl(PR_SET_DUMPABLE, 0);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return clone_failed(*find(Action::kClone), error);
+  pid_ = pid;
+  pidfd_ = os::Fd(descriptor, "slice");
+  return {};
+}
+
+Status Slice::map() {
+  IdMap users = {0, ids_.first(), model::kSliceIds}, groups = users;
+  if (!root()) {
+    users = {class_.user, ::geteuid(), 1};
+    groups = {class_.group, ::getegid(), 1};
+  }
+  RUNINK_RETURN_IF_ERROR(forget_oom_protection(pid_));
+  RUNINK_RETURN_IF_ERROR(map_ids(pid_, users, groups, !root()).with_context(find(Action::kMapIds)->says));
+  return send_order(&init_, OrderType::kGo);
+}
+
+Status Slice::start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams) {
+  RUNINK_CHECK(state_ == State::kParked);
+  start_ = std::move(start);
+  words_ = {.program = spec.argv[0], .working_directory = spec.working_directory, .user = spec.user};
+  RUNINK_RETURN_IF_ERROR(check_streams(streams));
+  if (class_.limited) RUNINK_RETURN_IF_ERROR(group_.limit(spec.resources, start_.device_rules));
+  if (!start_.gpus.gpus.empty()) gpus_ = RUNINK_TRY(take_gpus(start_.gpus));
+  if (start_.network) RUNINK_RETURN_IF_ERROR(connect(*start_.network));
+  std::vector<OpenSource> sources;
+  std::vector<int> trees;
+  for (const MountSource& source : start_.sources) {
+    OpenSource open = RUNINK_TRY(open_source(source));
+    RUNINK_RETURN_IF_ERROR(clone_source(source, ids_.first(), spec.user, spec.group, &open));
+    trees.push_back(open.tree.get());
+    sources.push_back(std::move(open));
+  }
+  execute_ = {.list = without_words(start_.list), .candidates = start_.program_candidates, .argv = spec.argv};
+  for (const auto* entries : {&spec.environment, &std::as_const(start_.environment)}) {
+    for (const auto& [name, value] : *entries) execute_.environment.push_back(name + "=" + value);
+  }
+  deadline_nanos_ = os::monotonic_nanos() + kStartLimitNanos;
+  individual_ = has(start_, Place::kInit);
+  if (!individual_) return execute(streams);
+
+  for (const int stream : streams) {
+    const int copy = ::fcntl(stream, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) return from_errno(errno, "keep a descriptor of a slice's program");
+    streams_.emplace_back(copy, "stream");
+  }
+  PrepareOrder order{.list = execute_.list, .secrets = spec.secrets};
+  std::string body = wire::encode_value(order);
+  for (model::SliceSecret& secret : order.secrets) ::explicit_bzero(secret.bytes.data(), secret.bytes.size());
+  Status sent = send_order(&init_, OrderType::kPrepare, body, trees);
+  ::explicit_bzero(body.data(), body.size());
+  state_ = State::kPreparing;
+  return sent;
+}
+
+// Its network namespace is there since it was parked. Process 1 is ours, not reaped, and executes nothing: its number
+// means it and no other.
+Status Slice::connect(const network::NetworkPlan& plan) {
+  const std::string path = fmt::format("/proc/{}/ns/net", pid_);
+  const os::Fd its(::open(path.c_str(), O_RDONLY | O_CLOEXEC), path);
+  if (!its.valid()) return from_errno(errno, "open the network of a slice: " + path);
+  network_ = RUNINK_TRY(makers_->networks.attach(plan, its.get()));
+  return {};
+}
+
+Status Slice::limit(const model::SliceSpec& spec) {
+  return spec.resources.any() ? group_.limit(spec.resources) : Status();
+}
+
+Status Slice::execute(const std::vector<int>& streams) {
+  state_ = State::kStarting;
+  const std::string body = wire::encode_value(execute_);
+  execute_ = {};
+  return send_order(&program_, OrderType::kExecute, body, streams);
+}
+
+std::optional<SliceEvent> Slice::next_event() {
+  if (next_) return std::exchange(next_, std::nullopt);
+  // The program's words come before what process 1 says of its end, and both before process 1's own.
+  for (wire::Channel* from : {&program_, &init_}) {
+    if (!from->valid()) continue;
+    if (auto event = take(from)) return event;
+  }
+  return look_for_end();
+}
+
+std::optional<SliceEvent> Slice::take(wire::Channel* from) {
+  for (;;) {
+    (void)from->flush();
+    auto received = from->receive();
+    if (received.ok()) {
+      if (!*received) return std::nullopt;
+      if (auto event = understand(std::move(**received))) return event;
+      if (!from->valid()) return std::nullopt;
+      continue;
+    }
+    from->close();
+    if (from == &init_ || state_ != State::kStarting) return std::nullopt;
+    // Its end of the socket was closed by execve, or it was killed just before: then its end follows.
+    state_ = State::kRunning;
+    deadline_nanos_ = 0;
+    return SliceEvent{.kind = SliceEvent::Kind::kStarted};
+  }
+}
+
+std::optional<SliceEvent> Slice::understand(wire::Message message) {
+  switch (static_cast<ReportType>(message.type)) {
+    case ReportType::kProgram:
+      if ((state_ != State::kParking && state_ != State::kScrubbing) || message.descriptors.size() != 1) break;
+      program_ = wire::Channel(std::move(message.descriptors.front()));
+      return std::nullopt;
+    case ReportType::kReady:
+      if (state_ != State::kParking && state_ != State::kScrubbing) break;
+      if (Status member = group_.check_member(pid_); !member.ok()) return refuse(std::move(member));
+      state_ = State::kParked;
+      deadline_nanos_ = 0;
+      return SliceEvent{.kind = SliceEvent::Kind::kParked};
+    case ReportType::kPrepared: {
+      if (state_ != State::kPreparing) break;
+      std::vector<int> streams;
+      for (const os::Fd& stream : streams_) streams.push_back(stream.get());
+      Status sent = execute(streams);
+      streams_.clear();
+      if (!sent.ok()) return refuse(std::move(sent));
+      return std::nullopt;
+    }
+    case ReportType::kFailed: {
+      const auto failure = wire::decode_value<StartFailure>(message.body, "a failure");
+      if (!failure.ok()) return refuse(failure.status());
+      const Operations& from = failure->phase == Phase::kPark ? parking_ : start_;
+      if (failure->operation >= from.list.size()) break;
+      return refuse(operation_failed(from.list[failure->operation], failure->error, words_));
+    }
+    case ReportType::kEnded: {
+      const auto ended = wire::decode_value<ProgramEnd>(message.body, "an end");
+      if (!ended.ok() || state_ == State::kRefused) return std::nullopt;
+      const bool parking = state_ == State::kParking || state_ == State::kScrubbing;
+      if (state_ == State::kStarting || (parking && program_.valid())) {
+        // It was executed, or failed to be, before it ended, and has said so; but was looked at a moment too early.
+        std::optional<SliceEvent> before = take(&program_);
+        if (state_ == State::kRunning) next_ = finish(end_of(*ended));
+        if (before) return before;
+      }
+      if (state_ != State::kRunning) return refuse(internal_error("a slice ended before its program ran"));
+      return finish(end_of(*ended));
+    }
+    case ReportType::kUnclean:
+      if (state_ != State::kScrubbing) break;
+      state_ = State::kRefused;
+      deadline_nanos_ = 0;
+      return SliceEvent{.kind = SliceEvent::Kind::kUnclean, .left = std::move(message.body)};
+  }
+  return refuse(internal_error("process 1 of a slice said something unexpected ({})", message.type));
+}
+
+SliceEvent Slice::refuse(Status status) {
+  state_ = State::kRefused;
+  deadline_nanos_ = 0;
+  kill();
+  return SliceEvent{.kind = SliceEvent::Kind::kRefused, .status = std::move(status)};
+}
+
+SliceEvent Slice::finish(SliceEnd end) {
+  SliceEvent event{.kind = SliceEvent::Kind::kEnded, .end = std::move(end)};
+  event.end.limits_hit = group_.limits_hit();
+  group_.add_usage(&event.end.usage);
+  gpus_.clear();
+  state_ = State::kEnded;
+  ++used_;
+  return event;
+}
+
+// Process 1 ends last: the kernel kills and reaps all others of its namespace before its own end is told.
+std::optional<SliceEvent> Slice::look_for_end() {
+  if (state_ == State::kGone || pid_ <= 0) return std::nullopt;
+  if (!reaped_) {
+    int status = 0;
+    const pid_t waited = ::waitpid(pid_, &status, WNOHANG | __WALL);
+    if (waited != pid_ && !(waited < 0 && errno == ECHILD)) return std::nullopt;
+    reaped_ = true;
+    network_.detach();  // not sooner: what its sockets said when they were closed had to get out
+    pidfd_.reset();
+    init_.close();
+    program_.close();
+    deadline_nanos_ = 0;
+  }
+  switch (state_) {
+    case State::kRunning:
+      // It was killed, or ran out of memory, before it could tell how its program did.
+      return finish(SliceEnd{.signal = SIGKILL});
+    case State::kParking:
+    case State::kParked:
+    case State::kPreparing:
+    case State::kStarting:
+      return refuse(internal_error("process 1 of a slice ended before its program ran"));
+    default:
+      state_ = State::kGone;
+      return SliceEvent{.kind = SliceEvent::Kind::kGone};
+  }
+}
+
+Status Slice::give_up() {
+  state_ = State::kRefused;
+  deadline_nanos_ = 0;
+  kill();
+  return deadline_exceeded("start a slice: it was not ready after {} s", kStartLimitNanos / 1'000'000'000)
+      .with_hint("does a file system that it mounts still answer?");
+}
+
+void Slice::signal(int signal) {
+  if (init_.valid() && state_ == State::kRunning) {
+    (void)send_order(&init_, OrderType::kSignal, wire::encode_value(int32_t{signal}));
+  }
+}
+
+void Slice::kill() {
+  if (pid_ > 0 && !reaped_) (void)raw::send_signal(pidfd_.get(), SIGKILL);
+}
+
+void Slice::end() {
+  program_.close();
+  init_.close();
+}
+
+bool Slice::may_be_scrubbed() {
+  return state_ == State::kEnded && !reaped_ && !individual_ && !start_.network && group_.can_begin_anew();
+}
+
+void Slice::scrub() {
+  state_ = State::kScrubbing;
+  deadline_nanos_ = os::monotonic_nanos() + kStartLimitNanos;
+  (void)send_order(&init_, OrderType::kScrub);
+}
+
+}  // namespace runink::sandbox
