@@ -14,7 +14,6 @@ namespace runink::sandbox {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 class ScratchTest : public SliceTest {};
 INSTANTIATE_TEST_SUITE_P(By, ScratchTest, testing::Values(Starter::kRoot, Starter::kUser), starter_name);
@@ -96,9 +95,9 @@ TEST_P(DiskScratchTest, IsWorthNothingToOthers) {
   const auto image = os::read_file(found[0]);
   ASSERT_TRUE(image.ok()) << image.status().to_string();
   EXPECT_EQ(image->size(), 32u << 20);
-  EXPECT_THAT(*image, Not(HasSubstr("in-the-contents")));
-  EXPECT_THAT(*image, Not(HasSubstr("in-the-name")));
-  EXPECT_THAT(*image, HasSubstr("lost+found")) << "else it is not looked at right";
+  EXPECT_EQ(image->find("in-the-contents"), std::string::npos);
+  EXPECT_EQ(image->find("in-the-name"), std::string::npos);
+  EXPECT_NE(image->find("lost+found"), std::string::npos) << "else it is not looked at right";
   // The slice itself reads it.
   running.in.reset();
   std::string count(16, '\0');
