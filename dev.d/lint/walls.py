@@ -37,8 +37,12 @@ def allowed_for(module):
         return ["base", "platform", "model", "data", "worker/wire", "runink/step"]
     if module == "worker/network":
         return ["base", "platform/os", "model"]
+    if module == "worker/wire":
+        return ["base", "platform/os", "model"]
     if module == "worker/sandbox":
-        return ["base", "platform/os", "model", "worker/network"]
+        return ["base", "platform/os", "model", "worker/network", "worker/wire"]
+    if module == "worker/launcher":
+        return ["base", "platform/os", "model", "worker/network", "worker/wire", "worker/sandbox"]
     if module == "worker/agent":
         return ["base", "platform", "model", "worker/sandbox", "worker/launcher", "worker/wire"]
     if module == "worker/doctor":
