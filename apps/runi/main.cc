@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "client/cli/program.h"
+#include "client/local/scenario_runner.h"
 #include "exec_command.h"
+#include "isolate/isolated_runner.h"
 #include "plane/enter_plane.h"
 #include "plane/program_tree.h"
 
@@ -25,6 +27,7 @@ int main(int argc, char** argv) {
   // A reader that goes away is an error of the write that meets it, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   runink::plane::remember_arguments(argv);
+  runink::local::offer_isolation([](auto note) { return runink::isolate::make_runner(std::move(note)); });
   const runink::cli::Command tree = runink::plane::program_tree(
       [](const std::string& path) { return path == "exec" ? runink::run_exec : runink::plane::enter_plane; });
   runink::cli::Console console = runink::cli::Console::of_process();

@@ -9,9 +9,11 @@
 #include <cstring>
 
 #include "base/status.h"
+#include "record_rows.h"
 #include "setting.h"
 #include "start_rows.h"
 #include "steady_rows.h"
+#include "stream_rows.h"
 
 namespace runink::bench {
 namespace {
@@ -51,7 +53,9 @@ Status run(int argc, char** argv) {
   const Options options = RUNINK_TRY(read_options(argc, argv));
   Setting setting = RUNINK_TRY(Setting::make(options));
   RUNINK_RETURN_IF_ERROR(start_rows(setting));
-  return steady_rows(setting);
+  RUNINK_RETURN_IF_ERROR(steady_rows(setting));
+  RUNINK_RETURN_IF_ERROR(record_rows(setting));
+  return stream_rows(setting);
 }
 
 }  // namespace

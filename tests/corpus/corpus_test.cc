@@ -11,7 +11,7 @@
 //   --- expect dropped                       "step: reason: count" lines
 //
 // Every case runs several times: with one worker; with three workers and morsels of a few bytes; with the smallest memory
-// budget. All must give the same bytes. Then every operator in turn loses one row (engine::Fault), and the run must fail
+// budget; in slices. All must give the same bytes. Then every operator in turn loses one row (engine::Fault), and the run must fail
 // and publish nothing. RUNINK_REWRITE=1 writes what came out into the files.
 
 #include <gtest/gtest.h>
@@ -31,6 +31,7 @@
 #include "data/connectors/record_writer.h"
 #include "data/contract/parse.h"
 #include "data/ledger/dead_letters.h"
+#include "isolate/isolated_runner.h"
 #include "platform/os/temp.h"
 
 namespace runink::local {
@@ -130,16 +131,39 @@ struct Case {
 
 struct Outcome {
   Status status;
-  std::string error;                         // the status without the folder that the case ran in
+  std::string error, advice;                 // the status without the folder that the case ran in; its details and hint
   std::map<std::string, std::string> files;  // under out/, by path
   std::string rejected, dropped;
   std::vector<std::pair<std::string, size_t>> scenarios;  // and how many operators each has
+  std::string books;                         // what the ledger counted
 };
 
+// What a run's record says of its work, but for when it was, how long it took, and what was spilled.
+std::string books_of(const ledger::RunRecord& r) {
+  std::string out = fmt::format("{}: {} in, {} valid, {} rejected, {} written, exit code {}, {} {}\n", r.scenario, r.records_in,
+                                r.records_valid, r.records_rejected, r.records_written, r.exit_code, r.error_kind, r.plan_json);
+  for (const auto& op : r.operators) {
+    out += fmt::format("  {} {} {} in {} rejected {} bytes {} {} balance {} {}", op.id, op.name, op.kind, op.rows_in, op.rejected,
+                       op.bytes_in, op.bytes_out, op.balanced, op.balance);
+    for (const auto& port : op.ports_out) out += fmt::format(" {}={}", port.port, port.rows);
+    for (const auto& [reason, count] : op.dropped) out += fmt::format(" dropped {}={}", reason, count);
+    out += "\n";
+  }
+  for (const auto& e : r.edges) out += fmt::format("  {} -> {}: {} {}\n", e.from, e.to, e.sent, e.received);
+  for (const auto& s : r.sinks) out += fmt::format("  {} {} {} {} {} {}\n", s.name, s.format, s.kind, s.rows, s.bytes, s.published);
+  for (const auto& checks : {r.quality, r.assertions}) {
+    for (const auto& check : checks) out += fmt::format("  {} {} {} {}\n", check.name, check.severity, check.passed, check.actual);
+  }
+  for (const auto& reason : r.reject_reasons) out += fmt::format("  {} {} {}\n", reason.rule, reason.message, reason.records);
+  for (const auto& [name, count] : r.drift) out += fmt::format("  drift {} {}\n", name, count);
+  return out;
+}
+
 Outcome run_case(const Case& c, uint32_t threads, size_t chunk_bytes, uint64_t memory, engine::Fault fault = {},
-                 const std::string& fault_scenario = "") {
+                 const std::string& fault_scenario = "", ScenarioRunner* runner = nullptr) {
   // In memory where that is possible: a run syncs what it keeps, and the cases are many.
-  auto folder = os::TempFolder::create(fs::exists("/dev/shm") ? "/dev/shm" : "");
+  // A slice has a /dev of its own, so steps of projects there have no place in one.
+  auto folder = os::TempFolder::create(runner == nullptr && fs::exists("/dev/shm") ? "/dev/shm" : "");
   EXPECT_TRUE(folder.ok());
   const fs::path root = folder->path();
   std::ofstream(root / "runink.toml") << "name = \"case\"\n";
@@ -168,18 +192,22 @@ Outcome run_case(const Case& c, uint32_t threads, size_t chunk_bytes, uint64_t m
   options.reveal = c.reveal;
   options.fault = fault;
   options.fault_scenario = fault_scenario;
+  options.runner = runner;
   options.on_scenario = [&](const ledger::RunRecord& record, const plan::ScenarioPlan& scenario) {
     out.scenarios.emplace_back(scenario.name, scenario.operators.size());
+    out.books += books_of(record);
     for (const auto& op : record.operators) {
       for (const auto& [reason, count] : op.dropped) out.dropped += fmt::format("{}: {}: {}\n", op.name, reason, count);
     }
   };
   auto result = run_feature(*project, options);
   out.status = result.ok() ? result->status : result.status();
-  out.error = out.status.ok() ? "" : out.status.to_string();
-  for (size_t at = 0; (at = out.error.find(root.string() + "/")) != std::string::npos;) {
-    out.error.erase(at, root.string().size() + 1);
-  }
+  const auto without_root = [&](std::string text) {
+    for (size_t at = 0; (at = text.find(root.string() + "/")) != std::string::npos;) text.erase(at, root.string().size() + 1);
+    return text;
+  };
+  out.error = out.status.ok() ? "" : without_root(out.status.to_string());
+  out.advice = without_root(join(out.status.details(), "\n") + "\n" + out.status.hint());
   if (fs::exists(root / "out")) {
     for (const auto& entry : fs::recursive_directory_iterator(root / "out")) {
       if (!entry.is_regular_file()) continue;
@@ -255,6 +283,21 @@ TEST_P(Corpus, Holds) {
     EXPECT_EQ(other.rejected, plain.rejected) << v.what;
     EXPECT_EQ(other.dropped, plain.dropped) << v.what;
   }
+}
+
+// Each stage in a slice of its own gives what one process gives: bytes, dead letters, counts, rules, errors.
+TEST_P(Corpus, IsTheSameInSlices) {
+  auto runner = isolate::make_runner({}, RUNINK_SLICE_PROGRAM);
+  ASSERT_TRUE(runner.ok()) << runner.status().to_string();
+  if (const std::string reason = isolate::why_no_slices(); !reason.empty()) GTEST_SKIP() << reason;
+  Case c(GetParam());
+  const Outcome plain = run_case(c, 2, 100, 64 << 20);
+  const Outcome sliced = run_case(c, 2, 100, 64 << 20, {}, "", runner->get());
+  EXPECT_EQ(sliced.error, plain.error) << join(sliced.status.details(), "\n");
+  EXPECT_EQ(sliced.advice, plain.advice);
+  EXPECT_EQ(sliced.files, plain.files);
+  EXPECT_EQ(sliced.rejected, plain.rejected);
+  EXPECT_EQ(sliced.books, plain.books);
 }
 
 // A row lost inside an operator, or between two, is noticed, and nothing of that scenario is published.

@@ -134,11 +134,7 @@ Status not_opened(Status status, const plan::Operator& op, const plan::Source& s
 Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_source(const plan::Operator& op, const std::vector<bool>& needed) {
   const auto replaced = options_.source_paths.find(op.id);
   if (const auto* input = std::get_if<plan::ScenarioInput>(&op.parameters); input != nullptr && replaced == options_.source_paths.end()) {
-    const auto rows = options_.scenario_rows.find(input->scenario + "\n" + input->output);
-    if (rows == options_.scenario_rows.end()) {
-      return internal_error("the rows of scenario \"{}\" are not there", input->scenario);
-    }
-    auto fd = std::make_shared<os::Fd>(RUNINK_TRY(os::open_file(rows->second)));
+    auto fd = std::make_shared<os::Fd>(RUNINK_TRY(options_.openings != nullptr ? options_.openings->open_rows(op) : open_rows(op)));
     auto reader = std::make_shared<columnar::SpillReader>(fd->get(), op.schema);
     return std::unique_ptr<engine::BatchSource>(
         std::make_unique<engine::BatchList>([fd, reader] { return reader->next(); }));
@@ -149,7 +145,26 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_source(const plan::Op
   source = replaced_source(op.id, std::move(source));
   auto opened = open_records(op, source, needed);
   if (opened.ok() || replaced != options_.source_paths.end()) return opened;
+  if (options_.openings != nullptr) return options_.openings->source_failed(op, std::move(opened).status());
   return not_opened(std::move(opened).status(), op, source, options_.project_root);
+}
+
+Result<os::Fd> LocalIo::open_rows(const plan::Operator& op) const {
+  const auto& input = std::get<plan::ScenarioInput>(op.parameters);
+  const auto rows = options_.scenario_rows.find(input.scenario + "\n" + input.output);
+  if (rows == options_.scenario_rows.end()) return internal_error("the rows of scenario \"{}\" are not there", input.scenario);
+  return os::open_file(rows->second);
+}
+
+Result<Locator> LocalIo::locator_of(const plan::Operator& op, const plan::Source& source) const {
+  Locator locator = RUNINK_TRY(source_locator(source, options_.project_root));
+  locator.words = words_of(op, plan::reveals_pii(op.columns));
+  if (options_.openings != nullptr) locator.inputs = RUNINK_TRY(options_.openings->open_inputs(op));
+  return locator;
+}
+
+Status LocalIo::source_failed(const plan::Operator& op, Status status) const {
+  return not_opened(std::move(status), op, std::get<plan::Source>(op.parameters), options_.project_root);
 }
 
 plan::Source LocalIo::replaced_source(plan::OperatorId id, plan::Source source) const {
@@ -164,7 +179,7 @@ plan::Source LocalIo::replaced_source(plan::OperatorId id, plan::Source source) 
 
 Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_records(const plan::Operator& op, const plan::Source& source,
                                                                    const std::vector<bool>& needed) {
-  Locator locator = RUNINK_TRY(source_locator(source, options_.project_root));
+  const Locator locator = RUNINK_TRY(locator_of(op, source));
   connectors::ChunkOptions chunk_options;
   chunk_options.format = locator.format;
   chunk_options.csv = csv_dialect(source.dialect, locator);
@@ -191,7 +206,6 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_records(const plan::O
     reader.fields.push_back(std::move(field));
   }
   reader.holds_pii = plan::reveals_pii(op.columns);
-  locator.words = words_of(op, reader.holds_pii);
   if (locator.format == connectors::DataFormat::kArrow) {
     return open_arrow_batches(locator, reader, files_, &stop_, op, source.contract);
   }
@@ -201,11 +215,29 @@ Result<std::unique_ptr<engine::BatchSource>> LocalIo::open_records(const plan::O
 
 // ---- sinks --------------------------------------------------------------------------------------------------------------
 
+namespace {
+
+// A file of the run's set of outputs, which publishes it.
+class SetOutput final : public connectors::OutputFile {
+ public:
+  explicit SetOutput(os::AtomicFile* file) : file_(file) { name_ = file->target(); }
+  Status write(std::string_view bytes) override { return file_->write(bytes); }
+  Status finish(bool) override { return {}; }
+  Status publish() override { return internal_error("{} is published with the others of its run", name_); }
+  void discard() override {}
+  uint64_t bytes_written() const override { return file_->bytes_written(); }
+  bool atomic() const override { return true; }
+  os::AtomicFile* atomic_file() override { return file_; }
+
+ private:
+  os::AtomicFile* file_;  // owned by the set
+};
+
 class FileBatchSink final : public engine::BatchSink {
  public:
-  FileBatchSink(LocalIo& io, size_t state, connectors::WriterOptions writer, connectors::Compression compression,
-                os::AtomicFile* file, std::unique_ptr<connectors::OutputFile> stream)
-      : io_(io), state_(state), writer_(std::move(writer)), compression_(compression), file_(file), stream_(std::move(stream)) {}
+  FileBatchSink(uint64_t* bytes_told, connectors::WriterOptions writer, connectors::Compression compression,
+                std::unique_ptr<connectors::OutputFile> output)
+      : bytes_told_(bytes_told), writer_(std::move(writer)), compression_(compression), output_(std::move(output)) {}
 
   Status begin(const AppendTarget& present) {
     edge_ = RUNINK_TRY(connectors::make_record_writer(writer_));
@@ -222,23 +254,22 @@ class FileBatchSink final : public engine::BatchSink {
   }
   Status write(std::string_view bytes) override {
     if (before_.size() > 0) {
-      RUNINK_RETURN_IF_ERROR(file_->write(before_.view()));
+      RUNINK_RETURN_IF_ERROR(output_->write(before_.view()));
       before_.resize(0);
     }
-    if (file_ != nullptr) return file_->write(bytes);
-    Status status = stream_->write(bytes);
-    io_.sinks_[state_].bytes = stream_->bytes_written();  // what a pipe has taken stays taken, whatever comes now
+    Status status = output_->write(bytes);
+    if (!output_->atomic()) tell();  // what a pipe has taken stays taken, whatever comes now
     return status;
   }
   Status finish() override {
     columnar::Buffer out;
     RUNINK_RETURN_IF_ERROR(edge_->end(out));
     RUNINK_RETURN_IF_ERROR(write_compressed(out));
-    if (stream_) RUNINK_RETURN_IF_ERROR(stream_->finish());
-    io_.sinks_[state_].bytes = bytes_written();
+    RUNINK_RETURN_IF_ERROR(output_->finish());
+    tell();
     return {};
   }
-  uint64_t bytes_written() const override { return file_ != nullptr ? file_->bytes_written() : stream_->bytes_written(); }
+  uint64_t bytes_written() const override { return output_->bytes_written(); }
 
  private:
   struct Formatter final : engine::SinkFormatter {
@@ -261,18 +292,18 @@ class FileBatchSink final : public engine::BatchSink {
     RUNINK_RETURN_IF_ERROR(connectors::compress(compression_, out.view(), packed));
     return write(packed.view());
   }
+  void tell() {
+    if (bytes_told_ != nullptr) *bytes_told_ = output_->bytes_written();
+  }
 
-  LocalIo& io_;
-  size_t state_;
+  uint64_t* bytes_told_;  // may be null
   connectors::WriterOptions writer_;
   connectors::Compression compression_;
-  os::AtomicFile* file_;                             // owned by the output set
-  std::unique_ptr<connectors::OutputFile> stream_;   // standard output or a program
-  std::unique_ptr<connectors::RecordWriter> edge_;   // writes what stands before and after all records
-  columnar::Buffer before_;                          // what ends the last record of the file added to
+  std::unique_ptr<connectors::OutputFile> output_;
+  std::unique_ptr<connectors::RecordWriter> edge_;  // writes what stands before and after all records
+  columnar::Buffer before_;                         // what ends the last record of the file added to
 };
 
-namespace {
 Result<ledger::PublishMode> publish_mode(const std::string& mode) {
   if (mode == "append") return ledger::PublishMode::kAppend;
   if (mode == "fail") return ledger::PublishMode::kFail;
@@ -307,7 +338,7 @@ Result<std::vector<std::string>> LocalIo::open_names(const plan::Operator& op) c
   return out;
 }
 
-Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) {
+plan::Sink LocalIo::replaced_sink(const plan::Operator& op) const {
   plan::Sink sink = std::get<plan::Sink>(op.parameters);
   if (const auto replaced = options_.sink_paths.find(op.id); replaced != options_.sink_paths.end()) {
     sink.locator = "file://" + replaced->second;
@@ -315,58 +346,89 @@ Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operat
     sink.compression.clear();
     sink.mode = "replace";
   }
-  Locator locator = RUNINK_TRY(sink_locator(sink, options_.project_root));
+  return sink;
+}
+
+connectors::WriterOptions LocalIo::writer_options(const plan::Sink& sink, const Locator& locator, const columnar::SchemaPtr& input) const {
   connectors::WriterOptions writer;
   writer.format = locator.format;
   writer.schema = input;
   writer.csv = csv_dialect(sink.dialect, locator);
   writer.verbatim_prefix_columns = sink.verbatim_columns;
-  if (locator.format == connectors::DataFormat::kCsv) writer.open_names = RUNINK_TRY(open_names(op));
+  return writer;
+}
 
+Result<OpenedSink> LocalIo::open_target(const plan::Operator& op, const columnar::SchemaPtr& input) {
+  const plan::Sink sink = replaced_sink(op);
+  Locator locator = RUNINK_TRY(sink_locator(sink, options_.project_root));
+  OpenedSink out;
+  if (locator.format == connectors::DataFormat::kCsv) out.open_names = RUNINK_TRY(open_names(op));
   SinkState state;
   state.op = op.id;
   state.name = sink.name;
   state.format = std::string(connectors::format_name(locator.format));
-  os::AtomicFile* file = nullptr;
-  std::unique_ptr<connectors::OutputFile> stream;
-  AppendTarget present;
   if (locator.kind == connectors::LocatorKind::kPath) {
     state.target = locator.path;
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(locator.path).parent_path(), error);
     const auto mode = RUNINK_TRY(publish_mode(sink.mode));
     if (mode == ledger::PublishMode::kAppend) {
+      connectors::WriterOptions writer = writer_options(sink, locator, input);
+      writer.open_names = out.open_names;
       auto looked = look_at_append_target(locator, writer);
       if (!looked.ok()) return at_place(std::move(looked).status(), op.location, options_.project_root, sink.locator);
-      present = std::move(*looked);
-      writer.csv.crlf = present.crlf.value_or(writer.csv.crlf);
+      out.present = std::move(*looked);
     }
-    file = RUNINK_TRY(options_.outputs->open(locator.path, mode));
+    out.output = std::make_unique<SetOutput>(RUNINK_TRY(options_.outputs->open(locator.path, mode)));
   } else {
     state.target = locator.kind == connectors::LocatorKind::kStandard ? "-" : locator.text;
     state.atomic = false;
     locator.words = words_of(op, options_.reveal && plan::receives_pii(scenario_, op));
     connectors::OutputOptions output;
     output.stop = &stop_;
-    stream = RUNINK_TRY(connectors::open_output(locator, output));
+    out.output = RUNINK_TRY(connectors::open_output(locator, output));
   }
   sinks_.push_back(std::move(state));
-  auto out = std::make_unique<FileBatchSink>(*this, sinks_.size() - 1, std::move(writer), locator.compression, file, std::move(stream));
-  RUNINK_RETURN_IF_ERROR(out->begin(present));
+  return out;
+}
+
+void LocalIo::count_sink_bytes(plan::OperatorId op, uint64_t bytes) {
+  for (SinkState& sink : sinks_) {
+    if (sink.op == op) sink.bytes = bytes;
+  }
+}
+
+Result<std::unique_ptr<engine::BatchSink>> LocalIo::open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) {
+  const bool here = options_.openings == nullptr;
+  OpenedSink opened = RUNINK_TRY(here ? open_target(op, input) : options_.openings->open_sink(op));
+  const plan::Sink sink = replaced_sink(op);
+  const Locator locator = RUNINK_TRY(sink_locator(sink, options_.project_root));
+  connectors::WriterOptions writer = writer_options(sink, locator, input);
+  writer.open_names = std::move(opened.open_names);
+  writer.csv.crlf = opened.present.crlf.value_or(writer.csv.crlf);
+  uint64_t* told = here ? &sinks_.back().bytes : nullptr;
+  auto out = std::make_unique<FileBatchSink>(told, std::move(writer), locator.compression, std::move(opened.output));
+  RUNINK_RETURN_IF_ERROR(out->begin(opened.present));
   return std::unique_ptr<engine::BatchSink>(std::move(out));
 }
 
-Result<std::unique_ptr<engine::StepProcess>> LocalIo::start_step(const plan::Operator& op, const columnar::SchemaPtr& input) {
-  if (const auto recorded = options_.step_answers.find(op.id); recorded != options_.step_answers.end()) {
-    return replay_step(op, recorded->second);
-  }
+StepOptions LocalIo::step_options(const plan::Operator& op) {
   StepOptions options;
   options.project_root = options_.project_root;
   options.runi_slice = options_.runi_slice;
   options.stop = &stop_;
   options.temp_folder = options_.temp_folder;
   options.words = words_of(op, plan::receives_pii(scenario_, op));
-  return start_step_process(op, input, options);
+  return options;
+}
+
+Result<std::unique_ptr<engine::StepProcess>> LocalIo::start_step(const plan::Operator& op, const columnar::SchemaPtr& input) {
+  if (const auto recorded = options_.step_answers.find(op.id); recorded != options_.step_answers.end()) {
+    return replay_step(op, recorded->second);
+  }
+  const StepOptions options = step_options(op);
+  if (options_.openings == nullptr) return start_step_process(op, input, options);
+  return drive_step(op, input, options, RUNINK_TRY(options_.openings->start_step(op)));
 }
 
 connectors::ProgramWords LocalIo::words_of(const plan::Operator& op, bool are_private) const {

@@ -2,12 +2,15 @@
 // in the ledger.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/stop.h"
+#include "client/local/append_target.h"
+#include "client/local/step_process.h"
 #include "data/connectors/file_sink.h"
 #include "data/connectors/source.h"
 #include "data/engine/io.h"
@@ -16,6 +19,36 @@
 #include "data/plan/plan.h"
 
 namespace runink::local {
+
+// What became of one sink.
+struct SinkState {
+  plan::OperatorId op = 0;
+  std::string name, target, format;  // target: absolute path, "-" or the command line
+  uint64_t bytes = 0;
+  uint64_t letters = 0;  // of a sink for rejected records: how many its rules let in
+  bool rejected = false, atomic = true;
+};
+
+// Where the bytes of a sink go, and what has to be known of what is there already.
+struct OpenedSink {
+  std::unique_ptr<connectors::OutputFile> output;
+  AppendTarget present;                 // of a file that is added to
+  std::vector<std::string> open_names;  // columns of a CSV file beside those of the schema
+};
+
+// Opens for a LocalIo that may open nothing itself, since it runs in a slice: every descriptor is handed to it by the
+// process that may (apps/isolate). Threads: as IoFactory.
+class Openings {
+ public:
+  virtual ~Openings() = default;
+  // The rows that another scenario has kept, as columnar::SpillReader reads them.
+  virtual Result<os::Fd> open_rows(const plan::Operator& op) = 0;
+  virtual Result<std::shared_ptr<connectors::HandedInputs>> open_inputs(const plan::Operator& op) = 0;
+  // As LocalIo::source_failed, where the feature can be read.
+  virtual Status source_failed(const plan::Operator& op, Status status) = 0;
+  virtual Result<OpenedSink> open_sink(const plan::Operator& op) = 0;
+  virtual Result<StartedStep> start_step(const plan::Operator& op) = 0;
+};
 
 struct LocalIoOptions {
   std::string project_root;
@@ -32,15 +65,7 @@ struct LocalIoOptions {
   bool reveal = false;                               // sinks are given pii fields unmasked
   size_t chunk_bytes = 0;                           // tests: size of morsels; 0: the usual one
   uint64_t max_record_bytes = 0;                    // a longer record of a text input is an error; 0: the usual limit
-};
-
-// What became of one sink.
-struct SinkState {
-  plan::OperatorId op = 0;
-  std::string name, target, format;  // target: absolute path, "-" or the command line
-  uint64_t bytes = 0;
-  uint64_t letters = 0;  // of a sink for rejected records: how many its rules let in
-  bool rejected = false, atomic = true;
+  Openings* openings = nullptr;                     // null: what it needs is opened here
 };
 
 class LocalIo final : public engine::IoFactory {
@@ -53,15 +78,26 @@ class LocalIo final : public engine::IoFactory {
   Result<std::unique_ptr<engine::StepProcess>> start_step(const plan::Operator& op, const columnar::SchemaPtr& input) override;
 
   void stop() override { stop_.request(); }
+
+  // The parts of the above that touch the machine, for whoever opens on behalf of a slice.
+  Result<os::Fd> open_rows(const plan::Operator& op) const;
+  Result<connectors::Locator> locator_of(const plan::Operator& op, const plan::Source& source) const;
+  // As an error of opening the source is told: at its step, with what is there instead of a file that is missing.
+  Status source_failed(const plan::Operator& op, Status status) const;
+  // `input`: of the rows that go in; only its names count. The sink is in sinks() from now on.
+  Result<OpenedSink> open_target(const plan::Operator& op, const columnar::SchemaPtr& input);
+  void count_sink_bytes(plan::OperatorId op, uint64_t bytes);
+  StepOptions step_options(const plan::Operator& op);
   // The operator's records, read from where `source` says.
   Result<std::unique_ptr<engine::BatchSource>> open_records(const plan::Operator& op, const plan::Source& source,
                                                             const std::vector<bool>& needed);
 
   const std::shared_ptr<connectors::SourceFiles>& files() const { return files_; }
-  const std::vector<SinkState>& sinks() const { return sinks_; }
+  std::vector<SinkState> sinks() const { return {sinks_.begin(), sinks_.end()}; }
 
  private:
-  friend class FileBatchSink;
+  connectors::WriterOptions writer_options(const plan::Sink& sink, const connectors::Locator& locator, const columnar::SchemaPtr& input) const;
+  plan::Sink replaced_sink(const plan::Operator& op) const;
   connectors::ProgramWords words_of(const plan::Operator& op, bool are_private) const;
   // The columns that the CSV files of open contracts have beyond those, which `op` writes after its own.
   Result<std::vector<std::string>> open_names(const plan::Operator& op) const;
@@ -71,7 +107,7 @@ class LocalIo final : public engine::IoFactory {
   LocalIoOptions options_;
   StopFlag stop_{options_.stop};  // what everything opened here looks at
   std::shared_ptr<connectors::SourceFiles> files_;
-  std::vector<SinkState> sinks_;
+  std::deque<SinkState> sinks_;  // sinks count in them
 };
 
 // Source and sink operators as locators.

@@ -19,9 +19,11 @@ bool below(std::string_view path, std::string_view folder) {
 
 class Finder {
  public:
-  Finder(const plan::Plan& plan, const std::string& root) : root_(root) {
+  explicit Finder(const std::string& root) : root_(root) {
     auto real = os::canonical_path(root);
     real_root_ = real.ok() ? std::move(*real) : root;
+  }
+  Finder(const plan::Plan& plan, const std::string& root) : Finder(root) {
     for (const auto& scenario : plan.scenarios) {
       for (const auto& op : scenario.operators) note_output(op);
     }
@@ -82,6 +84,12 @@ std::vector<std::string> program_files(const plan::Plan& plan, const std::string
       if (!step->library.empty()) finder.add_library(step->library);
     }
   }
+  return finder.found();
+}
+
+std::vector<std::string> files_of_command(const std::vector<std::string>& command, const std::string& root) {
+  Finder finder(root);
+  finder.look_into(command);
   return finder.found();
 }
 

@@ -13,4 +13,7 @@ namespace runink::local {
 // below folders that the plan writes to (`tee out/seen.txt`), unless that is steps/. Paths from the root, sorted.
 std::vector<std::string> program_files(const plan::Plan& plan, const std::string& project_root);
 
+// The files in the project that one command names, wherever they lie in it but in .runink/. Paths from the root, sorted.
+std::vector<std::string> files_of_command(const std::vector<std::string>& command, const std::string& project_root);
+
 }  // namespace runink::local

@@ -46,12 +46,18 @@ dsl::CompileEnvironment Project::compile_environment(const CompileOptions& optio
 }
 
 Result<plan::Plan> Project::compile(const std::string& feature, const CompileOptions& options,
-                                    Diagnostics* diagnostics) const {
+                                    Diagnostics* diagnostics, std::shared_ptr<dsl::Bundle> bundle) const {
   const std::string path = os::join_path(root(), feature);
   auto text = os::read_file(path);
   if (!text.ok() && text.status().code() == Code::kNotFound) return missing_file(feature, path, root());
   if (!text.ok()) return std::move(text).status();
-  return dsl::compile_feature(std::make_shared<SourceText>(feature, std::move(*text)), compile_environment(options), diagnostics);
+  dsl::CompileEnvironment environment = compile_environment(options);
+  if (bundle) {
+    bundle->feature_path = feature;
+    bundle->feature_text = *text;
+    environment = dsl::recording(std::move(environment), std::move(bundle));
+  }
+  return dsl::compile_feature(std::make_shared<SourceText>(feature, std::move(*text)), environment, diagnostics);
 }
 
 Result<ledger::Ledger> Project::open_ledger(std::vector<std::string>* notes) const {

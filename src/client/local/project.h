@@ -1,11 +1,13 @@
 // A project on disk: where its root is, its settings, its ledger, its features compiled.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/diagnostic.h"
 #include "base/status.h"
+#include "data/dsl/bundle.h"
 #include "data/dsl/compile.h"
 #include "data/ledger/ledger.h"
 #include "data/plan/plan.h"
@@ -30,8 +32,9 @@ class Project {
   Result<std::string> relative_path(const std::string& path) const;
 
   // `feature` is a path from the project root. Warnings and hints go to `diagnostics`; errors are the Status, with every
-  // rendered diagnostic as a detail.
-  Result<plan::Plan> compile(const std::string& feature, const CompileOptions& options, Diagnostics* diagnostics) const;
+  // rendered diagnostic as a detail. All that is read for it goes into `bundle` where that is not null.
+  Result<plan::Plan> compile(const std::string& feature, const CompileOptions& options, Diagnostics* diagnostics,
+                             std::shared_ptr<dsl::Bundle> bundle = nullptr) const;
   dsl::CompileEnvironment compile_environment(const CompileOptions& options) const;
 
   // The ledger, made if absent. Settles what dead processes left: torn publishes, runs killed without a word.

@@ -15,6 +15,7 @@
 #include "client/local/notify.h"
 #include "client/local/program_files.h"
 #include "client/local/resume.h"
+#include "client/local/scenario_runner.h"
 #include "client/local/sink_targets.h"
 #include "client/local/version.h"
 #include "data/columnar/text.h"
@@ -104,46 +105,6 @@ Result<std::vector<ledger::InputIdentity>> input_identities(const plan::Plan& pl
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
   out.erase(std::unique(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.path == b.path; }), out.end());
-  return out;
-}
-
-// The scenario with Output operators for what others read of it, and without rows kept for nobody.
-plan::ScenarioPlan with_outputs(const plan::ScenarioPlan& scenario, const plan::Plan& plan) {
-  plan::ScenarioPlan out = scenario;
-  std::vector<std::string> wanted;
-  for (const auto& other : plan.scenarios) {
-    for (const auto& op : other.operators) {
-      const auto* input = std::get_if<plan::ScenarioInput>(&op.parameters);
-      if (input == nullptr || input->scenario != scenario.name) continue;
-      if (std::find(wanted.begin(), wanted.end(), input->output) == wanted.end()) wanted.push_back(input->output);
-    }
-  }
-  for (auto& op : out.operators) {
-    if (auto* o = std::get_if<plan::Output>(&op.parameters)) {
-      const auto it = std::find(wanted.begin(), wanted.end(), o->name);
-      o->spool = it != wanted.end();
-      if (o->spool) wanted.erase(it);
-    }
-  }
-  for (const auto& name : wanted) {
-    plan::Operator op;
-    op.id = static_cast<plan::OperatorId>(out.operators.size());
-    op.parameters = plan::Output{name, true};
-    op.name = name.empty() ? "output" : "output " + name;
-    op.location = out.location;
-    if (name.empty()) {
-      op.inputs = out.valid;
-    } else {
-      for (const auto& sink : out.operators) {
-        const auto* s = std::get_if<plan::Sink>(&sink.parameters);
-        if (s != nullptr && s->name == name) op.inputs = sink.inputs;
-      }
-    }
-    if (op.inputs.empty()) continue;  // the compiler has refused that already
-    op.schema = out.operators[op.inputs[0].from].schema;
-    op.columns = out.operators[op.inputs[0].from].columns;
-    out.operators.push_back(std::move(op));
-  }
   return out;
 }
 
@@ -286,8 +247,13 @@ int exit_code_of(const Status& status) {
 
 class FeatureRun {
  public:
-  FeatureRun(const Project& project, const RunOptions& options, plan::Plan plan, ledger::Ledger ledger)
-      : project_(project), options_(options), plan_(std::move(plan)), ledger_(std::move(ledger)) {}
+  FeatureRun(const Project& project, const RunOptions& options, plan::Plan plan, std::shared_ptr<const dsl::Bundle> bundle,
+             ledger::Ledger ledger)
+      : project_(project),
+        options_(options),
+        plan_(std::move(plan)),
+        bundle_(std::move(bundle)),
+        ledger_(std::move(ledger)) {}
 
   Result<RunOutcome> run();
 
@@ -295,8 +261,9 @@ class FeatureRun {
   Result<ledger::RunRecord> begin_parent();
   // `attempt`: 0 for the first.
   Status run_scenario(const plan::ScenarioPlan& scenario, uint32_t attempt);
-  Status execute(const plan::ScenarioPlan& scenario, ledger::RunRecord& record, ledger::LineageEvent& event,
-                 const StopFlag& stop);
+  Status execute(const plan::ScenarioPlan& scenario, const std::vector<std::string>& wanted, ledger::RunRecord& record,
+                 ledger::LineageEvent& event, const StopFlag& stop);
+  ScenarioRunner& runner() const { return options_.runner != nullptr ? *options_.runner : in_process(); }
   Status run_with_retries(const plan::ScenarioPlan& scenario);
   Status pause_before_retry(uint32_t attempt) const;
   bool stopped() const { return options_.stop != nullptr && options_.stop->requested(); }
@@ -329,6 +296,7 @@ class FeatureRun {
   const Project& project_;
   const RunOptions& options_;
   plan::Plan plan_;
+  std::shared_ptr<const dsl::Bundle> bundle_;
   ledger::Ledger ledger_;
   RunOutcome outcome_;
   std::string spool_, key_;
@@ -359,8 +327,8 @@ Result<ledger::RunRecord> FeatureRun::begin_parent() {
   return record;
 }
 
-Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord& record, ledger::LineageEvent& event,
-                           const StopFlag& stop) {
+Status FeatureRun::execute(const plan::ScenarioPlan& scenario, const std::vector<std::string>& wanted,
+                           ledger::RunRecord& record, ledger::LineageEvent& event, const StopFlag& stop) {
   // Again, as scenarios before this one may have made its inputs.
   RUNINK_RETURN_IF_ERROR(check_sink_targets(plan_, {&scenario}, project_.root()));
   os::TempFolder temp = RUNINK_TRY(os::TempFolder::create(ledger_.temp_root(), record.id + "-"));
@@ -404,7 +372,18 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
   x.stop = &stop;
   x.reveal = options_.reveal;
   if (options_.fault_scenario == scenario.name) x.fault = options_.fault;
-  auto execution = RUNINK_TRY(engine::Execution::create(scenario, std::move(x), io, *letters));
+  ScenarioWork work = {.scenario = scenario,
+                       .outputs = wanted,
+                       .bundle = *bundle_,
+                       .execution = std::move(x),
+                       .io = io,
+                       .letters = *letters,
+                       .project_root = project_.root(),
+                       .temp_folder = temp.path(),
+                       .run_folder = ledger_.run_folder(record.id),
+                       .chunk_bytes = options_.chunk_bytes,
+                       .max_record_bytes = project_.config().max_record_bytes};
+  auto execution = RUNINK_TRY(runner().prepare(std::move(work)));
   Status status;
   {
     ProgressTeller teller(options_, scenario.name, execution->progress());
@@ -435,7 +414,8 @@ Status FeatureRun::execute(const plan::ScenarioPlan& scenario, ledger::RunRecord
 }
 
 Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned, uint32_t attempt) {
-  const plan::ScenarioPlan scenario = with_outputs(planned, plan_);
+  const std::vector<std::string> wanted = wanted_outputs(planned, plan_);
+  const plan::ScenarioPlan scenario = with_outputs(planned, wanted);
   ledger::RunRecord record;
   record.parent_id = outcome_.parent.id;
   record.feature = plan_.feature_path;
@@ -474,7 +454,7 @@ Status FeatureRun::run_scenario(const plan::ScenarioPlan& planned, uint32_t atte
   const os::ResourceUse before = os::own_resources();
   StopFlag stop(options_.stop);
   Deadline deadline(stop, scenario.timeout_micros);
-  Status status = execute(scenario, record, event, stop);
+  Status status = execute(scenario, wanted, record, event, stop);
   if (deadline.cancel() && status.kind() == "run.interrupted" && !stopped()) {
     status = deadline_exceeded("it took longer than its @timeout of {}",
                                human_duration(static_cast<double>(scenario.timeout_micros) * 1e-6))
@@ -660,14 +640,16 @@ bool parse_now(const std::string& text, int64_t* micros) {
 
 Result<RunOutcome> run_feature(const Project& project, const RunOptions& options) {
   Diagnostics diagnostics;
-  plan::Plan plan = RUNINK_TRY(project.compile(options.feature, options.compile, &diagnostics));
+  auto bundle = std::make_shared<dsl::Bundle>();
+  const bool bundled = options.runner != nullptr && options.runner->wants_bundle();
+  plan::Plan plan = RUNINK_TRY(project.compile(options.feature, options.compile, &diagnostics, bundled ? bundle : nullptr));
   std::vector<std::string> notes;
   ledger::Ledger ledger = RUNINK_TRY(project.open_ledger(&notes));
   if (options.on_note) {
     for (const auto& n : notes) options.on_note(n);
     for (const auto& d : diagnostics.list()) options.on_note(d.render());
   }
-  FeatureRun run(project, options, std::move(plan), std::move(ledger));
+  FeatureRun run(project, options, std::move(plan), std::move(bundle), std::move(ledger));
   return run.run();
 }
 

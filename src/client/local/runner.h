@@ -19,6 +19,8 @@
 
 namespace runink::local {
 
+class ScenarioRunner;
+
 struct RunOptions {
   std::string feature;                     // path from the project root
   std::string scenario;                    // only this one and what it depends on; empty: all
@@ -32,6 +34,7 @@ struct RunOptions {
   std::string resume_of;                   // run id of the parent run to go on from
   std::string restart_of;                  // … or to begin anew
   std::string runi_slice;
+  ScenarioRunner* runner = nullptr;        // null: in this process
   std::map<std::string, std::string> labels;
   engine::Fault fault;                     // tests only, as the next two
   std::string fault_scenario;

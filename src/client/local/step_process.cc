@@ -113,8 +113,15 @@ class StepOutput final : public connectors::ByteSource {
 
 class ProcessStep final : public engine::StepProcess {
  public:
-  ProcessStep(const plan::Operator& op, columnar::SchemaPtr input, StepOptions options)
-      : op_(op), p_(std::get<plan::Program>(op.parameters)), input_(std::move(input)), options_(std::move(options)) {
+  ProcessStep(const plan::Operator& op, columnar::SchemaPtr input, StepOptions options, StartedStep started)
+      : op_(op),
+        p_(std::get<plan::Program>(op.parameters)),
+        input_(std::move(input)),
+        options_(std::move(options)),
+        keeper_(std::move(started.keeper)),
+        stdin_(std::move(started.input)),
+        stdout_(std::move(started.output)),
+        report_(std::move(started.report)) {
     state_.name = op.name;
     state_.stop = options_.stop;
     const int64_t micros = p_.timeout_micros > 0 ? p_.timeout_micros : op.timeout_micros > 0 ? op.timeout_micros : options_.default_timeout_micros;
@@ -122,56 +129,19 @@ class ProcessStep final : public engine::StepProcess {
   }
   ~ProcessStep() override {
     kill();
-    end_tree();
-    if (errors_thread_.joinable()) errors_thread_.join();
+    keeper_->end();
     if (report_thread_.joinable()) report_thread_.join();
   }
 
   Status start() {
-    const bool cpp = !p_.cpp_step.empty();
-    format_ = cpp ? connectors::DataFormat::kArrow : RUNINK_TRY(step_format(p_.format));
-    os::SpawnOptions spawn;
-    if (cpp) {
-      const std::string library = options_.project_root + "/" + p_.library;
-      if (!os::file_info(library).ok()) {
-        return not_found("step \"{}\" is not built: {} is not there", p_.cpp_step, p_.library)
-            .with_hint("build the project's C++ steps with: runi compile");
-      }
-      RUNINK_RETURN_IF_ERROR(check_step_is_current(options_.project_root, p_.cpp_step));
-      const std::string slice = options_.runi_slice.empty() ? RUNINK_TRY(find_runi_slice()) : options_.runi_slice;
-      spawn.argv = {slice, "step", "--library", library, "--name", p_.cpp_step};
-    } else {
-      spawn.argv = p_.argv;
-    }
-    if (!p_.environment.empty()) {
-      std::vector<std::string> all;
-      for (char** e = environ; *e != nullptr; ++e) all.emplace_back(*e);
-      for (const auto& [name, value] : p_.environment) all.push_back(name + "=" + value);
-      spawn.environment = std::move(all);
-    }
-    spawn.working_directory = options_.project_root;
-    os::Pipe in = RUNINK_TRY(os::make_pipe("standard input of step " + op_.name, 1 << 20));
-    os::Pipe out = RUNINK_TRY(os::make_pipe("standard output of step " + op_.name, 1 << 20));
-    os::Pipe err = RUNINK_TRY(os::make_pipe("standard error of step " + op_.name, 0));
-    os::Pipe side = RUNINK_TRY(os::make_pipe("report of step " + op_.name, 0));
-    spawn.standard_input = in.read.get();
-    spawn.standard_output = out.write.get();
-    spawn.standard_error = err.write.get();
-    spawn.descriptors = {{side.write.get(), 3}};
-    (void)os::become_subreaper();
-    child_ = RUNINK_TRY_CONTEXT(os::Child::spawn(spawn), fmt::format("start step \"{}\"", op_.name));
-    stdin_ = std::move(in.write);
+    format_ = p_.cpp_step.empty() ? RUNINK_TRY(step_format(p_.format)) : connectors::DataFormat::kArrow;
     set_nonblocking(stdin_);
     state_.progressed();
-
-    errors_thread_ = std::thread([this, fd = std::move(err.read)]() mutable { keep_last_words(fd); });
-    report_ = std::move(side.read);
-
     connectors::WriterOptions writer;
     writer.format = format_;
     writer.schema = input_;
     writer_ = RUNINK_TRY(connectors::make_record_writer(writer));
-    return open_answers(std::make_unique<StepOutput>(std::move(out.read), child_.pid_descriptor(), state_));
+    return open_answers(std::make_unique<StepOutput>(std::move(stdout_), keeper_->end_descriptor(), state_));
   }
 
   void listen(engine::StepReports& reports) override {
@@ -212,8 +182,7 @@ class ProcessStep final : public engine::StepProcess {
   Status blame(Status status) override { return failed(std::move(status)); }
   void kill() override {
     state_.killed = true;
-    std::lock_guard lock(child_mutex_);
-    (void)child_.kill_group(SIGKILL);
+    keeper_->kill();
   }
 
  private:
@@ -236,7 +205,7 @@ class ProcessStep final : public engine::StepProcess {
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EPIPE) {
         // A pipe also breaks because the process is about to end; then how it ended says more.
-        pollfd p{child_.pid_descriptor(), POLLIN, 0};
+        pollfd p{keeper_->end_descriptor(), POLLIN, 0};
         (void)::poll(&p, 1, kEndMillis);
         return sending_failed(
             aborted("step \"{}\" ended or closed its input before it had read all of it", op_.name).with_kind("step.stopped_reading"));
@@ -355,13 +324,12 @@ class ProcessStep final : public engine::StepProcess {
   // Standard output has ended: the process must, and well.
   Status end() {
     for (;;) {
-      auto status = wait(kPollMillis);
+      auto status = keeper_->wait(kPollMillis);
       if (!status.ok()) return failed(std::move(status).status());
       if (status->has_value()) {
         if (!(*status)->success()) return failed(exit_failure(**status));
-        const auto left = child_.descendants();
-        if (!left.empty()) {
-          return failed(failed_precondition("step \"{}\" left {} process{} behind", op_.name, left.size(), left.size() == 1 ? "" : "es")
+        if (const size_t left = keeper_->left_behind(); left > 0) {
+          return failed(failed_precondition("step \"{}\" left {} process{} behind", op_.name, left, left == 1 ? "" : "es")
                             .with_kind("step.left_children"));
         }
         if (!state_.input_closed) {
@@ -400,21 +368,12 @@ class ProcessStep final : public engine::StepProcess {
     return aborted("step \"{}\" failed: {}", op_.name, status.to_string()).with_kind("step.failed");
   }
 
-  Result<std::optional<os::ExitStatus>> wait(int millis) {
-    std::lock_guard lock(child_mutex_);
-    return child_.wait(int64_t{millis} * 1000);
-  }
-  void end_tree() {
-    std::lock_guard lock(child_mutex_);
-    (void)status_of(child_.kill_tree());
-  }
-
   // Of all that went wrong, the thing that explains the rest.
   Status cause(Status seen) {
     const auto waited_in_vain = [](const Status& s) { return s.kind() == "run.interrupted" || s.kind() == "step.timeout"; };
     if (waited_in_vain(seen)) return seen;
     std::optional<os::ExitStatus> ended;
-    if (auto status = wait(kEndMillis); status.ok()) ended = *status;
+    if (auto status = keeper_->wait(kEndMillis); status.ok()) ended = *status;
     // Unless it was killed from here.
     const bool by_itself = ended && !(state_.killed && !ended->exited && ended->signal == SIGKILL);
     std::lock_guard lock(mutex_);
@@ -433,27 +392,10 @@ class ProcessStep final : public engine::StepProcess {
   Status failed(Status seen) {
     Status status = cause(std::move(seen));
     kill();
-    end_tree();
-    if (errors_thread_.joinable()) errors_thread_.join();
-    std::lock_guard lock(mutex_);
-    return connectors::with_last_words(std::move(status), last_words_, fmt::format("stderr of \"{}\": ", op_.name), options_.words);
+    keeper_->end();
+    return keeper_->with_last_words(std::move(status));
   }
 
-  void keep_last_words(os::Fd& fd) {
-    char buffer[4096];
-    for (;;) {
-      pollfd p{fd.get(), POLLIN, 0};
-      const int ready = ::poll(&p, 1, kPollMillis);
-      if (ready == 0 && state_.killed) return;  // a descendant may hold the other end
-      if (ready <= 0) continue;
-      const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return;
-      std::lock_guard lock(mutex_);
-      last_words_.append(buffer, static_cast<size_t>(n));
-      if (last_words_.size() > 2 * kStderrKept) last_words_.erase(0, last_words_.size() - kStderrKept);
-    }
-  }
   void read_report() {
     StepReportReader reader(op_.name, *reports_, options_.words.are_private);
     std::vector<char> buffer(64 << 10);
@@ -492,9 +434,8 @@ class ProcessStep final : public engine::StepProcess {
   StepOptions options_;
   StepState state_;
   connectors::DataFormat format_ = connectors::DataFormat::kNdjson;
-  std::mutex child_mutex_;  // sending, receiving and reporting threads may end the child
-  os::Child child_;
-  os::Fd stdin_;
+  std::unique_ptr<StepKeeper> keeper_;
+  os::Fd stdin_, stdout_;
   std::unique_ptr<connectors::RecordWriter> writer_;
   columnar::Buffer buffer_;
   bool begun_ = false;
@@ -505,10 +446,9 @@ class ProcessStep final : public engine::StepProcess {
   uint64_t lines_ = 0;  // or records, of Arrow
   std::atomic<uint64_t> sent_{0};
   uint64_t answered_ = 0;
-  std::mutex mutex_;  // last_words_, send_status_, report_status_
-  std::string last_words_;
+  std::mutex mutex_;  // send_status_, report_status_
   Status send_status_;
-  std::thread errors_thread_, report_thread_;
+  std::thread report_thread_;
   Status report_status_;
   os::Fd report_;
   engine::StepReports* reports_ = nullptr;
@@ -517,11 +457,122 @@ class ProcessStep final : public engine::StepProcess {
 
 }  // namespace
 
-Result<std::unique_ptr<engine::StepProcess>> start_step_process(const plan::Operator& op, const columnar::SchemaPtr& input,
-                                                                const StepOptions& options) {
-  auto step = std::make_unique<ProcessStep>(op, input, options);
+LastWords::LastWords(os::Fd read_end) : fd_(std::move(read_end)), thread_([this] { read(); }) {}
+
+LastWords::~LastWords() {
+  give_up();
+  if (thread_.joinable()) thread_.join();
+}
+
+void LastWords::give_up() { given_up_ = true; }
+
+std::string LastWords::take() {
+  if (thread_.joinable()) thread_.join();
+  std::lock_guard lock(mutex_);
+  return words_;
+}
+
+void LastWords::read() {
+  char buffer[4096];
+  for (;;) {
+    pollfd p{fd_.get(), POLLIN, 0};
+    const int ready = ::poll(&p, 1, kPollMillis);
+    if (ready == 0 && given_up_) return;  // a descendant may hold the other end
+    if (ready <= 0) continue;
+    const ssize_t n = ::read(fd_.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    std::lock_guard lock(mutex_);
+    words_.append(buffer, static_cast<size_t>(n));
+    if (words_.size() > 2 * kStderrKept) words_.erase(0, words_.size() - kStderrKept);
+  }
+}
+
+namespace {
+
+// A child of this process.
+class ChildKeeper final : public StepKeeper {
+ public:
+  ChildKeeper(std::string step, os::Child child, os::Fd errors, connectors::ProgramWords words)
+      : step_(std::move(step)), words_(std::move(words)), child_(std::move(child)), said_(std::move(errors)) {}
+  int end_descriptor() const override { return child_.pid_descriptor(); }
+  Result<std::optional<os::ExitStatus>> wait(int millis) override {
+    std::lock_guard lock(mutex_);
+    return child_.wait(int64_t{millis} * 1000);
+  }
+  void kill() override {
+    said_.give_up();
+    std::lock_guard lock(mutex_);
+    (void)child_.kill_group(SIGKILL);
+  }
+  void end() override {
+    std::lock_guard lock(mutex_);
+    (void)status_of(child_.kill_tree());
+  }
+  size_t left_behind() override { return child_.descendants().size(); }
+  Status with_last_words(Status failure) override {
+    return connectors::with_last_words(std::move(failure), said_.take(), fmt::format("stderr of \"{}\": ", step_), words_);
+  }
+
+ private:
+  const std::string step_;
+  const connectors::ProgramWords words_;
+  std::mutex mutex_;  // sending, receiving and reporting threads may end the child
+  os::Child child_;
+  LastWords said_;
+};
+
+}  // namespace
+
+Result<StepCommand> step_command(const plan::Operator& op, const StepOptions& options) {
+  const auto& p = std::get<plan::Program>(op.parameters);
+  if (p.cpp_step.empty()) return StepCommand{p.argv, ""};
+  const std::string library = options.project_root + "/" + p.library;
+  if (!os::file_info(library).ok()) {
+    return not_found("step \"{}\" is not built: {} is not there", p.cpp_step, p.library)
+        .with_hint("build the project's C++ steps with: runi compile");
+  }
+  RUNINK_RETURN_IF_ERROR(check_step_is_current(options.project_root, p.cpp_step));
+  const std::string slice = options.runi_slice.empty() ? RUNINK_TRY(find_runi_slice()) : options.runi_slice;
+  return StepCommand{{slice, "step", "--library", library, "--name", p.cpp_step}, library};
+}
+
+Result<StartedStep> start_local_step(const plan::Operator& op, const StepOptions& options) {
+  const auto& p = std::get<plan::Program>(op.parameters);
+  os::SpawnOptions spawn;
+  spawn.argv = RUNINK_TRY(step_command(op, options)).argv;
+  if (!p.environment.empty()) {
+    std::vector<std::string> all;
+    for (char** e = environ; *e != nullptr; ++e) all.emplace_back(*e);
+    for (const auto& [name, value] : p.environment) all.push_back(name + "=" + value);
+    spawn.environment = std::move(all);
+  }
+  spawn.working_directory = options.project_root;
+  os::Pipe in = RUNINK_TRY(os::make_pipe("standard input of step " + op.name, 1 << 20));
+  os::Pipe out = RUNINK_TRY(os::make_pipe("standard output of step " + op.name, 1 << 20));
+  os::Pipe err = RUNINK_TRY(os::make_pipe("standard error of step " + op.name, 0));
+  os::Pipe side = RUNINK_TRY(os::make_pipe("report of step " + op.name, 0));
+  spawn.standard_input = in.read.get();
+  spawn.standard_output = out.write.get();
+  spawn.standard_error = err.write.get();
+  spawn.descriptors = {{side.write.get(), 3}};
+  (void)os::become_subreaper();
+  os::Child child = RUNINK_TRY_CONTEXT(os::Child::spawn(spawn), fmt::format("start step \"{}\"", op.name));
+  err.write.reset();
+  return StartedStep{std::make_unique<ChildKeeper>(op.name, std::move(child), std::move(err.read), options.words),
+                     std::move(in.write), std::move(out.read), std::move(side.read)};
+}
+
+Result<std::unique_ptr<engine::StepProcess>> drive_step(const plan::Operator& op, const columnar::SchemaPtr& input,
+                                                        const StepOptions& options, StartedStep started) {
+  auto step = std::make_unique<ProcessStep>(op, input, options, std::move(started));
   RUNINK_RETURN_IF_ERROR(step->start());
   return std::unique_ptr<engine::StepProcess>(std::move(step));
+}
+
+Result<std::unique_ptr<engine::StepProcess>> start_step_process(const plan::Operator& op, const columnar::SchemaPtr& input,
+                                                                const StepOptions& options) {
+  return drive_step(op, input, options, RUNINK_TRY(start_local_step(op, options)));
 }
 
 }  // namespace runink::local

@@ -16,6 +16,7 @@
 #include "data/connectors/error_tail.h"
 #include "data/connectors/field_codec.h"
 #include "data/connectors/ndjson_writer.h"
+#include "data/connectors/raw_input.h"
 #include "data/connectors/record_writer.h"
 #include "platform/os/file.h"
 
@@ -571,11 +572,17 @@ class Reader : public ArrowSource {
 
 Result<std::unique_ptr<ArrowSource>> open_arrow_source(const Locator& locator, const ReaderOptions& options,
                                                        std::shared_ptr<SourceFiles> files, const StopFlag* stop) {
-  std::vector<std::string> names = RUNINK_TRY(expand(locator));
+  std::vector<std::string> names =
+      locator.inputs ? locator.inputs->names() : RUNINK_TRY(expand(locator));
   const Compression compression = locator.compression;
   Reader::Opener opener;
   uint64_t size = 0;
-  if (locator.kind == LocatorKind::kPath) {
+  if (locator.inputs) {
+    size = locator.inputs->raw_size();
+    opener = [=, inputs = locator.inputs](const std::string& name) -> Result<std::unique_ptr<ByteSource>> {
+      return make_byte_source(RUNINK_TRY(inputs->open(name, stop)), compression);
+    };
+  } else if (locator.kind == LocatorKind::kPath) {
     for (const auto& name : names) {
       const auto info = os::file_info(name);
       if (info.ok()) size += info.value().size;

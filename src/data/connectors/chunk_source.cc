@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "data/connectors/csv_border.h"
+#include "data/connectors/raw_input.h"
 #include "data/connectors/source.h"
 #include "platform/os/file.h"
 
@@ -317,6 +318,15 @@ Result<std::unique_ptr<ChunkSource>> open_chunk_source(const Locator& locator, c
   RUNINK_RETURN_IF_ERROR(check(options));
   const Compression compression = locator.compression;
   const StopFlag* const stop = options.stop;
+  if (locator.inputs) {
+    auto handed = [=, inputs = locator.inputs](const std::string& name) -> Result<std::unique_ptr<ByteSource>> {
+      return make_byte_source(RUNINK_TRY(inputs->open(name, stop)), compression);
+    };
+    auto source = std::make_unique<TextChunkSource>(locator.inputs->names(), std::move(handed),
+                                                    locator.inputs->raw_size(), options, std::move(files));
+    RUNINK_RETURN_IF_ERROR(source->open_first());
+    return std::unique_ptr<ChunkSource>(std::move(source));
+  }
   std::vector<std::string> names = RUNINK_TRY(expand(locator));
   uint64_t raw_size = 0;
   Opener opener;

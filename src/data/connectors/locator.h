@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,8 @@ struct ProgramWords {
   std::string file;  // empty: not kept
 };
 
+class HandedInputs;
+
 struct Locator {
   LocatorKind kind = LocatorKind::kPath;
   std::string text;                  // as written; for a program its command line
@@ -46,6 +49,9 @@ struct Locator {
   Compression compression = Compression::kNone;
   char delimiter = ',';  // kCsv: tab for .tsv or format="tsv"
   ProgramWords words;    // kProgram; set by the caller
+  // Set where this process is handed its inputs instead of opening them: then nothing of the above but format,
+  // compression and delimiter counts. Sources only.
+  std::shared_ptr<HandedInputs> inputs;
 };
 
 struct LocatorOptions {

@@ -178,22 +178,26 @@ Result<std::unique_ptr<RawInput>> open_raw_descriptor(os::Fd fd, std::string nam
 
 namespace {
 // At once, whether something writes it yet or not: reading waits for the writer, and can be stopped there.
-Result<std::unique_ptr<RawInput>> open_raw_fifo(const std::string& path, const StopFlag* stop) {
+Result<os::Fd> open_fifo(const std::string& path) {
   os::Fd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), path);
   if (!fd.valid()) return from_errno(errno, "open " + path);
   RUNINK_RETURN_IF_ERROR(os::set_nonblocking(fd, false));
-  return open_raw_descriptor(std::move(fd), path, stop);
+  return fd;
 }
 }  // namespace
 
-Result<std::unique_ptr<RawInput>> open_raw_file(const std::string& path, const StopFlag* stop) {
+Result<os::Fd> open_input_file(const std::string& path) {
   const auto info = os::file_info(path);
   if (info.ok() && info.value().folder()) {
     return invalid_argument("{} is a directory, not a file", path)
         .with_hint(fmt::format("to read the files in it: {}/*", path));
   }
-  if (info.ok() && info.value().type == os::FileType::kFifo) return open_raw_fifo(path, stop);
-  return open_raw_descriptor(RUNINK_TRY(os::open_file(path)), path, stop);
+  if (info.ok() && info.value().type == os::FileType::kFifo) return open_fifo(path);
+  return os::open_file(path);
+}
+
+Result<std::unique_ptr<RawInput>> open_raw_file(const std::string& path, const StopFlag* stop) {
+  return open_raw_descriptor(RUNINK_TRY(open_input_file(path)), path, stop);
 }
 
 Result<std::unique_ptr<RawInput>> open_raw_program(const std::vector<std::string>& command,

@@ -32,11 +32,23 @@ class RawInput {
 };
 
 Result<std::unique_ptr<RawInput>> open_raw_file(const std::string& path, const StopFlag* stop);
+// The descriptor of the above. A FIFO is opened at once, whether something writes it yet or not.
+Result<os::Fd> open_input_file(const std::string& path);
 Result<std::unique_ptr<RawInput>> open_raw_descriptor(os::Fd fd, std::string name, const StopFlag* stop);
 Result<std::unique_ptr<RawInput>> open_raw_program(const std::vector<std::string>& command,
                                                    const std::string& working_directory, const StopFlag* stop,
                                                    const ProgramWords& words = {});
 std::unique_ptr<RawInput> make_raw_memory(std::string bytes, size_t piece);
+
+// Inputs that somebody else has opened: a slice is handed descriptors and opens no path. See Locator::inputs.
+class HandedInputs {
+ public:
+  virtual ~HandedInputs() = default;
+  virtual const std::vector<std::string>& names() const = 0;  // what errors and dead letters call them, in order
+  virtual uint64_t raw_size() const = 0;                      // of all of them; 0 where it cannot be known
+  // In order, each once; one at a time.
+  virtual Result<std::unique_ptr<RawInput>> open(const std::string& name, const StopFlag* stop) = 0;
+};
 
 // The ByteSource over it. Truncated or damaged data is kDataLoss, data of another kind kInvalidArgument.
 std::unique_ptr<ByteSource> make_byte_source(std::unique_ptr<RawInput> raw, Compression compression);

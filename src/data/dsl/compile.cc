@@ -35,8 +35,10 @@ class Compiler {
     bind(std::move(expanded));
     find_dependencies();
     if (!order()) return std::nullopt;
+    const std::vector<bool> wanted = wanted_scenarios();
     for (const size_t i : order_) {
       if (context_.give_up()) break;
+      if (!wanted[i]) continue;
       ScenarioCompiler compiler(context_, scenarios_[i]);
       auto plan = compiler.run();
       if (plan)
@@ -225,6 +227,19 @@ class Compiler {
           .help.push_back("say which: `the output of sink \"" + sink.text + "\" of scenario \"" +
                           scenarios_[owners[0]].expanded.name + "\"`");
     }
+  }
+
+  std::vector<bool> wanted_scenarios() const {
+    const bool all = environment_.only.empty();
+    std::vector<bool> wanted(scenarios_.size(), all);
+    for (size_t at = order_.size(); at-- > 0 && !all;) {
+      const size_t i = order_[at];
+      wanted[i] = wanted[i] || scenarios_[i].expanded.name == environment_.only;
+      for (const Need& need : needs_[i]) {
+        if (wanted[i]) wanted[need.on] = true;
+      }
+    }
+    return wanted;
   }
 
   // Dependencies first, else as written. False after a cycle. Iterative: chains may be long.

@@ -53,6 +53,7 @@ struct CompileEnvironment {
   bool strict = false;                                  // a word without effect is an error
   bool allow_unenforced = false;                        // @secret and @network may be without effect
   bool cluster = false;                                 // every annotation acts
+  std::string only;  // leave out of the plan what this scenario does not need; empty: all are in it
   CompileLimits limits;
 };
 

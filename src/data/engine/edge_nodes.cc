@@ -19,6 +19,10 @@ class SourceNode final : public Node {
     sheet.equal("records read = entered + undecodable", c.read, c.total_out() + c.undecodable);
   }
   uint64_t bytes() const override { return root_source ? root_source->bytes_read() : 0; }
+  bool satisfied() const override {
+    const auto* input = std::get_if<plan::ScenarioInput>(&op_.parameters);
+    return (input == nullptr || !input->to_the_end) && Node::satisfied();
+  }
 };
 
 // Masks what the plan says, formats in the worker, writes in morsel order.
@@ -98,32 +102,50 @@ class RejectedSinkNode final : public Node {
   bool satisfied() const override { return false; }
 };
 
-// Keeps the valid branch as a spill file in the temp folder.
+// A spill file of the temp folder.
+class RowsFile final : public RowsSink {
+ public:
+  static Result<std::unique_ptr<RowsFile>> create(const std::string& path, SchemaPtr schema) {
+    os::Fd file = RUNINK_TRY(os::open_file(path, os::OpenMode::kTruncate, 0600));
+    return std::unique_ptr<RowsFile>(new RowsFile(std::move(file), std::move(schema)));
+  }
+  Status write(const Batch& batch) override { return writer_.write(batch); }
+  Status finish() override { return writer_.flush(); }
+
+ private:
+  RowsFile(os::Fd file, SchemaPtr schema) : file_(std::move(file)), writer_(file_.get(), std::move(schema)) {}
+  os::Fd file_;
+  columnar::SpillWriter writer_;
+};
+
+// Keeps rows for other scenarios, or hands them to the next stage.
 class OutputNode final : public Node {
  public:
-  using Node::Node;
+  OutputNode(const plan::Operator& op, Execution& x, std::unique_ptr<RowsSink> rows)
+      : Node(op, x), elsewhere_(rows != nullptr), rows_(std::move(rows)) {}
+
   Status receive(Batch batch, uint32_t input, MorselContext& m) override {
     counts(m).written += static_cast<uint64_t>(batch.rows);
-    if (!std::get<plan::Output>(op_.parameters).spool) return {};
+    if (!spools()) return {};
     batch.origin.reset();
     m.held[op_.id].emplace_back(std::move(batch), input);
     return {};
   }
   Status end_of_morsel(MorselContext& m) override {
-    if (!std::get<plan::Output>(op_.parameters).spool) return {};
+    if (!spools()) return {};
     RUNINK_RETURN_IF_ERROR(enter(m));
     Status status = open();
     for (auto& [batch, input] : m.held[op_.id]) {
-      if (status.ok()) status = writer_->write(batch);
+      if (status.ok()) status = rows_->write(batch);
     }
     leave();
     return status;
   }
   Status complete() override {
-    if (!std::get<plan::Output>(op_.parameters).spool) return {};
+    if (!spools()) return {};
     RUNINK_RETURN_IF_ERROR(open());
-    RUNINK_RETURN_IF_ERROR(writer_->flush());
-    execution_.impl().outputs[std::get<plan::Output>(op_.parameters).name] = file_.path();
+    RUNINK_RETURN_IF_ERROR(rows_->finish());
+    if (!elsewhere_) execution_.impl().outputs[std::get<plan::Output>(op_.parameters).name] = path();
     return {};
   }
   void balance(const Counts& c, BalanceSheet& sheet) const override {
@@ -132,15 +154,17 @@ class OutputNode final : public Node {
   bool satisfied() const override { return false; }
 
  private:
+  bool spools() const { return std::get<plan::Output>(op_.parameters).spool; }
+  std::string path() const { return execution_.impl().options.temp_folder + fmt::format("/output-{}.rows", op_.id); }
   Status open() {
-    if (writer_) return {};
-    auto& x = execution_.impl();
-    file_ = RUNINK_TRY(os::open_file(x.options.temp_folder + fmt::format("/output-{}.rows", op_.id), os::OpenMode::kTruncate, 0600));
-    writer_.emplace(file_.get(), x.scenario->operators[op_.inputs[0].from].schema);
+    if (rows_) return {};
+    const auto& operators = execution_.impl().scenario->operators;
+    rows_ = RUNINK_TRY(RowsFile::create(path(), operators[op_.inputs[0].from].schema));
     return {};
   }
-  os::Fd file_;
-  std::optional<columnar::SpillWriter> writer_;
+
+  const bool elsewhere_;
+  std::unique_ptr<RowsSink> rows_;
 };
 
 }  // namespace
@@ -159,8 +183,12 @@ Result<std::unique_ptr<Node>> make_sink_node(const plan::Operator& op, Execution
   RUNINK_RETURN_IF_ERROR(node->open());
   return std::unique_ptr<Node>(std::move(node));
 }
-std::unique_ptr<Node> make_output_node(const plan::Operator& op, Execution& execution) {
-  return std::make_unique<OutputNode>(op, execution);
+Result<std::unique_ptr<Node>> make_output_node(const plan::Operator& op, Execution& execution) {
+  std::unique_ptr<RowsSink> rows;
+  if (std::get<plan::Output>(op.parameters).spool) {
+    rows = RUNINK_TRY(execution.impl().factory->open_output(op));
+  }
+  return std::unique_ptr<Node>(std::make_unique<OutputNode>(op, execution, std::move(rows)));
 }
 
 }  // namespace runink::engine

@@ -20,6 +20,17 @@ bool ExecutionReport::rules_hold() const {
   return std::all_of(rules.begin(), rules.end(), [](const RuleResult& r) { return r.passed || r.warn_only; });
 }
 
+uint64_t row_holders(const plan::ScenarioPlan& scenario) {
+  uint64_t holders = 0;
+  for (const auto& op : scenario.operators) {
+    const auto& p = op.parameters;
+    holders += std::holds_alternative<plan::Sort>(p) || std::holds_alternative<plan::Join>(p) ||
+               std::holds_alternative<plan::Group>(p) || std::holds_alternative<plan::Unique>(p) ||
+               std::holds_alternative<plan::Deduplicate>(p) || std::holds_alternative<plan::Union>(p);
+  }
+  return std::max<uint64_t>(1, holders);
+}
+
 Result<std::unique_ptr<Execution>> Execution::create(const plan::ScenarioPlan& scenario, ExecutionOptions options,
                                                      IoFactory& factory, DeadLetterSink& dead_letters) {
   std::unique_ptr<Execution> execution(new Execution());
@@ -35,13 +46,6 @@ Result<std::unique_ptr<Execution>> Execution::create(const plan::ScenarioPlan& s
   x.needed = needed_columns(scenario);
   x.samples = std::vector<Sample>(scenario.operators.size());
 
-  uint64_t holders = 0;
-  for (const auto& op : scenario.operators) {
-    const auto& p = op.parameters;
-    holders += std::holds_alternative<plan::Sort>(p) || std::holds_alternative<plan::Join>(p) ||
-               std::holds_alternative<plan::Group>(p) || std::holds_alternative<plan::Unique>(p) ||
-               std::holds_alternative<plan::Deduplicate>(p) || std::holds_alternative<plan::Union>(p);
-  }
   x.keeps_origin.assign(scenario.operators.size(), false);
   for (size_t i = scenario.operators.size(); i-- > 0;) {
     const auto& op = scenario.operators[i];
@@ -57,7 +61,7 @@ Result<std::unique_ptr<Execution>> Execution::create(const plan::ScenarioPlan& s
       if (uses || passes) x.keeps_origin[input.from] = true;
     }
   }
-  x.memory_share = std::max<uint64_t>(x.options.memory_budget_bytes / std::max<uint64_t>(1, holders), 256 << 10);
+  x.memory_share = std::max<uint64_t>(x.options.memory_budget_bytes / row_holders(scenario), 256 << 10);
 
   RUNINK_RETURN_IF_ERROR(make_observers(x));
   for (const auto& op : scenario.operators) {
@@ -308,9 +312,17 @@ void Execution::Impl::make_report() {
     }
     node->balance(c, sheet);
   }
-  for (const auto& [from, port] : flow_ends(*scenario)) {
-    report.records_valid += port < totals[from].out.size() ? totals[from].out[port] : 0;
+  report.records_valid += valid_records(*scenario, report.operators);
+}
+
+uint64_t valid_records(const plan::ScenarioPlan& scenario, const std::vector<OperatorReport>& operators) {
+  uint64_t valid = 0;
+  for (const auto& [from, port] : flow_ends(scenario)) {
+    if (from >= operators.size()) continue;
+    const auto& out = operators[from].rows_out;
+    valid += port < out.size() ? out[port] : 0;
   }
+  return valid;
 }
 
 void Execution::Impl::note(std::string text) {

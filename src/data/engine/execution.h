@@ -86,6 +86,11 @@ struct ExecutionReport {
   bool rules_hold() const;                        // nothing but warnings failed
 };
 
+// Records that came to an end of the flow that no step rejected. `operators`: reports by id.
+uint64_t valid_records(const plan::ScenarioPlan& scenario, const std::vector<OperatorReport>& operators);
+// How many operators the memory budget is shared by; at least 1.
+uint64_t row_holders(const plan::ScenarioPlan& scenario);
+
 class Node;
 
 class Execution {

@@ -81,6 +81,14 @@ class BatchSink {
   virtual uint64_t bytes_written() const = 0;
 };
 
+// Typed rows in order, kept for another scenario or handed to the next stage. One thread at a time.
+class RowsSink {
+ public:
+  virtual ~RowsSink() = default;
+  virtual Status write(const columnar::Batch& batch) = 0;
+  virtual Status finish() = 0;
+};
+
 // A rejected record on its way to the dead letters. Views hold for the call only.
 struct RejectedRecord {
   std::string_view step;      // operator name
@@ -145,6 +153,8 @@ class IoFactory {
   virtual Result<std::unique_ptr<BatchSource>> open_source(const plan::Operator& op, const std::vector<bool>& needed) = 0;
   virtual Result<std::unique_ptr<BatchSink>> open_sink(const plan::Operator& op, const columnar::SchemaPtr& input) = 0;
   virtual Result<std::unique_ptr<StepProcess>> start_step(const plan::Operator& op, const columnar::SchemaPtr& input) = 0;
+  // Where the rows of an Output operator go. Null: the engine keeps them as a spill file of its temp folder.
+  virtual Result<std::unique_ptr<RowsSink>> open_output(const plan::Operator& op) { return std::unique_ptr<RowsSink>(); }
   // The execution has failed: whatever waits in the parts made (for input, for a reader) is to give up soon, with kind
   // "run.interrupted". Any thread.
   virtual void stop() {}

@@ -199,6 +199,6 @@ std::unique_ptr<Node> make_join_node(const plan::Operator& op, Execution& execut
 std::unique_ptr<Node> make_group_node(const plan::Operator& op, Execution& execution);
 Result<std::unique_ptr<Node>> make_program_node(const plan::Operator& op, Execution& execution);
 Result<std::unique_ptr<Node>> make_sink_node(const plan::Operator& op, Execution& execution);
-std::unique_ptr<Node> make_output_node(const plan::Operator& op, Execution& execution);
+Result<std::unique_ptr<Node>> make_output_node(const plan::Operator& op, Execution& execution);
 
 }  // namespace runink::engine

@@ -25,4 +25,7 @@ Status observe(Execution::Impl& x, plan::OperatorId op, const Batch& batch, Mors
 // The morsel has passed (called in morsel order): feeds ordered observers.
 Status observe_morsel(Execution::Impl& x, const PipelineState& pipeline, uint64_t sequence);
 
+// An assertion about counts against those of a whole run; of one with an expression, only what it is.
+RuleResult judge_counts(const plan::Assertion& assertion, const ExecutionReport& counted);
+
 }  // namespace runink::engine

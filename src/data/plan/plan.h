@@ -89,6 +89,7 @@ struct Source {
 struct ScenarioInput {                 // the output of another scenario of the same plan
   std::string scenario;
   std::string output;                  // "" is its valid branch, else a sink's name
+  bool to_the_end = false;             // read to its end even where nobody wants more rows (a part's answers, see parts.h)
 };
 
 struct Check { ContractPtr contract; };              // row rules and checks; rejects

@@ -277,4 +277,6 @@ std::string to_json(const Plan& plan, const ScenarioPlan& scenario, int indent) 
   return dump(j, indent);
 }
 
+std::string to_json(const ScenarioPlan& scenario) { return dump(scenario_json(scenario), -1); }
+
 }  // namespace runink::plan

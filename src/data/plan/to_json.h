@@ -17,4 +17,7 @@ std::string to_json(const Plan& plan, int indent = 2);
 // One scenario of it, with the same members as in the whole.
 std::string to_json(const Plan& plan, const ScenarioPlan& scenario, int indent = 2);
 
+// One scenario alone, without what it shares with others: to see that two plans mean the same.
+std::string to_json(const ScenarioPlan& scenario);
+
 }  // namespace runink::plan

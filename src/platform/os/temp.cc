@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "platform/os/file.h"
+#include "platform/os/spill_opener.h"
 
 namespace runink::os {
 
@@ -140,8 +141,21 @@ void TempFolder::remove() {
   path_.clear();
 }
 
+namespace {
+SpillOpener& spill_opener() {
+  static SpillOpener opener;
+  return opener;
+}
+}  // namespace
+
+void set_spill_opener(SpillOpener opener) { spill_opener() = std::move(opener); }
+
 Result<SpillFile> SpillFile::create(const std::string& folder) {
   SpillFile file;
+  if (spill_opener()) {
+    file.fd_ = RUNINK_TRY(spill_opener()());
+    return file;
+  }
   int descriptor = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (descriptor < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
     // A file system without O_TMPFILE (ENOENT and EISDIR are what kernels and FUSE say then, too).

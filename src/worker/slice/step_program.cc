@@ -29,6 +29,7 @@ constexpr const char* kUsage =
     "  runi-slice step --library FILE.so --name NAME   run a step: Arrow IPC on standard input and output,\n"
     "                                                  refused records as JSON lines on descriptor 3\n"
     "  runi-slice steps --library FILE.so              list the steps of a library with their contracts\n"
+    "  runi-slice serve                                run a stage of a pipeline, as the socket at descriptor 3 says\n"
     "  runi-slice --version\n";
 
 void say(std::string_view text) {

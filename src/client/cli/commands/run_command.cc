@@ -14,6 +14,7 @@
 #include "client/local/project.h"
 #include "client/local/resume.h"
 #include "client/local/runner.h"
+#include "client/local/scenario_runner.h"
 #include "client/local/watch.h"
 #include "platform/os/signals.h"
 #include "platform/os/terminal_text.h"
@@ -38,6 +39,8 @@ std::vector<Flag> run_flags() {
                    .value_name = "TIME",
                    .help = "what now() gives, as 2026-01-31T12:00:00Z (default: the start of the run)"});
   flags.push_back({.name = "reveal", .help = "write pii fields unmasked; the run's record says so"});
+  flags.push_back({.name = "isolate",
+                   .help = "each stage, and each custom step, in a slice of its own: it sees its inputs and outputs, and nothing else"});
   flags.push_back(context_flag());
   return flags;
 }
@@ -175,8 +178,13 @@ Result<int> execute(Invocation& invocation, const local::Project& project, local
   options.reveal = invocation.enabled("reveal");
   options.stop = &stop_flag();
   options.command = invocation.command_line();
+  std::unique_ptr<local::ScenarioRunner> isolated;
+  if (invocation.enabled("isolate")) {
+    isolated = RUNINK_TRY(local::make_isolated_runner([&](const std::string& note) { console.say(os::terminal_text(note)); }));
+    options.runner = isolated.get();
+  }
 
-  console.say(fmt::format("running {} on this machine", escape_control(options.feature)));
+  console.say(fmt::format("running {} on this machine{}", escape_control(options.feature), isolated ? ", in slices" : ""));
   std::unique_ptr<Progress> progress;
   std::string of;
   options.on_progress = [&](const std::string& scenario, const engine::Progress& p, double) {

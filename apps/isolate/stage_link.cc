@@ -1,0 +1,164 @@
+#include "isolate/stage_link.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+
+namespace runink::isolate {
+
+using slice::StageMessage;
+
+namespace {
+
+constexpr int kRunnerGone = 1;  // exit code; nobody is left to see it
+constexpr int kStopMillis = 100;
+
+os::Fd make_event() { return os::Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "event"); }
+
+void signal_event(const os::Fd& event) {
+  const uint64_t one = 1;
+  const ssize_t ignored = ::write(event.get(), &one, sizeof one);
+  (void)ignored;
+}
+
+}  // namespace
+
+StageLink::StageLink(os::Fd socket, StopFlag* stop)
+    : descriptor_(socket.get()), stop_(stop), channel_(std::move(socket)), wake_(make_event()) {}
+
+StageLink::~StageLink() {
+  ending_ = true;
+  signal_event(wake_);
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<wire::Message> StageLink::next() {
+  for (;;) {
+    std::optional<wire::Message> message = RUNINK_TRY(channel_.receive_within(-1));
+    if (message) return std::move(*message);
+  }
+}
+
+void StageLink::listen() {
+  thread_ = std::thread([this] { read(); });
+}
+
+void StageLink::read() {
+  while (!ending_) {
+    pollfd waiting[2] = {{descriptor_, POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+    if (::poll(waiting, 2, -1) < 0 && errno != EINTR) ::_exit(kRunnerGone);
+    if (waiting[0].revents == 0) continue;
+    for (;;) {
+      Result<std::optional<wire::Message>> message = std::optional<wire::Message>();
+      {
+        std::lock_guard lock(channel_mutex_);
+        message = channel_.receive();
+      }
+      if (!message.ok()) ::_exit(kRunnerGone);
+      if (!message->has_value()) break;
+      take(std::move(**message));
+    }
+  }
+}
+
+void StageLink::take(wire::Message message) {
+  std::lock_guard lock(mutex_);
+  switch (static_cast<StageMessage>(message.type)) {
+    case StageMessage::kAnswer: {
+      const auto found = questions_.find(message.subject);
+      if (found == questions_.end()) return;
+      found->second.answered = true;
+      found->second.message = std::move(message);
+      break;
+    }
+    case StageMessage::kStop:
+      stop_->request();
+      break;
+    case StageMessage::kGo:
+      go_ = true;
+      break;
+    case StageMessage::kStepEnded: {
+      auto end = slice::decode_step_end(message.body);
+      auto at = step(message.subject);
+      if (!end.ok() || !at.ok()) return;
+      (*at)->end = *end;
+      signal_event((*at)->ended);
+      break;
+    }
+    default:
+      return;
+  }
+  changed_.notify_all();
+}
+
+bool StageLink::wait_for_go() {
+  std::unique_lock lock(mutex_);
+  while (!go_ && !stop_->requested()) changed_.wait_for(lock, std::chrono::milliseconds(kStopMillis));
+  return go_;
+}
+
+Status StageLink::send(StageMessage message, uint64_t subject, std::string_view body) {
+  std::unique_lock lock(channel_mutex_);
+  RUNINK_RETURN_IF_ERROR(channel_.send(static_cast<uint16_t>(message), subject, body));
+  while (channel_.wants_to_write()) {
+    // Whoever answers must be heard meanwhile.
+    lock.unlock();
+    pollfd waiting = {descriptor_, POLLOUT, 0};
+    (void)::poll(&waiting, 1, kStopMillis);
+    lock.lock();
+    RUNINK_RETURN_IF_ERROR(channel_.flush());
+  }
+  return {};
+}
+
+Result<Answered> StageLink::ask(slice::StageAsk ask, size_t descriptors) {
+  uint64_t number = 0;
+  {
+    std::lock_guard lock(mutex_);
+    number = ++last_question_;
+    questions_[number];
+  }
+  Status sent = send(StageMessage::kAsk, number, encode(ask));
+  std::unique_lock lock(mutex_);
+  if (sent.ok()) changed_.wait(lock, [&] { return questions_[number].answered; });
+  wire::Message message = std::move(questions_[number].message);
+  questions_.erase(number);
+  lock.unlock();
+  RUNINK_RETURN_IF_ERROR(std::move(sent));
+  Answered out;
+  out.answer = RUNINK_TRY(slice::decode_answer(message.body));
+  RUNINK_RETURN_IF_ERROR(std::move(out.answer.status));
+  if (message.descriptors.size() < descriptors) {
+    return data_loss("the runner's answer has {} descriptors instead of {}", message.descriptors.size(), descriptors);
+  }
+  out.descriptors = std::move(message.descriptors);
+  return out;
+}
+
+Result<StageLink::Step*> StageLink::step(uint64_t number) {
+  Step& at = steps_[number];
+  if (!at.ended.valid()) at.ended = make_event();
+  if (!at.ended.valid()) return from_errno(errno, "make an event");
+  return &at;
+}
+
+Result<int> StageLink::step_end_descriptor(uint64_t number) {
+  std::lock_guard lock(mutex_);
+  return RUNINK_TRY(step(number))->ended.get();
+}
+
+std::optional<slice::StepEnd> StageLink::step_end(uint64_t number) {
+  std::lock_guard lock(mutex_);
+  return steps_[number].end;
+}
+
+std::optional<slice::StepEnd> StageLink::wait_for_step(uint64_t number, int millis) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::milliseconds(millis), [&] { return steps_[number].end.has_value(); });
+  return steps_[number].end;
+}
+
+}  // namespace runink::isolate

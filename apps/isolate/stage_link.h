@@ -1,0 +1,82 @@
+// A stage's connection to the runner, from inside its slice: questions and answers, for any thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+#include "base/stop.h"
+#include "platform/os/fd.h"
+#include "worker/slice/stage_protocol.h"
+#include "worker/wire/framing.h"
+
+namespace runink::isolate {
+
+struct Answered {
+  slice::StageAnswer answer;  // its status is OK
+  std::vector<os::Fd> descriptors;
+};
+
+// Any thread, several at once. The stage's own thread makes it and reads the first messages (greet, next); from
+// listen() on a thread of this object reads.
+class StageLink {
+ public:
+  // `stop` is requested when the runner asks for that. Once the runner has gone, the process ends: nothing that it
+  // could still do would be of use to anybody.
+  StageLink(os::Fd socket, StopFlag* stop);
+  ~StageLink();
+
+  // The next message; waits. Before listen() only.
+  Result<wire::Message> next();
+  void listen();
+  // Waits for kGo, or for a request to stop (then false).
+  bool wait_for_go();
+
+  // Waits until the runner has taken it.
+  Status send(slice::StageMessage message, uint64_t subject, std::string_view body);
+  // Waits for the answer. The runner's refusal is the error; fewer descriptors than `descriptors` are kDataLoss.
+  Result<Answered> ask(slice::StageAsk ask, size_t descriptors = 0);
+
+  // Of a step that the runner has started: readable once it has ended, and how.
+  Result<int> step_end_descriptor(uint64_t step);
+  std::optional<slice::StepEnd> step_end(uint64_t step);
+  // Waits at most `millis`.
+  std::optional<slice::StepEnd> wait_for_step(uint64_t step, int millis);
+
+ private:
+  struct Step {
+    os::Fd ended;  // an eventfd
+    std::optional<slice::StepEnd> end;
+  };
+  struct Question {
+    bool answered = false;
+    wire::Message message;
+  };
+  void read();
+  void take(wire::Message message);
+  Result<Step*> step(uint64_t number);  // with mutex_ held
+
+  const int descriptor_;  // of the channel, for poll
+  StopFlag* stop_;
+  std::mutex channel_mutex_;
+  wire::Channel channel_;
+  std::mutex mutex_;  // what follows
+  std::condition_variable changed_;
+  std::map<uint64_t, Question> questions_;
+  std::map<uint64_t, Step> steps_;
+  uint64_t last_question_ = 0;
+  bool go_ = false;
+  std::atomic<bool> ending_{false};
+  os::Fd wake_;  // ends the thread
+  std::thread thread_;
+};
+
+}  // namespace runink::isolate
