@@ -1,6 +1,7 @@
 #include "plane/plane_commands.h"
 
 #include "client/cli/commands.h"
+#include "plane/agent_declaration.h"
 #include "plane/exec_declaration.h"
 #include "plane/program_tree.h"
 
@@ -345,6 +346,8 @@ std::vector<cli::Command> plane_commands(const RunOf& run) {
 cli::Command program_tree(const RunOf& run) {
   cli::Command tree = cli::command_tree();
   tree.subcommands.push_back(exec_command(run("exec")));
+  tree.subcommands.push_back(slice_command(run));
+  tree.subcommands.push_back(agent_command(run));
   for (Command& command : plane_commands(run)) tree.subcommands.push_back(std::move(command));
   return tree;
 }

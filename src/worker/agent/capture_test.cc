@@ -109,6 +109,10 @@ TEST_F(CaptureTest, WithoutPipesItEndsAtOnce) {
 
 // A capture that is gone in the middle, as by a crash, and another that goes on: each line is there.
 TEST_F(CaptureTest, NoLineIsLostBetweenTwoAgents) {
+  LogStore::Options options;
+  options.burst_bytes = 1 << 30;  // lines that are there twice count, too
+  options.queue_bytes = 1 << 30;
+  open_store(options);
   auto pipe = *os::make_pipe("out");
   constexpr int kLines = 20'000;
   std::thread writer([&pipe] {
