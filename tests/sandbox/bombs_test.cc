@@ -147,7 +147,7 @@ TEST_P(BombsTest, Watches) {
 }
 
 TEST_P(BombsTest, Processor) {
-  const Bomb bomb = explode("spin", {"--cpu", "0.2", "--timeout", "1s", "--grace", "100ms"});
+  const Bomb bomb = explode("spin", {"--cpu", "0.05", "--timeout", "1s", "--grace", "100ms"});
   EXPECT_EQ(bomb.code, 124);
   EXPECT_THAT(bomb.said, HasSubstr("limit: throttled"));
 }

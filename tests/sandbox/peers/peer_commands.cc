@@ -20,9 +20,22 @@ namespace fs = std::filesystem;
 
 constexpr int kFirstFile = 20;  // numbers of descriptors that bubblewrap reads from
 
-Status check(const model::SliceSpec& spec) {
+// What a slice can have and these commands do not say.
+Status check(const model::SliceSpec& spec, const Operations& operations) {
   if (!spec.secrets.empty()) return unimplemented("a peer's slice with secrets");
   if (spec.resources.any()) return unimplemented("a peer's slice with limits of a control group");
+  for (const Operation& operation : operations.list) {
+    switch (operation.action) {
+      case Action::kConnectNetwork:
+      case Action::kMountTerminals:
+      case Action::kAttachPart:
+      case Action::kResize:
+      case Action::kTakeGpus:
+        return unimplemented("a peer's slice that is to {}", operation.says);
+      default:
+        break;
+    }
+  }
   return {};
 }
 
@@ -42,6 +55,8 @@ class Bubblewrap {
     add({"--uid", std::to_string(spec_.user), "--gid", std::to_string(spec_.group)});
     for (const auto& [name, value] : spec_.environment) add({"--setenv", name, value});
     for (const Operation& operation : operations_.list) RUNINK_RETURN_IF_ERROR(translate(operation));
+    // Last: what a slice makes writable once more is not to be written here again.
+    for (const std::string& path : protected_) add({"--remount-ro", path});
     const auto& program = default_filter().program;
     add({"--seccomp", RUNINK_TRY(file("filter", {reinterpret_cast<const char*>(program.data()),
                                                  program.size() * sizeof program[0]}))});
@@ -73,6 +88,7 @@ class Bubblewrap {
         add({"--symlink", operation.text, path});
         return {};
       case Action::kMakeFile:
+      case Action::kRewriteFile:
         if (is_mount_point(operation)) return {};
         add({"--perms", "644", "--file", RUNINK_TRY(file(fs::path(path).filename(), operation.text)), path});
         return {};
@@ -89,7 +105,7 @@ class Bubblewrap {
         return {};
       }
       case Action::kProtect:
-        add({"--remount-ro", path});
+        if (std::find(protected_.begin(), protected_.end(), path) == protected_.end()) protected_.push_back(path);
         return {};
       case Action::kSetHostName:
         add({"--hostname", operation.text});
@@ -102,6 +118,7 @@ class Bubblewrap {
   const model::SliceSpec& spec_;
   const Operations& operations_;
   const std::string folder_;
+  std::vector<std::string> protected_;
   PeerCommand out_;
 };
 
@@ -172,6 +189,7 @@ class Bundle {
         fs::create_symlink(operation.text, at(operation));
         return {};
       case Action::kMakeFile:
+      case Action::kRewriteFile:
         return os::write_file_atomic(at(operation), operation.text);
       case Action::kMountTmpfs: {
         std::vector<std::string> options = {"nosuid", "noexec", fmt::format("mode={:o}", operation.second),
@@ -247,7 +265,7 @@ class Bundle {
 
 Result<PeerCommand> bubblewrap_command(const model::SliceSpec& spec, const Operations& operations,
                                        const std::string& folder) {
-  RUNINK_RETURN_IF_ERROR(check(spec));
+  RUNINK_RETURN_IF_ERROR(check(spec, operations));
   return Bubblewrap(spec, operations, folder).make();
 }
 
@@ -255,7 +273,7 @@ uint32_t ids_of_this_process() { return 0x6000'0000 + static_cast<uint32_t>(::ge
 
 Status write_bundle(const model::SliceSpec& spec, const Operations& operations, const BundleOptions& options,
                     const std::string& folder) {
-  RUNINK_RETURN_IF_ERROR(check(spec));
+  RUNINK_RETURN_IF_ERROR(check(spec, operations));
   try {
     return Bundle(spec, operations, options, folder).write();
   } catch (const fs::filesystem_error& error) {
