@@ -1,5 +1,6 @@
 #include "agent_in_test.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -198,6 +199,8 @@ std::string AgentTest::line(const Running& running) {
 bool AgentTest::all_gone(const Running& running) {
   char bytes[256];
   for (;;) {
+    struct pollfd waiting = {running.out.get(), POLLIN, 0};
+    if (::poll(&waiting, 1, 60'000) <= 0) return false;
     const auto n = os::read_some(running.out, bytes, sizeof bytes);
     if (!n.ok()) return false;
     if (*n == 0) return true;

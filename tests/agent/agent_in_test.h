@@ -66,7 +66,7 @@ class AgentTest : public testing::TestWithParam<By> {
   };
   Running begin(std::vector<std::string> words, std::optional<unsigned> user = std::nullopt);
   static std::string line(const Running& running);  // the next one; "" at the end
-  static bool all_gone(const Running& running);     // waits until nobody has its output any more
+  static bool all_gone(const Running& running);     // waits until nobody has its output any more; a minute
 
   // The id of a detached slice.
   std::string detach(std::vector<std::string> words);
