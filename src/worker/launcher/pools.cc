@@ -79,8 +79,7 @@ void Pools::failed(const PoolKey& key, Status why, int64_t now_nanos) {
   Pool& pool = pools_[key];
   --pool.parking;
   pool.failed = std::move(why);
-  pool.not_before_nanos =
-      now_nanos + std::min(kLongestWaitNanos, kFirstWaitNanos << std::min(pool.failures, 10));
+  pool.not_before_nanos = now_nanos + std::min(kLongestWaitNanos, kFirstWaitNanos << std::min(pool.failures, 10));
   ++pool.failures;
 }
 

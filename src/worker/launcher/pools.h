@@ -33,11 +33,11 @@ class Pools {
   struct Pool {
     model::SliceSpec spec;  // from which they are parked
     uint32_t wanted = 0;
-    uint32_t parking = 0;             // on their way
-    std::vector<uint64_t> ready;      // never used
-    std::vector<uint64_t> recycled;   // used, and clean
-    int64_t not_before_nanos = 0;     // after a failure
-    int failures = 0;                 // in a row
+    uint32_t parking = 0;            // on their way
+    std::vector<uint64_t> ready;     // never used
+    std::vector<uint64_t> recycled;  // used, and clean
+    int64_t not_before_nanos = 0;    // after a failure
+    int failures = 0;                // in a row
     Status failed;
   };
 

@@ -33,6 +33,7 @@ using sandbox::SliceEvent;
 
 constexpr size_t kMostSlices = 20'000;
 constexpr int kMostMessagesAtOnce = 16;
+constexpr size_t kMostAnswers = 1000;  // that wait for the owner to take them
 // A start that came just now may be followed by another: pools wait that long, unless they are nearly empty.
 constexpr int64_t kQuietNanos = 1'000'000;
 constexpr int64_t kGroupRetryNanos = 20'000'000;
@@ -55,12 +56,12 @@ struct Seat {
 
 // What the owner asked for, until it has ended and is forgotten.
 struct Launched {
-  uint64_t seat = 0;  // 0: it has none any more
-  LaunchRequest request;  // without secrets once it is started
+  uint64_t seat = 0;                         // 0: it has none any more
+  LaunchRequest request;                     // without secrets once it is started
   std::optional<sandbox::Operations> start;  // until it is started
   std::vector<os::Fd> streams, kept;
   SliceRecord record;
-  std::vector<int> signals;                // that came before it was started
+  std::vector<int> signals;                 // that came before it was started
   int64_t limit_nanos = 0, kill_nanos = 0;  // monotonic; 0: none
   bool killed = false, timed_out = false;
 };
@@ -212,9 +213,16 @@ class Server {
   void take_owner(wire::Channel channel) {
     owner_ = std::move(channel);
     owner_gone_nanos_ = 0;
-    (void)watch(owner_.descriptor(), kOwner);
-    tell(MessageType::kReady, 0,
-         encode(Ready{.pid = ::getpid(), .slices = static_cast<uint32_t>(launched_.size())}));
+    owner_events_ = 0;
+    watch_owner();
+    tell(MessageType::kReady, 0, encode(Ready{.pid = ::getpid(), .slices = static_cast<uint32_t>(launched_.size())}));
+  }
+
+  void watch_owner() {
+    const uint32_t events = (owner_.queued() < kMostAnswers ? EPOLLIN : 0u) | (owner_.wants_to_write() ? EPOLLOUT : 0u);
+    if (events == owner_events_) return;
+    owner_events_ = events;
+    (void)watch(owner_.descriptor(), kOwner, events);
   }
 
   bool outlives() const { return listener_.valid(); }
@@ -237,7 +245,7 @@ class Server {
   void tell(MessageType type, uint64_t subject, std::string_view body = {}, std::span<const int> descriptors = {}) {
     if (!owner_.valid()) return;
     if (!owner_.send(static_cast<uint16_t>(type), subject, body, descriptors).ok()) return owner_gone();
-    if (owner_.wants_to_write()) (void)watch(owner_.descriptor(), kOwner, EPOLLIN | EPOLLOUT);
+    watch_owner();
   }
 
   void handle_listener() {
@@ -258,9 +266,9 @@ class Server {
 
   void handle_owner() {
     if (!owner_.flush().ok()) return owner_gone();
-    // An owner that does not take its answers is not asked for more.
-    if (owner_.queued() > 1000) return;
-    if (!owner_.wants_to_write()) (void)watch(owner_.descriptor(), kOwner);
+    // An owner that does not take its answers is not listened to.
+    watch_owner();
+    if (owner_.queued() >= kMostAnswers) return;
     for (int i = 0; i < kMostMessagesAtOnce; ++i) {
       auto message = owner_.receive();
       if (!message.ok()) return owner_gone();
@@ -484,6 +492,8 @@ class Server {
       const auto at = seats_.find(number);
       if (at == seats_.end()) return;
       Seat& seat = at->second;
+      // After each event: a socket that is closed and the next one may have the same number.
+      watch_seat(number, &seat);
       std::optional<SliceEvent> event = seat.slice->next_event();
       if (!event) return watch_seat(number, &seat);
       switch (event->kind) {
@@ -718,6 +728,7 @@ class Server {
   sandbox::SliceMakers makers_;  // before all slices
   os::Fd epoll_, listener_, nothing_;
   wire::Channel owner_;
+  uint32_t owner_events_ = 0;  // that are watched for
   int64_t owner_gone_nanos_ = 0;
   bool stopping_ = false, idle_ = false;
   int64_t last_launch_nanos_ = 0;

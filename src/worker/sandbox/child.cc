@@ -40,8 +40,7 @@ void report(wire::Channel* to, ReportType type, std::string_view body = {}, std:
 }
 
 [[noreturn]] void fail(wire::Channel* to, Phase phase, size_t operation, int error) noexcept {
-  report(to, ReportType::kFailed,
-         wire::encode_value(StartFailure{static_cast<uint32_t>(operation), phase, error}));
+  report(to, ReportType::kFailed, wire::encode_value(StartFailure{static_cast<uint32_t>(operation), phase, error}));
   ::_exit(1);
 }
 
@@ -90,8 +89,7 @@ void add_usage(const rusage& ended, SliceUsage* sum) noexcept {
   sum->major_faults += static_cast<uint64_t>(ended.ru_majflt);
   sum->io_read_bytes = sum->io_read_bytes.value_or(0) + static_cast<uint64_t>(ended.ru_inblock) * kBlock;
   sum->io_write_bytes = sum->io_write_bytes.value_or(0) + static_cast<uint64_t>(ended.ru_oublock) * kBlock;
-  sum->peak_memory_bytes =
-      std::max(sum->peak_memory_bytes.value_or(0), static_cast<uint64_t>(ended.ru_maxrss) * 1024);
+  sum->peak_memory_bytes = std::max(sum->peak_memory_bytes.value_or(0), static_cast<uint64_t>(ended.ru_maxrss) * 1024);
 }
 
 class Init {

@@ -68,7 +68,8 @@ SliceEnd end_of(const ProgramEnd& told) {
   return end;
 }
 
-Status send_order(wire::Channel* to, OrderType type, std::string_view body = {}, std::span<const int> descriptors = {}) {
+Status send_order(wire::Channel* to, OrderType type, std::string_view body = {},
+                  std::span<const int> descriptors = {}) {
   return to->send(static_cast<uint16_t>(type), 0, body, descriptors);
 }
 

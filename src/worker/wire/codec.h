@@ -31,7 +31,10 @@ inline constexpr size_t kMostElements = 100'000;
 
 class Encoder {
  public:
+  // Appends to `out`; nullptr: only counts.
   explicit Encoder(std::string* out) : out_(out) {}
+
+  size_t bytes() const { return bytes_; }
 
   template <typename... Fields>
   void operator()(const Fields&... fields) {
@@ -41,7 +44,8 @@ class Encoder {
  private:
   void one(const std::string& text) {
     one(static_cast<uint32_t>(text.size()));
-    out_->append(text);
+    bytes_ += text.size();
+    if (out_ != nullptr) out_->append(text);
   }
   template <typename Value>
   void one(const std::vector<Value>& values) {
@@ -65,19 +69,21 @@ class Encoder {
   template <typename Value>
   void one(const Value& value) {
     if constexpr (std::is_same_v<Value, bool>) {
-      out_->push_back(value ? 1 : 0);
+      one(static_cast<uint8_t>(value ? 1 : 0));
     } else if constexpr (std::is_same_v<Value, double>) {
-      append_little_endian(*out_, std::bit_cast<uint64_t>(value));
+      one(std::bit_cast<uint64_t>(value));
     } else if constexpr (std::is_enum_v<Value>) {
       one(static_cast<std::underlying_type_t<Value>>(value));
     } else if constexpr (std::is_integral_v<Value>) {
-      append_little_endian(*out_, static_cast<std::make_unsigned_t<Value>>(value));
+      bytes_ += sizeof value;
+      if (out_ != nullptr) append_little_endian(*out_, static_cast<std::make_unsigned_t<Value>>(value));
     } else {
       visit(*this, const_cast<Value&>(value));  // an encoder only reads
     }
   }
 
   std::string* out_;
+  size_t bytes_ = 0;
 };
 
 class Decoder {
@@ -105,6 +111,7 @@ class Decoder {
   void one(std::vector<Value>& values) {
     const uint32_t count = take_count(kMostElements);
     values.clear();
+    values.reserve(count);  // what grew would leave copies of secrets behind
     for (uint32_t i = 0; i < count && !failed_; ++i) one(values.emplace_back());
   }
   template <typename Value>
@@ -150,7 +157,10 @@ class Decoder {
 
 template <typename Value>
 std::string encode_value(const Value& value) {
+  Encoder count(nullptr);
+  count(value);
   std::string body;
+  body.reserve(count.bytes());  // as above: there is one copy, which its owner can wipe
   Encoder encoder(&body);
   encoder(value);
   return body;
