@@ -280,11 +280,14 @@ class IsolatedRun final : public local::ScenarioRun {
     for (const auto& stage : stages_) {
       const Status& status = stage->status();
       if (status.ok()) continue;
-      const bool consequence = status.kind() == "run.stopped" || (status.kind() == "run.interrupted" && !requested);
+      // A stage that does not stop when it is asked to is killed.
+      const bool consequence = status.kind() == "run.stopped" ||
+                               (requested ? status.kind() == "slice.ended" : status.kind() == "run.interrupted");
       if (requested && status.kind() == "run.interrupted") return status;
       if (!consequence) return status;
       if (seen == nullptr) seen = &status;
     }
+    if (seen != nullptr && requested) return cancelled("interrupted").with_kind("run.interrupted");
     return seen != nullptr ? *seen : Status();
   }
 

@@ -21,11 +21,11 @@ using slice::StageMessage;
 
 namespace {
 
-constexpr int64_t kStartMicros = 30'000'000;  // for the program to be ready
+constexpr const char* kKindProtocol = "slice.protocol";
 constexpr size_t kMostSampleBytes = size_t{1} << 30;
 
 Status untrue(const std::string& what) {
-  return data_loss("a stage's slice says what cannot be: {}", what).with_kind("slice.protocol");
+  return data_loss("a stage's slice says what cannot be: {}", what).with_kind(kKindProtocol);
 }
 
 std::string name_of(const std::vector<plan::Part>& parts, size_t number) {
@@ -139,7 +139,7 @@ void Stage::take_messages() {
     auto message = channel_.receive();
     if (!message.ok()) {
       // That it has gone is told by its slice's end.
-      if (message.status().code() != Code::kUnavailable) return fail(message.status());
+      if (message.status().code() != Code::kUnavailable) fail(std::move(message).status().with_context(name_));
       return;
     }
     if (!message->has_value()) break;
@@ -192,15 +192,33 @@ void Stage::take(wire::Message message) {
 
 void Stage::end_of_work(wire::Message message) {
   auto end = slice::decode_end(message.body);
-  if (!end.ok()) return fail(end.status());
+  if (!end.ok()) return fail(std::move(end).status().with_context(name_));
   end_ = std::move(*end);
   reported_ = true;
   for (auto& op : end_.report.operators) {
     const auto found = samples_.find(op.id);
     if (found != samples_.end()) op.sample = std::move(found->second);
   }
-  if (end_.status.ok() && !letters_.between_letters()) end_.status = untrue("half a dead letter");
+  if (end_.status.ok()) end_.status = check_complete().with_context(name_);
   scene_.host.kill(slice_);  // it has nothing more to do
+}
+
+// A stage that says that all went well has ended all that it had to write.
+Status Stage::check_complete() const {
+  if (!letters_.between_letters()) return untrue("half a dead letter");
+  for (const plan::OperatorId id : part_.operators) {
+    const plan::Operator& op = part_.scenario.operators[id];
+    const auto* sink = std::get_if<plan::Sink>(&op.parameters);
+    const auto opened = sinks_.find(id);
+    if (sink != nullptr && !sink->rejected && (opened == sinks_.end() || !opened->second.ended)) {
+      return untrue(fmt::format("that all is written, and nothing of \"{}\"", op.name));
+    }
+    const auto* output = std::get_if<plan::Output>(&op.parameters);
+    if (output != nullptr && output->spool && !scene_.outputs.contains(output->name)) {
+      return untrue(fmt::format("that all is written, and nothing of \"{}\"", op.name));
+    }
+  }
+  return {};
 }
 
 Status Stage::take_letters(std::string_view piece) { return letters_.add(piece); }
@@ -318,6 +336,7 @@ Status Stage::take_question(const wire::Message& message) {
     case Ask::kStepWords:
       return about_step(question, ask);
   }
+  if (refused.kind() == kKindProtocol) return refused;
   if (!refused.ok()) answer(question, {.status = std::move(refused)});
   return {};
 }
@@ -437,14 +456,16 @@ Status Stage::end_sink(uint64_t question, const plan::Operator& op, const slice:
     os::AtomicFile& file = *found->second.file->atomic_file();
     const os::FileInfo info = RUNINK_TRY(os::file_info(file.fd()));
     if (info.size != ask.number) {
-      return data_loss("{} has {} bytes, and its slice says that it wrote {}", file.target(), info.size, ask.number);
+      return untrue(fmt::format("{} bytes of {}, which has {}", ask.number, file.target(), info.size));
     }
+    found->second.ended = true;
     file.count_written(ask.number - file.bytes_written());
     scene_.work.io.count_sink_bytes(op.id, ask.number);
     answer(question, {});
     return {};
   }
   OutputRelay* relay = found->second.relay.get();
+  found->second.ended = true;
   deferred_.push_back({question, [this, relay, id = op.id]() -> std::optional<StageAnswer> {
                          if (!relay->done()) return std::nullopt;
                          Status status = relay->finish();

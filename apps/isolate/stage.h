@@ -73,6 +73,7 @@ class Stage {
   struct Sink {
     std::unique_ptr<connectors::OutputFile> file;  // published with the run's others
     std::unique_ptr<OutputRelay> relay;            // else
+    bool ended = false;                            // the stage has said that it wrote all
   };
   struct Step {
     uint64_t slice = 0;
@@ -89,6 +90,7 @@ class Stage {
   void take(wire::Message message);
   void fail(Status status);
   void end_of_work(wire::Message message);
+  Status check_complete() const;
   Status take_letters(std::string_view piece);
   Status take_letter(uint32_t op, engine::RejectedRecord record);
   Status take_samples(std::string_view body);

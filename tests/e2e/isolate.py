@@ -367,6 +367,58 @@ def mistakes_are_the_same():
         check("no-such-program" in bad, f"a missing program: {bad}")
 
 
+EVIL = """#!/usr/bin/python3
+import os, random, socket, struct, sys, time
+s = socket.socket(fileno=3)
+def send(type, body=b"", subject=0, magic=b"RNL1", flags=0, size=None):
+    s.send(magic + struct.pack("<HHQII", type, flags, subject, len(body) if size is None else size, 0) + body)
+def ask(what, op, number=0):
+    send(102, struct.pack("<BIQ", what, op, number) + b"\\0" + b"\\0" * 4 * 5, subject=1)
+how = "%s"
+random.seed(how)
+if how == "garbage":
+    s.send(random.randbytes(500))
+elif how == "unknown":
+    send(999)
+elif how == "lies":
+    send(105, random.randbytes(3000))
+elif how == "size":
+    send(103, b"x", size=1 << 30)
+elif how == "letters":
+    send(103, b"\\xff" * 20000)
+elif how == "foreign":
+    ask(1, 4000000)
+elif how == "step":
+    ask(9, 0, 17)
+elif how == "sink":
+    ask(5, 2, 1 << 60)
+elif how == "leaves":
+    sys.exit(0)
+time.sleep(1000)
+"""
+
+
+def a_stage_is_not_trusted():
+    """Another program in the place of a stage's: the run fails and says so, nothing is published, nobody hangs."""
+    folder = tempfile.mkdtemp(prefix="runink-e2e-", dir="/tmp")
+    try:
+        runi = shutil.copy(RUNI, folder)
+        for how in ("garbage", "unknown", "lies", "size", "letters", "foreign", "step", "sink", "leaves"):
+            with open(os.path.join(folder, "runi-slice"), "w") as f:
+                f.write(EVIL % how)
+            os.chmod(os.path.join(folder, "runi-slice"), 0o755)
+            with project() as p:
+                p.write("data/rows.ndjson", rows(10))
+                done = subprocess.run([runi, "run", feature(p), "--isolate"], cwd=p.root, capture_output=True, timeout=120)
+                said = done.stderr.decode(errors="replace")
+                check(done.returncode > 0 and "error: " in said, f"{how}: {done.returncode}: {said}")
+                check("slice" in said, f"{how}: whose fault it is is not said: {said}")
+                check(not p.exists("out/rows.ndjson"), f"{how}: something was published")
+                nothing_left(p)
+    finally:
+        shutil.rmtree(folder)
+
+
 def an_ordinary_user_can():
     if os.geteuid() != 0:
         return
@@ -401,7 +453,7 @@ if __name__ == "__main__":
     needs_slices()
     for test in (the_examples_are_the_same, a_chain_of_steps_is_the_same, streams_and_programs_pass, steps_see_only_their_files,
                  a_stage_can_be_watched,
-                 a_killed_slice_is_told, an_interrupted_run_goes_on, memory_is_a_limit, a_full_disk_is_told, mistakes_are_the_same,
+                 a_killed_slice_is_told, an_interrupted_run_goes_on, memory_is_a_limit, a_full_disk_is_told, mistakes_are_the_same, a_stage_is_not_trusted,
                  an_ordinary_user_can):
         if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
             continue
