@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "agent_command.h"
+#include "client/cli/doctor.h"
 #include "client/cli/program.h"
 #include "client/local/scenario_runner.h"
+#include "doctor_checks.h"
 #include "exec_command.h"
 #include "isolate/isolated_runner.h"
 #include "plane/enter_plane.h"
@@ -45,6 +47,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   runink::plane::remember_arguments(argv);
   runink::local::offer_isolation([](auto note) { return runink::isolate::make_runner(std::move(note)); });
+  runink::cli::offer_slice_checks(runink::check_slices);
   const runink::cli::Command tree = runink::plane::program_tree(run_of);
   runink::cli::Console console = runink::cli::Console::of_process();
   return runink::cli::run_program(tree, std::vector<std::string>(argv + 1, argv + argc), console);
