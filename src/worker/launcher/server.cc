@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -60,11 +62,31 @@ struct Launched {
   LaunchRequest request;                     // without secrets once it is started
   std::optional<sandbox::Operations> start;  // until it is started
   std::vector<os::Fd> streams, kept;
+  os::Fd vault;  // its secrets, while a slice is made for it: a copy of this process must not have them
   SliceRecord record;
   std::vector<int> signals;                 // that came before it was started
   int64_t limit_nanos = 0, kill_nanos = 0;  // monotonic; 0: none
   bool killed = false, timed_out = false;
 };
+
+Result<os::Fd> lock_away(std::vector<model::SliceSecret>* secrets) {
+  os::Fd vault(::memfd_create("secrets", MFD_CLOEXEC), "secrets");
+  if (!vault.valid()) return from_errno(errno, "make room for secrets");
+  std::string bytes = wire::encode_value(*secrets);
+  Status written = os::write_all(vault, bytes);
+  ::explicit_bzero(bytes.data(), bytes.size());
+  RUNINK_RETURN_IF_ERROR(std::move(written));
+  return vault;
+}
+
+Status take_out(const os::Fd& vault, std::vector<model::SliceSecret>* secrets) {
+  std::string bytes(RUNINK_TRY(os::file_info(vault)).size, '\0');
+  (void)RUNINK_TRY(os::pread_full(vault, bytes.data(), bytes.size(), 0));
+  auto taken = wire::decode_value<std::vector<model::SliceSecret>>(bytes, "the secrets of a slice");
+  ::explicit_bzero(bytes.data(), bytes.size());
+  *secrets = RUNINK_TRY(std::move(taken));
+  return {};
+}
 
 std::string engine_key(const model::SliceSpec& spec) {
   model::SliceSpec engine;
@@ -341,6 +363,7 @@ class Server {
     last_launch_nanos_ = os::monotonic_nanos();
     const uint64_t number = message.subject;
     auto request = decode_launch(message.body);
+    ::explicit_bzero(message.body.data(), message.body.size());
     if (!request.ok()) return refuse(number, request.status());
     if (launched_.contains(number)) {
       model::wipe_secrets(&request->spec);
@@ -377,6 +400,10 @@ class Server {
       return seat_taken(number, launched, taken->seat);
     }
     launched->record.started.path = StartPath::kCold;
+    if (!request.spec.secrets.empty()) {
+      launched->vault = RUNINK_TRY(lock_away(&launched->request.spec.secrets));
+      model::wipe_secrets(&launched->request.spec);
+    }
     launched->seat = RUNINK_TRY(park(key, facts));
     Seat& seat = seats_.at(launched->seat);
     seat.launched = number;
@@ -417,6 +444,10 @@ class Server {
     os::Fd its;
     if (launched->request.kind == SliceKind::kEngine) {
       its = RUNINK_TRY(make_control(seat, &streams));
+    }
+    if (launched->vault.valid()) {
+      RUNINK_RETURN_IF_ERROR(take_out(launched->vault, &launched->request.spec.secrets));
+      launched->vault.reset();
     }
     Status begun = seat->slice->start(launched->request.spec, std::move(*launched->start), streams);
     model::wipe_secrets(&launched->request.spec);
@@ -600,7 +631,7 @@ class Server {
     }
     const uint64_t owners = *seat->launched;
     Launched& launched = launched_.at(owners);
-    const bool recycle = launched.request.recycle && launched.request.kind == SliceKind::kCommand;
+    const bool recycle = launched.request.recycle && !launched.killed && launched.request.kind == SliceKind::kCommand;
     end.timed_out = launched.timed_out;
     ++counters_.ended;
     tell(MessageType::kEnded, owners, encode(end));

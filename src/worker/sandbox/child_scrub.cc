@@ -101,15 +101,15 @@ bool empty_folder(int at, const char* name, int depth, int* removed) {
   return true;
 }
 
-// As it was mounted: empty, of root, open to all, and nothing hangs on it.
+// As it was mounted: empty, of who made the slice's root, open to all, and nothing hangs on it.
 bool is_pristine(const char* path) {
   const int fd = ::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
-  struct stat info = {};
+  struct stat info = {}, root = {};
   const timespec none[2] = {};
-  const bool pristine = ::fstat(fd, &info) == 0 && info.st_uid == 0 && info.st_gid == 0 &&
-                        (info.st_mode & 07777) == 01777 && ::flistxattr(fd, nullptr, 0) <= 0 &&
-                        ::futimens(fd, none) == 0;
+  const bool pristine = ::fstat(fd, &info) == 0 && ::stat("/", &root) == 0 && info.st_uid == root.st_uid &&
+                        info.st_gid == root.st_gid && (info.st_mode & 07777) == 01777 &&
+                        ::flistxattr(fd, nullptr, 0) <= 0 && ::futimens(fd, none) == 0;
   ::close(fd);
   return pristine;
 }
