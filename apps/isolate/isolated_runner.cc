@@ -135,7 +135,6 @@ class IsolatedRun final : public local::ScenarioRun {
       start.bundle = work_.bundle;
       start.scenario = work_.scenario.name;
       start.outputs = work_.outputs;
-      start.plan_digest = digest;
       start.part = static_cast<uint32_t>(i);
       start.parts = static_cast<uint32_t>(parts_.size());
       start.inlet = parts_[i].begins ? kStream : slice::StreamKind::kNone;
@@ -157,7 +156,7 @@ class IsolatedRun final : public local::ScenarioRun {
       auto logs = os::open_file(stage + ".log.ndjson", os::OpenMode::kAppend, 0600);
       if ((start.logs = logs.ok())) descriptors.push_back(logs->get());
       stages_.push_back(std::make_unique<Stage>(scene_, parts_, i));
-      RUNINK_RETURN_IF_ERROR(stages_.back()->start(start, descriptors));
+      RUNINK_RETURN_IF_ERROR(stages_.back()->start(start, descriptors, digest));
       inlet = std::move(edge.receiver);
     }
     return {};

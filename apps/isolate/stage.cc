@@ -58,7 +58,8 @@ Stage::~Stage() {
 
 // ---- its slice ------------------------------------------------------------------------------------------------------
 
-Status Stage::start(const slice::StageStart& work, const std::vector<int>& descriptors) {
+Status Stage::start(const slice::StageStart& work, const std::vector<int>& descriptors, std::string plan_digest) {
+  plan_digest_ = std::move(plan_digest);
   const model::SliceSpec spec = RUNINK_TRY(stage_spec(part_, scene_.runi_slice));
   auto [ours, theirs] = RUNINK_TRY(wire::Channel::make_pair());
   os::Pipe errors = RUNINK_TRY(os::make_pipe("standard error of " + name_));
@@ -206,6 +207,11 @@ void Stage::end_of_work(wire::Message message) {
 // A stage that says that all went well has ended all that it had to write.
 Status Stage::check_complete() const {
   if (!letters_.between_letters()) return untrue("half a dead letter");
+  if (end_.plan_digest != plan_digest_) {
+    return internal_error("the plan of scenario \"{}\" was another one in its slice", part_.scenario.name)
+        .with_kind("slice.plan")
+        .with_hint("this is a defect of Runink; please report it with the feature and its contracts");
+  }
   for (const plan::OperatorId id : part_.operators) {
     const plan::Operator& op = part_.scenario.operators[id];
     const auto* sink = std::get_if<plan::Sink>(&op.parameters);

@@ -38,7 +38,8 @@ class Stage {
   ~Stage();
 
   // Starts its slice and sends the work. `descriptors`: of its inlet, then of its outlet.
-  Status start(const slice::StageStart& work, const std::vector<int>& descriptors);
+  // `plan_digest`: of the scenario; the stage's own has to be the same at its end.
+  Status start(const slice::StageStart& work, const std::vector<int>& descriptors, std::string plan_digest);
 
   // The event loop's part: what it waits for, and what is done then.
   int descriptor() const { return channel_.descriptor(); }
@@ -120,6 +121,7 @@ class Stage {
   std::unique_ptr<local::LastWords> words_;
   bool begun_ = false, reported_ = false, over_ = false;
   slice::StageEnd end_;
+  std::string plan_digest_;
   slice::StageProgress progress_;
   std::map<uint32_t, std::vector<std::string>> samples_;
   slice::LetterReader letters_;

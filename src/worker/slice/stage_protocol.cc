@@ -169,10 +169,10 @@ static void visit(Archive& archive, StageReady& ready) {
 }
 template <typename Archive>
 static void visit(Archive& archive, StageStart& start) {
-  auto& [bundle, scenario, outputs, plan_digest, part, parts, inlet, outlet, metrics, logs, threads,
-         memory_budget_bytes, sample_rows, chunk_bytes, max_record_bytes, now_micros, key, reveal] = start;
-  archive(bundle, scenario, outputs, plan_digest, part, parts, inlet, outlet, metrics, logs, threads,
-          memory_budget_bytes, sample_rows, chunk_bytes, max_record_bytes, now_micros, key, reveal);
+  auto& [bundle, scenario, outputs, part, parts, inlet, outlet, metrics, logs, threads, memory_budget_bytes,
+         sample_rows, chunk_bytes, max_record_bytes, now_micros, key, reveal] = start;
+  archive(bundle, scenario, outputs, part, parts, inlet, outlet, metrics, logs, threads, memory_budget_bytes,
+          sample_rows, chunk_bytes, max_record_bytes, now_micros, key, reveal);
 }
 template <typename Archive>
 static void visit(Archive& archive, StageAsk& ask) {

@@ -61,7 +61,6 @@ struct StageStart {
   dsl::Bundle bundle;
   std::string scenario;
   std::vector<std::string> outputs;  // of it that other scenarios read
-  std::string plan_digest;           // SHA-256 of the scenario as the runner compiled it
   uint32_t part = 0, parts = 1;      // data/plan/parts.h
   StreamKind inlet = StreamKind::kNone, outlet = StreamKind::kNone;
   bool metrics = false;  // a listening socket comes along: who connects is given metrics (metrics_endpoint.h)
@@ -121,7 +120,7 @@ struct StageProgress {
 struct StageEnd {
   Status status;
   engine::ExecutionReport report;  // without samples
-  std::string plan_digest;         // of the scenario as the stage compiled it
+  std::string plan_digest;         // of the scenario as the stage compiled it; the runner's has to be the same
 };
 
 struct StageSamples {
