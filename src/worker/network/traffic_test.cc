@@ -324,7 +324,9 @@ TEST(Traffic, AnswersToTheSliceBefore) {
     EXPECT_EQ(receive(outside, 10'000, &second_from), "q");
     answer(first_from, "1");
     answer(second_from, "2");
-    EXPECT_EQ(receive(second_socket, 10'000, &from), "2") << "an answer to the slice before came first";
+    EXPECT_EQ(receive(second_socket, 10'000, &from), "2")
+        << "an answer to the slice before came first; ports " << ntohs(first_from.sin_port) << " and "
+        << ntohs(second_from.sin_port) << ", zones " << before.zone << " and " << second.attachment.slice().zone;
     EXPECT_EQ(receive(second_socket, 20, &from), "nothing");
   });
 }
