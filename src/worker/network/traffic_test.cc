@@ -323,11 +323,15 @@ TEST(Traffic, AnswersToTheSliceBefore) {
     const os::Fd second_socket = send_from(second);
     EXPECT_EQ(receive(outside, 10'000, &second_from), "q");
     answer(first_from, "1");
-    answer(second_from, "2");
-    EXPECT_EQ(receive(second_socket, 10'000, &from), "2")
-        << "an answer to the slice before came first; ports " << ntohs(first_from.sin_port) << " and "
-        << ntohs(second_from.sin_port) << ", zones " << before.zone << " and " << second.attachment.slice().zone;
-    EXPECT_EQ(receive(second_socket, 20, &from), "nothing");
+    std::string came = "nothing";
+    for (int tries = 0; tries < 50 && came == "nothing"; ++tries) {  // nobody promises that a datagram arrives
+      answer(second_from, "2");
+      came = receive(second_socket, 200, &from);
+    }
+    EXPECT_EQ(came, "2") << "an answer to the slice before came first; ports " << ntohs(first_from.sin_port) << " and "
+                         << ntohs(second_from.sin_port);
+    while (came == "2") came = receive(second_socket, 20, &from);
+    EXPECT_EQ(came, "nothing");
   });
 }
 
