@@ -13,7 +13,7 @@
 namespace runink {
 namespace {
 
-using launcher::ForegroundEnd;
+using sandbox::SliceEnd;
 
 // An agent of an ordinary user makes what that user can make.
 Status say_what_is_missing(cli::Invocation& invocation, const agent::AgentClient& agent, const model::SliceSpec& spec) {
@@ -26,7 +26,7 @@ Status say_what_is_missing(cli::Invocation& invocation, const agent::AgentClient
   return {};
 }
 
-Result<ForegroundEnd> detach(cli::Invocation& invocation, agent::AgentClient& agent, launcher::LaunchRequest request) {
+Result<SliceEnd> detach(cli::Invocation& invocation, agent::AgentClient& agent, launcher::LaunchRequest request) {
   RUNINK_RETURN_IF_ERROR(agent.exec(std::move(request), true, {}));
   const auto message = RUNINK_TRY(agent.answer(-1));
   if (message->type == static_cast<uint16_t>(agent::AnswerType::kEnded)) {
@@ -35,22 +35,20 @@ Result<ForegroundEnd> detach(cli::Invocation& invocation, agent::AgentClient& ag
   }
   invocation.console().out(RUNINK_TRY(agent::decode_started_answer(message->body)).id + "\n");
   RUNINK_RETURN_IF_ERROR(invocation.console().flush());
-  ForegroundEnd end;
-  end.end.exited = true;
-  return end;
+  return SliceEnd{.exited = true};
 }
 
-Result<ForegroundEnd> attach(cli::Invocation& invocation, agent::AgentClient& agent, launcher::LaunchRequest request) {
+Result<SliceEnd> attach(cli::Invocation& invocation, agent::AgentClient& agent, launcher::LaunchRequest request) {
   RUNINK_RETURN_IF_ERROR(invocation.console().flush());  // what follows on the streams is the command's
   const int streams[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
-  const agent::EndedAnswer ended = RUNINK_TRY(agent::run_in_foreground(agent, std::move(request), streams));
+  agent::EndedAnswer ended = RUNINK_TRY(agent::run_in_foreground(agent, std::move(request), streams));
   if (!ended.end.exited && ended.end.signal == 0) {
     return unavailable("the slice was ended: {}", agent::reason_sentence(ended.reason));
   }
-  return ForegroundEnd{.end = ended.end, .timed_out = ended.end.timed_out};
+  return std::move(ended.end);
 }
 
-Result<ForegroundEnd> exec(cli::Invocation& invocation, agent::AgentClient& agent, model::SliceSpec* spec) {
+Result<SliceEnd> exec(cli::Invocation& invocation, agent::AgentClient& agent, model::SliceSpec* spec) {
   Status missing = say_what_is_missing(invocation, agent, *spec);
   launcher::LaunchRequest request{.spec = *spec};
   model::wipe_secrets(spec);
@@ -64,7 +62,7 @@ Result<ForegroundEnd> exec(cli::Invocation& invocation, agent::AgentClient& agen
 
 }  // namespace
 
-std::optional<Result<ForegroundEnd>> exec_by_agent(cli::Invocation& invocation, model::SliceSpec* spec) {
+std::optional<Result<SliceEnd>> exec_by_agent(cli::Invocation& invocation, model::SliceSpec* spec) {
   auto found = find_agent(invocation);
   if (found.ok() && !*found && !invocation.enabled("detach")) return std::nullopt;
   if (found.ok() && *found) return exec(invocation, **found, spec);

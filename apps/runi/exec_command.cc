@@ -169,12 +169,12 @@ Result<model::SliceSpec> read_spec(const cli::Invocation& invocation) {
 std::string describe_usage(const sandbox::SliceUsage& usage) {
   const auto bytes = [](const std::optional<uint64_t>& count) { return count ? human_bytes(*count) : "unknown"; };
   const auto seconds = [](int64_t micros) { return static_cast<double>(micros) / 1e6; };
-  return fmt::format("{:.3f} s of processor time ({:.3f} user, {:.3f} system), {} of memory at most, {} read and {} "
-                     "written, {} page faults ({} from disk)",
-                     seconds(usage.user_micros + usage.system_micros), seconds(usage.user_micros),
-                     seconds(usage.system_micros), bytes(usage.peak_memory_bytes), bytes(usage.io_read_bytes),
-                     bytes(usage.io_write_bytes), human_count(usage.minor_faults + usage.major_faults),
-                     human_count(usage.major_faults));
+  return fmt::format(
+      "{:.3f} s of processor time ({:.3f} user, {:.3f} system), {} of memory at most, {} read and {} "
+      "written, {} page faults ({} from disk)",
+      seconds(usage.user_micros + usage.system_micros), seconds(usage.user_micros), seconds(usage.system_micros),
+      bytes(usage.peak_memory_bytes), bytes(usage.io_read_bytes), bytes(usage.io_write_bytes),
+      human_count(usage.minor_faults + usage.major_faults), human_count(usage.major_faults));
 }
 
 int exit_code_of(const Status& status) {
@@ -184,19 +184,19 @@ int exit_code_of(const Status& status) {
 }
 
 // How it ended, and the exit code that says so.
-int tell_end(cli::Invocation& invocation, const Result<launcher::ForegroundEnd>& ended) {
+int tell_end(cli::Invocation& invocation, const Result<sandbox::SliceEnd>& ended) {
   cli::Console& console = invocation.console();
   if (!ended.ok()) {
     console.print_error(ended.status());
     return exit_code_of(ended.status());
   }
-  for (const std::string& sentence : ended->end.limits_hit) console.say("limit: " + sentence);
-  if (invocation.enabled("usage")) console.say("usage: " + describe_usage(ended->end.usage));
+  for (const std::string& sentence : ended->limits_hit) console.say("limit: " + sentence);
+  if (invocation.enabled("usage")) console.say("usage: " + describe_usage(ended->usage));
   if (ended->timed_out) {
     console.say(fmt::format("the time limit of {} has ended the command", invocation.text("timeout")));
     return kExitTimedOut;
   }
-  return ended->end.exited ? ended->end.code : kSignalled + ended->end.signal;
+  return ended->exited ? ended->code : kSignalled + ended->signal;
 }
 
 Result<int> run_slice(cli::Invocation& invocation, model::SliceSpec* spec, const sandbox::Operations& operations) {
@@ -206,8 +206,8 @@ Result<int> run_slice(cli::Invocation& invocation, model::SliceSpec* spec, const
   }
   RUNINK_RETURN_IF_ERROR(console.flush());  // what follows on the streams is the command's
   auto launcher = launcher::LauncherClient::start({});
-  const auto ended = launcher.ok() ? launcher::run_in_foreground(&*launcher, spec)
-                                   : Result<launcher::ForegroundEnd>(launcher.status());
+  const auto ended =
+      launcher.ok() ? launcher::run_in_foreground(&*launcher, spec) : Result<sandbox::SliceEnd>(launcher.status());
   return tell_end(invocation, ended);
 }
 

@@ -61,6 +61,8 @@ def check_orphans(root, files):
 
 
 def names_source(text, list_path, path):
+    if f"${{CMAKE_SOURCE_DIR}}/{path}" in text:
+        return True
     folder = pathlib.PurePosixPath(list_path).parent
     if folder != pathlib.PurePosixPath(".") and folder not in path.parents:
         return False

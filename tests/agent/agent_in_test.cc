@@ -10,44 +10,24 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/text.h"
 #include "platform/os/file.h"
 #include "platform/os/machine.h"
+#include "tests/host_in_test.h"
 
 namespace runink::agent {
 namespace {
 
 namespace fs = std::filesystem;
+using tests::can_make_user_namespaces;
+using tests::is_on_path;
+using tests::must_open;
 
 constexpr int64_t kMinute = 60'000'000'000;
-
-// What the host itself says, without our code.
-bool can_make_user_namespaces(By by, unsigned user) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    if (by == By::kUser && ::geteuid() == 0 && (::setgid(user) != 0 || ::setuid(user) != 0)) ::_exit(2);
-    ::_exit(::unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) == 0 ? 0 : 1);
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-bool is_on_path(const std::string& program) {
-  for (const char* folder : {"/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/"}) {
-    if (::access((folder + program).c_str(), X_OK) == 0) return true;
-  }
-  return false;
-}
-
-os::Fd must_open(const std::string& path, os::OpenMode mode) {
-  auto file = os::open_file(path, mode);
-  EXPECT_TRUE(file.ok()) << file.status().to_string();
-  return file.ok() ? std::move(*file) : os::Fd();
-}
 
 void pause_briefly() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
 
@@ -58,7 +38,8 @@ std::string by_name(const testing::TestParamInfo<By>& info) { return info.param 
 void AgentTest::SetUp() {
   if (by_root() && ::geteuid() != 0) GTEST_SKIP() << "needs root";
   if (!by_root() && ::geteuid() == 0 && !is_on_path("setpriv")) GTEST_SKIP() << "needs setpriv, to be another user";
-  if (!can_make_user_namespaces(GetParam(), kUser)) GTEST_SKIP() << "this host lets this user make no user namespaces";
+  if (!can_make_user_namespaces(by_root() ? std::nullopt : std::optional(kUser)))
+    GTEST_SKIP() << "this host lets this user make no user namespaces";
   auto folder = os::TempFolder::create("");
   ASSERT_TRUE(folder.ok()) << folder.status().to_string();
   folder_ = std::move(*folder);

@@ -8,13 +8,18 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "platform/os/file.h"
+#include "tests/host_in_test.h"
 
 namespace runink::sandbox {
 namespace {
 
 namespace fs = std::filesystem;
+using tests::can_make_user_namespaces;
+using tests::is_on_path;
+using tests::must_open;
 
 constexpr unsigned kUser = 12345;  // who need not exist
 
@@ -26,36 +31,11 @@ std::vector<std::string> as_user(std::vector<std::string> command) {
   return out;
 }
 
-// What the host itself says, without our code.
-bool can_make_user_namespaces(Starter starter) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    if (starter == Starter::kUser && ::geteuid() == 0 && (::setgid(kUser) != 0 || ::setuid(kUser) != 0)) ::_exit(2);
-    ::_exit(::unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) == 0 ? 0 : 1);
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-bool is_on_path(const std::string& program) {
-  for (const char* folder : {"/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/"}) {
-    if (::access((folder + program).c_str(), X_OK) == 0) return true;
-  }
-  return false;
-}
-
 // A link where both lie on one file system: a copy would be tens of megabytes for each test.
 void link_or_copy(const fs::path& from, const fs::path& to) {
   std::error_code failed;
   fs::create_hard_link(from, to, failed);
   if (failed) fs::copy_file(from, to);
-}
-
-os::Fd must_open(const std::string& path, os::OpenMode mode) {
-  auto file = os::open_file(path, mode);
-  EXPECT_TRUE(file.ok()) << file.status().to_string();
-  return file.ok() ? std::move(*file) : os::Fd();
 }
 
 }  // namespace
@@ -73,7 +53,8 @@ std::string starter_name(const testing::TestParamInfo<Starter>& info) {
 void SliceTest::SetUp() {
   if (by_root() && ::geteuid() != 0) GTEST_SKIP() << "needs root";
   if (!by_root() && ::geteuid() == 0 && !is_on_path("setpriv")) GTEST_SKIP() << "needs setpriv, to be another user";
-  if (!can_make_user_namespaces(GetParam())) GTEST_SKIP() << "this host lets this user make no user namespaces";
+  if (!can_make_user_namespaces(by_root() ? std::nullopt : std::optional(kUser)))
+    GTEST_SKIP() << "this host lets this user make no user namespaces";
   auto folder = os::TempFolder::create("");
   ASSERT_TRUE(folder.ok()) << folder.status().to_string();
   folder_ = std::move(*folder);

@@ -2,50 +2,22 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "worker/sandbox/taken_signals.h"
 #include "worker/sandbox/terminal_relay.h"
 
 namespace runink::agent {
 namespace {
 
-class TakenSignals {
- public:
-  TakenSignals() {
-    ::sigemptyset(&set_);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) {
-      ::sigaddset(&set_, signal);
-    }
-    ::pthread_sigmask(SIG_BLOCK, &set_, &before_);
-    descriptor_ = os::Fd(::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK), "signals");
-  }
-  ~TakenSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  TakenSignals(const TakenSignals&) = delete;
-  TakenSignals& operator=(const TakenSignals&) = delete;
-
-  int descriptor() const { return descriptor_.get(); }
-  // 0 when there is none.
-  int next() const {
-    signalfd_siginfo info = {};
-    return ::read(descriptor_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
-  }
-
- private:
-  sigset_t set_, before_;
-  os::Fd descriptor_;
-};
-
 class Foreground {
  public:
-  Foreground(AgentClient& agent, const TakenSignals& signals) : agent_(agent), signals_(signals) {}
+  Foreground(AgentClient& agent, const sandbox::TakenSignals& signals) : agent_(agent), signals_(signals) {}
 
   Result<EndedAnswer> run(launcher::LaunchRequest request, std::vector<int> streams) {
     const bool terminal = request.spec.terminal.has_value();
@@ -91,7 +63,7 @@ class Foreground {
   }
 
   AgentClient& agent_;
-  const TakenSignals& signals_;
+  const sandbox::TakenSignals& signals_;
   sandbox::TerminalRelay terminal_;
 };
 
@@ -99,7 +71,7 @@ class Foreground {
 
 Result<EndedAnswer> run_in_foreground(AgentClient& agent, launcher::LaunchRequest request,
                                       std::span<const int> streams) {
-  const TakenSignals signals;
+  const sandbox::TakenSignals signals;
   if (signals.descriptor() < 0) return from_errno(errno, "take the signals of a slice");
   request.program_descriptors = static_cast<uint32_t>(streams.size() - 3);
   return Foreground(agent, signals).run(std::move(request), std::vector<int>(streams.begin(), streams.end()));

@@ -2,10 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
@@ -13,45 +10,20 @@
 
 #include "platform/os/fd.h"
 #include "platform/os/machine.h"
+#include "worker/sandbox/taken_signals.h"
 #include "worker/sandbox/terminal_relay.h"
 
 namespace runink::launcher {
 namespace {
 
-class TakenSignals {
- public:
-  TakenSignals() {
-    ::sigemptyset(&set_);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) {
-      ::sigaddset(&set_, signal);
-    }
-    ::pthread_sigmask(SIG_BLOCK, &set_, &before_);
-    fd_ = os::Fd(::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK), "signals");
-  }
-  ~TakenSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  TakenSignals(const TakenSignals&) = delete;
-  TakenSignals& operator=(const TakenSignals&) = delete;
-
-  int descriptor() const { return fd_.get(); }
-  // 0 when there is none.
-  int next() const {
-    signalfd_siginfo info = {};
-    return ::read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
-  }
-
- private:
-  sigset_t set_, before_;
-  os::Fd fd_;
-};
-
 constexpr uint64_t kSlice = 1;
 
 class Foreground {
  public:
-  Foreground(LauncherClient* launcher, const model::SliceSpec& spec, const TakenSignals& signals)
+  Foreground(LauncherClient* launcher, const model::SliceSpec& spec, const sandbox::TakenSignals& signals)
       : launcher_(*launcher), signals_(signals), grace_nanos_(spec.grace_micros * 1000) {}
 
-  Result<ForegroundEnd> run(model::SliceSpec* spec, LaunchDescriptors descriptors) {
+  Result<sandbox::SliceEnd> run(model::SliceSpec* spec, LaunchDescriptors descriptors) {
     const bool terminal = spec->terminal.has_value();
     const int input = descriptors.input, output = descriptors.output;
     if (terminal) {
@@ -71,7 +43,7 @@ class Foreground {
         if (terminal) RUNINK_RETURN_IF_ERROR(terminal_.begin(input, output));
       } else if (event->kind == LauncherEvent::Kind::kEnded) {
         terminal_.finish(signals_.descriptor());
-        return ForegroundEnd{std::move(event->end), event->end.timed_out};
+        return std::move(event->end);
       }
     }
   }
@@ -118,7 +90,7 @@ class Foreground {
   }
 
   LauncherClient& launcher_;
-  const TakenSignals& signals_;
+  const sandbox::TakenSignals& signals_;
   sandbox::TerminalRelay terminal_;
   const int64_t grace_nanos_;
   std::optional<int64_t> killed_at_;  // monotonic nanoseconds
@@ -126,9 +98,9 @@ class Foreground {
 
 }  // namespace
 
-Result<ForegroundEnd> run_in_foreground(LauncherClient* launcher, model::SliceSpec* spec,
-                                        const LaunchDescriptors& descriptors) {
-  const TakenSignals signals;
+Result<sandbox::SliceEnd> run_in_foreground(LauncherClient* launcher, model::SliceSpec* spec,
+                                            const LaunchDescriptors& descriptors) {
+  const sandbox::TakenSignals signals;
   if (signals.descriptor() < 0) return from_errno(errno, "take the signals of a slice");
   return Foreground(launcher, *spec, signals).run(spec, descriptors);
 }
