@@ -15,6 +15,7 @@ struct SliceIoLimit {
   std::string device;  // its node: an absolute path below /dev, of a whole device
   std::optional<uint64_t> read_bytes_per_second, write_bytes_per_second;
   std::optional<uint64_t> read_operations_per_second, write_operations_per_second;
+  bool operator==(const SliceIoLimit&) const = default;
 };
 
 // Absent or empty: none of its own.
@@ -32,6 +33,7 @@ struct SliceResources {
     return cpus || cpu_weight || memory_bytes || memory_high_bytes || processes || !cpu_set.empty() ||
            !memory_nodes.empty() || !io.empty();
   }
+  bool operator==(const SliceResources&) const = default;
 };
 
 // kInvalidArgument says which value no machine could hold. What this machine cannot hold is known when the slice

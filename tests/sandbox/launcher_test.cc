@@ -22,6 +22,7 @@
 #include "worker/launcher/launcher_client.h"
 #include "worker/sandbox/cgroup.h"
 #include "worker/sandbox/slice_errors.h"
+#include "worker/sandbox/spawner.h"
 
 namespace runink::launcher {
 namespace {
@@ -419,6 +420,9 @@ Traces traces_of(pid_t launcher) {
     const std::string number = std::to_string(ancestors[i]);
     std::ifstream children("/proc/" + number + "/task/" + number + "/children");
     for (pid_t child; children >> child;) {
+      std::string name;
+      std::getline(std::ifstream("/proc/" + std::to_string(child) + "/comm") >> std::ws, name);
+      if (name == sandbox::kSpawnerName) continue;
       ancestors.push_back(child);
       traces.processes.insert(child);
       std::error_code ignored;

@@ -20,7 +20,10 @@ class OwnSlice {
     const HostFacts facts = gather_host_facts(spec);
     const ParkingClass parking = class_of(spec, facts);
     const Operations operations = RUNINK_TRY(plan_parking(parking, facts));
-    slice_ = RUNINK_TRY(Slice::park(parking, operations, &makers_));
+    SpawnedSlice spawned = RUNINK_TRY(spawn_slice(parking, operations, spec.resources, SpawnParent::kThisProcess,
+                                                  &spawn_makers_, &holdings_));
+    slice_ = RUNINK_TRY(Slice::take(parking, std::make_shared<const Operations>(operations), spec.resources,
+                                    std::move(spawned), &makers_));
     const SliceEvent event = next();
     return event.kind == SliceEvent::Kind::kRefused ? event.status : Status();
   }
@@ -45,8 +48,14 @@ class OwnSlice {
 
   Slice& slice() { return *slice_; }
   void destroy() { slice_.reset(); }
+  ~OwnSlice() {
+    slice_.reset();
+    (void)holdings_.group.try_remove();
+  }
 
  private:
+  SpawnMakers spawn_makers_;
+  SliceHoldings holdings_;
   SliceMakers makers_;
   std::unique_ptr<Slice> slice_;
 };

@@ -1,6 +1,7 @@
 #include "slice_in_test.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -10,8 +11,10 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/text.h"
 #include "platform/os/file.h"
 #include "tests/host_in_test.h"
+#include "worker/sandbox/spawner.h"
 
 namespace runink::sandbox {
 namespace {
@@ -43,7 +46,12 @@ void link_or_copy(const fs::path& from, const fs::path& to) {
 pid_t child_of(pid_t process) {
   const std::string number = std::to_string(process);
   const auto children = os::read_file("/proc/" + number + "/task/" + number + "/children");
-  return children.ok() ? static_cast<pid_t>(std::atoi(children->c_str())) : 0;
+  if (!children.ok()) return 0;
+  for (const std::string_view child : split(trim(*children), ' ')) {
+    const auto name = os::read_file(fmt::format("/proc/{}/comm", child));
+    if (name.ok() && trim(*name) != kSpawnerName) return static_cast<pid_t>(std::atoi(std::string(child).c_str()));
+  }
+  return 0;
 }
 
 std::string starter_name(const testing::TestParamInfo<Starter>& info) {

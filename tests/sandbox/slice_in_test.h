@@ -20,7 +20,7 @@ struct Ran {
   std::string out, err;
 };
 
-// The first of a process's children; 0 where it has none.
+// The first of a process's children, but of a launcher's not the one that makes its slices; 0 where it has none.
 pid_t child_of(pid_t process);
 
 // A test that is run once for root and once for a user who is not; each is skipped where this host cannot do it.

@@ -33,15 +33,20 @@ Result<std::vector<uint64_t>> Pools::want(const PoolKey& key, const model::Slice
   return surplus;
 }
 
-std::optional<Pools::Taken> Pools::take(const PoolKey& key, bool recycle) {
+std::optional<Pools::Taken> Pools::take(const PoolKey& key, bool recycle,
+                                        const std::function<bool(uint64_t)>& will_do) {
   const auto at = pools_.find(key);
   if (at == pools_.end()) return std::nullopt;
   Pool& pool = at->second;
-  std::vector<uint64_t>* from = recycle && !pool.recycled.empty() ? &pool.recycled : &pool.ready;
-  if (from->empty()) return std::nullopt;
-  const Taken taken{from->back(), from == &pool.recycled};
-  from->pop_back();
-  return taken;
+  for (std::vector<uint64_t>* from : {&pool.recycled, &pool.ready}) {
+    if (from == &pool.recycled && !recycle) continue;
+    const auto found = std::find_if(from->rbegin(), from->rend(), will_do);
+    if (found == from->rend()) continue;
+    const Taken taken{*found, from == &pool.recycled};
+    from->erase(std::next(found).base());
+    return taken;
+  }
+  return std::nullopt;
 }
 
 bool Pools::missing(const Pool& pool, int64_t now_nanos) const {

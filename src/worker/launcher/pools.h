@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -48,8 +49,8 @@ class Pools {
     uint64_t seat = 0;
     bool recycled = false;
   };
-  // The one that was there last, whose memory is warm. A used one only where `recycle` says so.
-  std::optional<Taken> take(const PoolKey& key, bool recycle);
+  // The one that was there last, whose memory is warm, of those that will do. A used one only where `recycle` says so.
+  std::optional<Taken> take(const PoolKey& key, bool recycle, const std::function<bool(uint64_t)>& will_do);
 
   // One that is to be parked now; nullopt: none is missing, or not before `now`. Then began() or did not.
   std::optional<PoolKey> next_missing(int64_t now_nanos) const;

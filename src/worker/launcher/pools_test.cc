@@ -9,6 +9,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+bool any(uint64_t) { return true; }
+
 PoolKey key(const char* herd) { return {.parking = {.herd = herd, .user = 1000, .group = 1000}}; }
 
 void add_ready(Pools* pools, const PoolKey& of, uint64_t seat) {
@@ -42,19 +44,33 @@ TEST(Pools, TheEmptiestIsFilledFirst) {
   EXPECT_EQ(pools.next_missing(0)->parking.herd, "b");
 }
 
-TEST(Pools, AUsedOneIsOnlyForThoseWhoAskForIt) {
+TEST(Pools, OneThatWillNotDoStays) {
   Pools pools;
-  EXPECT_FALSE(pools.take(key("a"), true));
-  (void)pools.want(key("a"), {}, 1);
+  (void)pools.want(key("a"), {}, 2);
   add_ready(&pools, key("a"), 10);
-  EXPECT_TRUE(pools.recycled(key("a"), 11));
-  EXPECT_FALSE(pools.take(key("b"), true)) << "of another herd";
-  auto taken = pools.take(key("a"), false);
+  add_ready(&pools, key("a"), 11);
+  EXPECT_TRUE(pools.recycled(key("a"), 12));
+  const auto taken = pools.take(key("a"), true, [](uint64_t seat) { return seat == 10; });
   ASSERT_TRUE(taken);
   EXPECT_EQ(taken->seat, 10u);
   EXPECT_FALSE(taken->recycled);
-  EXPECT_FALSE(pools.take(key("a"), false));
-  taken = pools.take(key("a"), true);
+  EXPECT_FALSE(pools.take(key("a"), true, [](uint64_t) { return false; }));
+  EXPECT_EQ(pools.count_ready(), 2u);
+}
+
+TEST(Pools, AUsedOneIsOnlyForThoseWhoAskForIt) {
+  Pools pools;
+  EXPECT_FALSE(pools.take(key("a"), true, any));
+  (void)pools.want(key("a"), {}, 1);
+  add_ready(&pools, key("a"), 10);
+  EXPECT_TRUE(pools.recycled(key("a"), 11));
+  EXPECT_FALSE(pools.take(key("b"), true, any)) << "of another herd";
+  auto taken = pools.take(key("a"), false, any);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->seat, 10u);
+  EXPECT_FALSE(taken->recycled);
+  EXPECT_FALSE(pools.take(key("a"), false, any));
+  taken = pools.take(key("a"), true, any);
   ASSERT_TRUE(taken);
   EXPECT_EQ(taken->seat, 11u);
   EXPECT_TRUE(taken->recycled);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <unordered_map>
@@ -25,6 +27,7 @@
 #include "worker/sandbox/host_facts.h"
 #include "worker/sandbox/seccomp.h"
 #include "worker/sandbox/slice.h"
+#include "worker/sandbox/spawner.h"
 #include "worker/wire/framing.h"
 #include "worker/wire/spec_codec.h"
 
@@ -38,16 +41,20 @@ constexpr int kMostMessagesAtOnce = 16;
 constexpr size_t kMostAnswers = 1000;  // that wait for the owner to take them
 // A start that came just now may be followed by another: pools wait that long, unless they are nearly empty.
 constexpr int64_t kQuietNanos = 1'000'000;
-constexpr int64_t kGroupRetryNanos = 20'000'000;
+constexpr int64_t kFactsNanos = 1'000'000'000;  // processors and memory can come and go
+constexpr size_t kMostSpent = 64;  // slices that have ended, and are left for a quiet moment
 constexpr int64_t kEndNanos = 10'000'000'000;
 
 // What epoll tells: whose descriptor it was. Seats begin at kFirstSeat.
-enum : uint64_t { kOwner = 0, kListener = 1, kFirstSeat = 2 };
+enum : uint64_t { kOwner = 0, kListener = 1, kSpawner = 2, kFirstSeat = 3 };
 
 // A slice, and what it is there for.
 struct Seat {
-  std::unique_ptr<sandbox::Slice> slice;
+  std::unique_ptr<sandbox::Slice> slice;  // none until its process 1 is made
   PoolKey key;
+  std::shared_ptr<const sandbox::Operations> parking;
+  model::SliceResources resources;  // that it is limited to when it is made
+  int64_t spawn_deadline = 0;       // until then
   bool for_pool = false;             // it is being made, or stands ready, for its pool
   bool ready = false;                // it stands ready
   std::optional<uint64_t> launched;  // the owner's number of the slice that has it
@@ -62,31 +69,11 @@ struct Launched {
   LaunchRequest request;                     // without secrets once it is started
   std::optional<sandbox::Operations> start;  // until it is started
   std::vector<os::Fd> streams, kept;
-  os::Fd vault;  // its secrets, while a slice is made for it: a copy of this process must not have them
   SliceRecord record;
   std::vector<int> signals;                 // that came before it was started
   int64_t limit_nanos = 0, kill_nanos = 0;  // monotonic; 0: none
   bool killed = false, timed_out = false;
 };
-
-Result<os::Fd> lock_away(std::vector<model::SliceSecret>* secrets) {
-  os::Fd vault(::memfd_create("secrets", MFD_CLOEXEC), "secrets");
-  if (!vault.valid()) return from_errno(errno, "make room for secrets");
-  std::string bytes = wire::encode_value(*secrets);
-  Status written = os::write_all(vault, bytes);
-  ::explicit_bzero(bytes.data(), bytes.size());
-  RUNINK_RETURN_IF_ERROR(std::move(written));
-  return vault;
-}
-
-Status take_out(const os::Fd& vault, std::vector<model::SliceSecret>* secrets) {
-  std::string bytes(RUNINK_TRY(os::file_info(vault)).size, '\0');
-  (void)RUNINK_TRY(os::pread_full(vault, bytes.data(), bytes.size(), 0));
-  auto taken = wire::decode_value<std::vector<model::SliceSecret>>(bytes, "the secrets of a slice");
-  ::explicit_bzero(bytes.data(), bytes.size());
-  *secrets = RUNINK_TRY(std::move(taken));
-  return {};
-}
 
 std::string engine_key(const model::SliceSpec& spec) {
   model::SliceSpec engine;
@@ -105,18 +92,24 @@ class Server {
   Status run() {
     raise_descriptor_limit();
     (void)sandbox::default_filter();
-    refresh_facts();
+    look_at_host();
     epoll_ = os::Fd(::epoll_create1(EPOLL_CLOEXEC), "epoll");
     if (!epoll_.valid()) return from_errno(errno, "wait for events");
     if (!options_.listen_path.empty()) {
       listener_ = RUNINK_TRY(wire::listen_at(options_.listen_path));
       RUNINK_RETURN_IF_ERROR(watch(listener_.get(), kListener));
     }
+    RUNINK_RETURN_IF_ERROR(start_spawner());
     take_owner(wire::Channel(std::move(options_.owner)));
     while (!stopping_) {
       wait_and_handle(millis_to_wait());
       handle_timers();
-      if (!stopping_ && may_fill_pools()) fill_a_pool();
+      if (stopping_) break;
+      if (may_tidy()) {
+        end_one_spent();
+      } else if (may_fill_pools()) {
+        fill_a_pool();
+      }
     }
     end_all();
     return {};
@@ -142,6 +135,7 @@ class Server {
 
   // Those of a slice change with what it does.
   void watch_seat(uint64_t number, Seat* seat) {
+    if (!seat->slice) return set_timer(number, seat);
     const sandbox::Slice& slice = *seat->slice;
     const int now[] = {slice.pid_descriptor(), slice.init_descriptor(), slice.program_descriptor()};
     for (size_t i = 0; i < std::size(now); ++i) {
@@ -162,6 +156,8 @@ class Server {
         handle_owner();
       } else if (whose == kListener) {
         handle_listener();
+      } else if (whose == kSpawner) {
+        handle_spawner();
       } else {
         handle_seat(whose);
       }
@@ -171,7 +167,7 @@ class Server {
   // ── Time ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   void set_timer(uint64_t number, Seat* seat) {
-    int64_t next = seat->slice->deadline_nanos();
+    int64_t next = seat->slice ? seat->slice->deadline_nanos() : seat->spawn_deadline;
     if (seat->launched) {
       const Launched& launched = launched_.at(*seat->launched);
       for (const int64_t time : {launched.limit_nanos, launched.kill_nanos}) {
@@ -194,11 +190,14 @@ class Server {
       handle_seat_timer(number, &seat, now);
     }
     if (owner_gone_nanos_ != 0 && now - owner_gone_nanos_ > options_.outlive_micros * 1000) stopping_ = true;
-    if (!dying_.empty()) retry_groups(now);
   }
 
   void handle_seat_timer(uint64_t number, Seat* seat, int64_t now) {
-    const int64_t deadline = seat->slice->deadline_nanos();
+    if (!seat->slice && seat->spawn_deadline != 0 && seat->spawn_deadline <= now) {
+      seat->spawn_deadline = 0;  // when it is made after all, it is ended at once
+      return refused(number, seat, sandbox::not_ready_in_time());
+    }
+    const int64_t deadline = seat->slice ? seat->slice->deadline_nanos() : 0;
     if (deadline != 0 && deadline <= now) {
       return refused(number, seat, seat->slice->give_up());
     }
@@ -207,7 +206,7 @@ class Server {
       if (launched.limit_nanos != 0 && launched.limit_nanos <= now) {
         launched.limit_nanos = 0;
         launched.timed_out = true;
-        seat->slice->signal(SIGTERM);
+        seat->slice->signal(SIGTERM);  // it runs, or had no limit yet
         launched.kill_nanos = now + launched.request.spec.grace_micros * 1000;
       }
       if (launched.kill_nanos != 0 && launched.kill_nanos <= now) {
@@ -223,8 +222,9 @@ class Server {
     int64_t next = INT64_MAX;
     if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
     if (owner_gone_nanos_ != 0) next = std::min(next, owner_gone_nanos_ + options_.outlive_micros * 1000);
-    if (!dying_.empty()) next = std::min(next, group_retry_nanos_);
-    if (pools_.next_missing(now)) next = std::min(next, pools_.urgent(now) ? now : last_launch_nanos_ + kQuietNanos);
+    const int64_t quiet = last_launch_nanos_ + kQuietNanos;
+    if (!spent_.empty()) next = std::min(next, quiet);
+    if (pools_.next_missing(now)) next = std::min(next, pools_.urgent(now) ? now : quiet);
     if (const int64_t attempt = pools_.next_attempt_nanos(); attempt != 0) next = std::min(next, attempt);
     if (next == INT64_MAX) return -1;
     return static_cast<int>(std::clamp<int64_t>((next - now + 999'999) / 1'000'000, 0, 60'000));
@@ -354,7 +354,7 @@ class Server {
     const auto at = launched_.find(number);
     if (at == launched_.end() || at->second.seat == 0) return;
     at->second.killed = true;
-    seats_.at(at->second.seat).slice->kill();
+    if (const auto& slice = seats_.at(at->second.seat).slice) slice->kill();
   }
 
   // ── Starting ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -391,20 +391,16 @@ class Server {
       auto& to = i < size_t{3} + request.program_descriptors ? launched->streams : launched->kept;
       to.push_back(std::move(descriptors[i]));
     }
-    sandbox::HostFacts facts = facts_;
-    sandbox::add_facts_of(request.spec, &facts);
-    launched->start = RUNINK_TRY(sandbox::plan_start(request.spec, facts));
+    look_at_host();
+    sandbox::add_facts_of(request.spec, &facts_);
+    launched->start = RUNINK_TRY(sandbox::plan_start(request.spec, facts_));
     const PoolKey key = key_of(request.spec, request.kind);
-    if (const auto taken = take_ready(key, request.recycle)) {
+    if (const auto taken = take_ready(key, request)) {
       launched->record.started.path = taken->recycled ? StartPath::kRecycled : StartPath::kParked;
       return seat_taken(number, launched, taken->seat);
     }
     launched->record.started.path = StartPath::kCold;
-    if (!request.spec.secrets.empty()) {
-      launched->vault = RUNINK_TRY(lock_away(&launched->request.spec.secrets));
-      model::wipe_secrets(&launched->request.spec);
-    }
-    launched->seat = RUNINK_TRY(park(key, facts));
+    launched->seat = RUNINK_TRY(park(key, request.spec.resources));
     Seat& seat = seats_.at(launched->seat);
     seat.launched = number;
     return {};
@@ -416,13 +412,10 @@ class Server {
             .engine = kind == SliceKind::kEngine ? engine_key(spec) : ""};
   }
 
-  std::optional<Pools::Taken> take_ready(const PoolKey& key, bool recycle) {
-    if (pools_.count_ready() == 0) return std::nullopt;
-    if (sandbox::root_parts_stamp() != stamp_) {
-      for (const uint64_t seat : pools_.take_all()) discard(seat);
-      return std::nullopt;
-    }
-    return pools_.take(key, recycle);
+  std::optional<Pools::Taken> take_ready(const PoolKey& key, const LaunchRequest& request) {
+    return pools_.take(key, request.recycle, [&](uint64_t seat) {
+      return seats_.at(seat).slice->can_be_limited_to(request.spec.resources);
+    });
   }
 
   // It stood ready: a parked command waits for its program, an engine runs and waits for its work.
@@ -444,10 +437,6 @@ class Server {
     os::Fd its;
     if (launched->request.kind == SliceKind::kEngine) {
       its = RUNINK_TRY(make_control(seat, &streams));
-    }
-    if (launched->vault.valid()) {
-      RUNINK_RETURN_IF_ERROR(take_out(launched->vault, &launched->request.spec.secrets));
-      launched->vault.reset();
     }
     Status begun = seat->slice->start(launched->request.spec, std::move(*launched->start), streams);
     model::wipe_secrets(&launched->request.spec);
@@ -471,14 +460,25 @@ class Server {
     return end;
   }
 
-  Result<uint64_t> park(const PoolKey& key, const sandbox::HostFacts& facts) {
-    const sandbox::Operations operations = RUNINK_TRY(sandbox::plan_parking(key.parking, facts));
-    const uint64_t number = next_seat_++;
+  // Asks for a slice of the class, whose mounts facts_ are of.
+  Result<uint64_t> park(const PoolKey& key, const model::SliceResources& resources) {
     Seat seat;
-    seat.slice = RUNINK_TRY(sandbox::Slice::park(key.parking, operations, &makers_));
     seat.key = key;
-    watch_seat(number, &seats_.emplace(number, std::move(seat)).first->second);
+    seat.parking = RUNINK_TRY(plan_of(key.parking));
+    seat.resources = resources;
+    seat.spawn_deadline = os::monotonic_nanos() + sandbox::kStartLimitNanos;
+    const uint64_t number = next_seat_++;
+    RUNINK_RETURN_IF_ERROR(spawner_.spawn(number, key.parking, *seat.parking, resources));
+    watch_spawner();
+    set_timer(number, &seats_.emplace(number, std::move(seat)).first->second);
     return number;
+  }
+
+  Result<std::shared_ptr<const sandbox::Operations>> plan_of(const sandbox::ParkingClass& parking) {
+    if (const auto at = plans_.find(parking); at != plans_.end()) return at->second;
+    auto plan = std::make_shared<const sandbox::Operations>(RUNINK_TRY(sandbox::plan_parking(parking, facts_)));
+    if (parking.mounts.empty()) plans_.emplace(parking, plan);  // facts of mounts are of the moment
+    return plan;
   }
 
   void started(uint64_t number, Seat* seat) {
@@ -514,6 +514,80 @@ class Server {
     model::wipe_secrets(&at->second.request.spec);
     launched_.erase(at);
     refuse(number, why);
+  }
+
+  // ── The spawner ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  Status start_spawner() {
+    RUNINK_RETURN_IF_ERROR(spawner_.start());
+    spawner_events_ = 0;
+    watch_spawner();
+    return {};
+  }
+
+  void watch_spawner() {
+    const uint32_t events = EPOLLIN | (spawner_.wants_to_write() ? EPOLLOUT : 0u);
+    if (events == spawner_events_) return;
+    spawner_events_ = events;
+    (void)watch(spawner_.descriptor(), kSpawner, events);
+  }
+
+  void handle_spawner() {
+    Status there = spawner_.flush();
+    while (there.ok()) {
+      auto answer = spawner_.next();
+      if (!answer.ok()) {
+        there = std::move(answer).status();
+      } else if (*answer) {
+        spawned((*answer)->slice, std::move((*answer)->made));
+      } else {
+        return watch_spawner();
+      }
+    }
+    spawner_lost(there);
+  }
+
+  // Something ended it. Slices that run do not need it.
+  void spawner_lost(const Status& why) {
+    std::vector<uint64_t> waiting;
+    for (const auto& [number, seat] : seats_) {
+      if (!seat.slice) waiting.push_back(number);
+    }
+    for (const uint64_t number : waiting) {
+      spawned(number, unavailable("start a slice: the process that makes slices has ended ({})", why.message())
+                          .with_hint("start it again"));
+    }
+    if (Status again = start_spawner(); !again.ok()) stopping_ = true;
+  }
+
+  void spawned(uint64_t number, Result<sandbox::SpawnedSlice> made) {
+    const auto at = seats_.find(number);
+    if (at == seats_.end()) return spawner_release(number);
+    Seat& seat = at->second;
+    Status failed;
+    if (made.ok()) {
+      auto slice = sandbox::Slice::take(seat.key.parking, seat.parking, seat.resources, std::move(*made), &makers_);
+      if (slice.ok()) {
+        seat.slice = std::move(*slice);
+      } else {
+        failed = std::move(slice).status();
+      }
+    } else {
+      failed = std::move(made).status();
+    }
+    if (!seat.slice) {
+      refused(number, &seat, std::move(failed));
+      return gone(number);
+    }
+    // It was given up while it was made.
+    const bool unwanted = seat.launched ? launched_.at(*seat.launched).killed : !seat.for_pool;
+    if (unwanted) seat.slice->kill();
+    handle_seat(number);
+  }
+
+  void spawner_release(uint64_t number) {
+    (void)spawner_.release(number);
+    watch_spawner();
   }
 
   // ── What becomes of slices ─────────────────────────────────────────────────────────────────────────────────────
@@ -565,18 +639,20 @@ class Server {
       if (!seat->ready) seat->slice->end();
       return;
     }
-    if (seat->key.kind == SliceKind::kCommand) return stands_ready(number, seat);
-    Status begun = start_engine(number, seat);
-    if (!begun.ok()) refused(number, seat, std::move(begun));
+    const bool engine = seat->key.kind == SliceKind::kEngine;
+    if (!engine) return stands_ready(number, seat);
+    if (Status begun = start_engine(number, seat); !begun.ok()) {
+      refused(number, seat, std::move(begun));
+      seat->slice->kill();
+    }
   }
 
   Status start_engine(uint64_t number, Seat* seat) {
     const Pools::Pool* pool = pools_.find(seat->key);
     model::SliceSpec spec = pool->spec;
     spec.resources = {};  // those of the launch come with it
-    sandbox::HostFacts facts = facts_;
-    sandbox::add_facts_of(spec, &facts);
-    sandbox::Operations start = RUNINK_TRY(sandbox::plan_start(spec, facts));
+    sandbox::add_facts_of(spec, &facts_);
+    sandbox::Operations start = RUNINK_TRY(sandbox::plan_start(spec, facts_));
     std::vector<int> streams;
     const os::Fd its = RUNINK_TRY(make_control(seat, &streams));
     RUNINK_RETURN_IF_ERROR(seat->slice->start(spec, std::move(start), streams));
@@ -644,7 +720,7 @@ class Server {
     if (recycle && seat->slice->may_be_scrubbed()) {
       seat->slice->scrub();
     } else {
-      seat->slice->end();
+      spent_.push_back(number);
     }
   }
 
@@ -652,18 +728,21 @@ class Server {
     Seat& seat = seats_.at(number);
     leave_pool(number, &seat, internal_error("a slice ended while it was being parked"));
     if (seat.timer != 0) timers_.erase({seat.timer, number});
-    if (!seat.slice->try_remove_group()) {
-      dying_.push_back(std::move(seat.slice));
-      group_retry_nanos_ = os::monotonic_nanos() + kGroupRetryNanos;
-    }
+    spawner_release(number);
+    std::erase(spent_, number);
     seats_.erase(number);
   }
 
-  // The kernel takes a moment to empty a group.
-  void retry_groups(int64_t now) {
-    if (now < group_retry_nanos_) return;
-    std::erase_if(dying_, [](const auto& slice) { return slice->try_remove_group(); });
-    group_retry_nanos_ = now + kGroupRetryNanos;
+  // The kernel takes a processor for a millisecond to end a slice's namespaces, and contends for its locks with the
+  // start of another. So that is done in a quiet moment, one slice at a time, unless there are many.
+  bool may_tidy() const {
+    if (spent_.empty()) return false;
+    return spent_.size() > kMostSpent || (idle_ && os::monotonic_nanos() - last_launch_nanos_ >= kQuietNanos);
+  }
+  void end_one_spent() {
+    const uint64_t number = spent_.front();
+    spent_.pop_front();
+    seats_.at(number).slice->end();
   }
 
   // One that is not needed any more, whatever it does.
@@ -672,15 +751,25 @@ class Server {
     if (at == seats_.end()) return;
     pools_.remove(at->second.key, number);
     at->second.ready = false;
-    at->second.slice->kill();
+    if (at->second.slice) at->second.slice->kill();
     set_timer(number, &at->second);
   }
 
   // ── Pools ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  void refresh_facts() {
+  // What is parked shows the default root as it was then.
+  void look_at_host() {
+    std::string stamp = sandbox::root_parts_stamp();
+    const int64_t now = os::monotonic_nanos();
+    if (stamp != stamp_) {
+      for (const uint64_t seat : pools_.take_all()) discard(seat);
+    } else if (now - looked_nanos_ < kFactsNanos) {
+      return;
+    }
+    stamp_ = std::move(stamp);
     facts_ = sandbox::gather_host_facts();
-    stamp_ = sandbox::root_parts_stamp();
+    plans_.clear();
+    looked_nanos_ = now;
   }
 
   void keep_parked(std::string_view body) {
@@ -718,10 +807,10 @@ class Server {
     const std::optional<PoolKey> key = pools_.next_missing(now);
     if (!key) return;
     pools_.began(*key);
-    refresh_facts();
-    sandbox::HostFacts facts = facts_;
-    sandbox::look_at_mounts(key->parking.mounts, &facts);
-    const auto seat = park(*key, facts);
+    look_at_host();
+    sandbox::look_at_mounts(key->parking.mounts, &facts_);
+    const auto seat = park(*key, key->kind == SliceKind::kCommand ? pools_.find(*key)->spec.resources
+                                                                   : model::SliceResources());
     if (!seat.ok()) {
       pools_.failed(*key, seat.status(), now);
       return tell_pool(*key);
@@ -733,6 +822,7 @@ class Server {
 
   void end_all() {
     for (auto& [number, seat] : seats_) {
+      if (!seat.slice) continue;
       seat.slice->kill();
       seat.slice->end();
     }
@@ -740,23 +830,26 @@ class Server {
     owner_.close();
     if (listener_.valid()) (void)os::remove_file(options_.listen_path);
     listener_.reset();
-    // The destructors wait for what the kernel has not ended by then.
-    for (auto& [number, seat] : seats_) dying_.push_back(std::move(seat.slice));
-    seats_.clear();
-    while (!dying_.empty() && os::monotonic_nanos() < deadline) {
-      std::erase_if(dying_, [](const auto& slice) {
-        while (slice->next_event()) {
+    while (os::monotonic_nanos() < deadline) {
+      std::erase_if(seats_, [](const auto& entry) {
+        const auto& slice = entry.second.slice;
+        while (slice && slice->next_event()) {
         }
-        return slice->pid_descriptor() < 0 && slice->try_remove_group();
+        return !slice || slice->pid_descriptor() < 0;
       });
-      if (!dying_.empty()) ::usleep(500);
+      if (seats_.empty()) break;
+      ::usleep(500);
     }
-    dying_.clear();
-    makers_.groups.remove_herds();
+    // The destructors wait for what the kernel has not ended by then; the spawner removes the groups, and one that it
+    // makes just now ends with its socket.
+    seats_.clear();
+    spawner_.stop();
   }
 
   ServerOptions options_;
   sandbox::SliceMakers makers_;  // before all slices
+  sandbox::Spawner spawner_;
+  uint32_t spawner_events_ = 0;  // that are watched for
   os::Fd epoll_, listener_, nothing_;
   wire::Channel owner_;
   uint32_t owner_events_ = 0;  // that are watched for
@@ -764,15 +857,16 @@ class Server {
   bool stopping_ = false, idle_ = false;
   int64_t last_launch_nanos_ = 0;
 
-  sandbox::HostFacts facts_;
+  sandbox::HostFacts facts_;  // of the host; of mounts and the like, of the specification that was looked at last
   std::string stamp_;
+  int64_t looked_nanos_ = 0;
+  std::map<sandbox::ParkingClass, std::shared_ptr<const sandbox::Operations>> plans_;  // of these facts
   Pools pools_;
   std::unordered_map<uint64_t, Seat> seats_;
   uint64_t next_seat_ = kFirstSeat;
   std::unordered_map<uint64_t, Launched> launched_;
   std::set<std::pair<int64_t, uint64_t>> timers_;
-  std::vector<std::unique_ptr<sandbox::Slice>> dying_;  // whose groups are still busy
-  int64_t group_retry_nanos_ = 0;
+  std::deque<uint64_t> spent_;                          // seats whose slices have ended, and are to be taken away
   Counters counters_;
 };
 

@@ -21,19 +21,6 @@
 namespace runink::sandbox {
 namespace {
 
-// A copy of the launcher has what it has open, the sockets of other slices among it.
-void close_all_but(std::vector<int> kept) noexcept {
-  std::sort(kept.begin(), kept.end());
-  unsigned first = 0;
-  for (const int fd : kept) {
-    if (fd < 0) continue;
-    const auto number = static_cast<unsigned>(fd);
-    if (number > first) (void)::close_range(first, number - 1, 0);
-    first = number + 1;
-  }
-  (void)::close_range(first, ~0U, 0);
-}
-
 void report(wire::Channel* to, ReportType type, std::string_view body = {}, std::span<const int> descriptors = {}) {
   // Where nobody reads any more, there is nobody to tell.
   (void)to->send(static_cast<uint16_t>(type), 0, body, descriptors);
@@ -240,7 +227,20 @@ class Init {
 
 }  // namespace
 
+void close_all_but(std::vector<int> kept) noexcept {
+  std::sort(kept.begin(), kept.end());
+  unsigned first = 0;
+  for (const int fd : kept) {
+    if (fd < 0) continue;
+    const auto number = static_cast<unsigned>(fd);
+    if (number > first) (void)::close_range(first, number - 1, 0);
+    first = number + 1;
+  }
+  (void)::close_range(first, ~0U, 0);
+}
+
 void run_init(const ParkOrder& order) noexcept {
+  (void)::prctl(PR_SET_NAME, "runi-init");  // in lists of processes; that of the program is the kernel's to set
   std::vector<int> kept = order.group_files;
   for (const ChildSource& source : order.sources) kept.push_back(source.tree);
   kept.push_back(order.launcher);

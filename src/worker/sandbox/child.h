@@ -35,6 +35,9 @@ struct ParkOrder {
   int ids_lock = -1;             // kept: the ids are free again when the last process is gone; -1: none
 };
 
+// A copy of the launcher has what it has open, the sockets of other slices among it. -1 is none.
+void close_all_but(std::vector<int> kept) noexcept;
+
 // Process 1 of the slice. Signals are blocked when it is called, and stay so.
 [[noreturn]] void run_init(const ParkOrder& order) noexcept;
 

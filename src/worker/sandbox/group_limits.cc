@@ -39,8 +39,7 @@ Result<IoLimit> io_limit(const model::SliceIoLimit& limit) {
 
 }  // namespace
 
-Result<CgroupLimits> limit_group(const model::SliceResources& resources, std::optional<std::vector<DeviceRule>> devices,
-                                 Cgroup* group) {
+Result<CgroupLimits> limits_of(const model::SliceResources& resources) {
   CgroupLimits limits;
   limits.cpus = resources.cpus;
   limits.cpu_weight = resources.cpu_weight;
@@ -51,6 +50,12 @@ Result<CgroupLimits> limit_group(const model::SliceResources& resources, std::op
   limits.cpu_set = resources.cpu_set;
   limits.memory_nodes = resources.memory_nodes;
   for (const model::SliceIoLimit& limit : resources.io) limits.io.push_back(RUNINK_TRY(io_limit(limit)));
+  return limits;
+}
+
+Result<CgroupLimits> limit_group(const model::SliceResources& resources, std::optional<std::vector<DeviceRule>> devices,
+                                 Cgroup* group) {
+  CgroupLimits limits = RUNINK_TRY(limits_of(resources));
   limits.devices = std::move(devices);
   if (limits.memory_bytes && !limits.swap_bytes) {
     limits.swap_bytes = 0;

@@ -10,6 +10,8 @@
 
 namespace runink::sandbox {
 
+Result<CgroupLimits> limits_of(const model::SliceResources& resources);
+
 // Gives the group all these limits, or none can be relied on: then the group is to be removed. `devices`: what the
 // slice may open, if that is limited. With a limit of memory and none of swap there is no swap, where the kernel counts
 // that: it would be a way around the limit. What was set comes back.

@@ -77,6 +77,7 @@ HostFacts gather_host_facts() {
   facts.root = facts.uid == 0;
   facts.cores_reach_handler = cores_reach_handler();
   facts.landlock_abi = landlock_abi();
+  facts.node = read_node_size();
   for (const std::string& path : default_root_parts()) {
     HostEntry entry = look_at(path);
     if (entry.kind != HostEntry::Kind::kMissing) facts.root_parts.push_back(std::move(entry));
@@ -85,7 +86,6 @@ HostFacts gather_host_facts() {
 }
 
 void add_facts_of(const model::SliceSpec& spec, HostFacts* facts) {
-  if (spec.resources.any()) facts->node = read_node_size();
   look_at_mounts(spec.mounts, facts);
   facts->devices.clear();
   for (const model::SliceDevice& device : spec.devices) facts->devices.push_back(look_at_device(device.path));

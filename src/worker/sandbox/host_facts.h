@@ -28,7 +28,7 @@ struct HostFacts {
   // A core dump of a slice would be piped to a program of the host: the limit that stops it cannot be set.
   bool cores_reach_handler = false;
   int landlock_abi = 0;                // 0: none
-  NodeSize node;                       // looked up where the slice has limits
+  NodeSize node;
   std::vector<HostEntry> root_parts;  // of default_root_parts(), those there are
   std::vector<HostEntry> mounts;      // one for each mount of the specification, in its order
   std::vector<DeviceEntry> devices;   // and for each device

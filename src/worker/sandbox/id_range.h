@@ -27,6 +27,8 @@ class IdRange {
   uint32_t first() const { return first_; }
   // -1 for none. A process that keeps a copy keeps the range.
   int lock() const { return lock_.get(); }
+  // From now on only processes with a copy keep it, and this object, which IdRanges do not hand it out beside.
+  void leave_to_copies() { lock_.reset(); }
 
  private:
   friend class IdRanges;

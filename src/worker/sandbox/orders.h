@@ -69,8 +69,7 @@ constexpr Action last_of(Action) { return Action::kExecute; }
 template <typename Archive>
 void visit(Archive& archive, Operation& operation) {
   auto& [phase, place, action, says, path, text, source, number, second] = operation;
-  (void)says;  // only the launcher speaks
-  archive(phase, place, action, path, text, source, number, second);
+  archive(phase, place, action, says, path, text, source, number, second);
 }
 
 template <typename Archive>

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,18 +13,12 @@
 #include <utility>
 
 #include "platform/os/machine.h"
-#include "worker/sandbox/child.h"
 #include "worker/sandbox/raw_calls.h"
-#include "worker/sandbox/seccomp.h"
 #include "worker/sandbox/slice_errors.h"
 #include "worker/sandbox/sources.h"
-#include "worker/sandbox/user_namespace.h"
 
 namespace runink::sandbox {
 namespace {
-
-// A file system that does not answer is the one thing that a start can wait for.
-constexpr int64_t kStartLimitNanos = 30'000'000'000;
 
 std::string stream_name(size_t number) {
   static constexpr const char* kNames[] = {"input", "output", "error"};
@@ -75,96 +68,34 @@ Status send_order(wire::Channel* to, OrderType type, std::string_view body = {},
 
 }  // namespace
 
-Slice::Slice(ParkingClass parking, Operations operations)
-    : class_(std::move(parking)), parking_(std::move(operations)) {}
+Slice::Slice(ParkingClass parking, std::shared_ptr<const Operations> operations, SpawnedSlice spawned,
+             SliceMakers* makers)
+    : class_(std::move(parking)),
+      parking_(std::move(operations)),
+      makers_(makers),
+      first_id_(spawned.first_id),
+      pid_(spawned.pid),
+      pidfd_(std::move(spawned.pidfd)),
+      init_(wire::Channel(std::move(spawned.init))),
+      deadline_nanos_(os::monotonic_nanos() + kStartLimitNanos) {}
+
+Result<std::unique_ptr<Slice>> Slice::take(const ParkingClass& parking, std::shared_ptr<const Operations> operations,
+                                           const model::SliceResources& resources, SpawnedSlice spawned,
+                                           SliceMakers* makers) {
+  const std::string group = spawned.group;
+  std::unique_ptr<Slice> slice(new Slice(parking, std::move(operations), std::move(spawned), makers));
+  if (!group.empty()) {
+    slice->group_ = RUNINK_TRY(makers->groups.adopt(group));
+    if (resources.any()) RUNINK_RETURN_IF_ERROR(slice->group_.is_limited_to(resources));
+  }
+  return slice;
+}
 
 Slice::~Slice() {
   if (pid_ <= 0 || reaped_) return;
   kill();
   while (::waitpid(pid_, nullptr, __WALL) < 0 && errno == EINTR) {
   }
-}
-
-bool Slice::root() const {
-  return std::any_of(parking_.list.begin(), parking_.list.end(),
-                     [](const Operation& operation) { return operation.action == Action::kPickIds; });
-}
-
-const Operation* Slice::find(Action action) const {
-  const auto at = std::find_if(parking_.list.begin(), parking_.list.end(),
-                               [&](const Operation& operation) { return operation.action == action; });
-  RUNINK_CHECK(at != parking_.list.end());
-  return &*at;
-}
-
-Result<std::unique_ptr<Slice>> Slice::park(const ParkingClass& parking, const Operations& operations,
-                                           SliceMakers* makers) {
-  std::unique_ptr<Slice> slice(new Slice(parking, operations));
-  slice->deadline_nanos_ = os::monotonic_nanos() + kStartLimitNanos;
-  RUNINK_RETURN_IF_ERROR(slice->prepare(makers));
-  return slice;
-}
-
-Status Slice::prepare(SliceMakers* makers) {
-  makers_ = makers;
-  if (class_.limited) group_ = RUNINK_TRY(makers->groups.make(class_.herd));
-  if (root()) ids_ = RUNINK_TRY(makers->ids.take());
-  ParkOrder order{.operations = &parking_};
-  const std::vector<os::Fd> group_files = RUNINK_TRY(group_.open_to_enter());
-  for (const os::Fd& file : group_files) order.group_files.push_back(file.get());
-  std::vector<OpenSource> sources;
-  for (const MountSource& source : parking_.sources) {
-    OpenSource open = RUNINK_TRY(open_source(source));
-    if (root()) RUNINK_RETURN_IF_ERROR(clone_source(source, ids_.first(), class_.user, class_.group, &open));
-    order.sources.push_back({open.tree.get(), open.device, open.inode});
-    sources.push_back(std::move(open));
-  }
-  auto [mine, its] = RUNINK_TRY(wire::Channel::make_pair());
-  init_ = std::move(mine);
-  order.launcher = its.descriptor();
-  order.ids_lock = ids_.lock();
-  RUNINK_RETURN_IF_ERROR(clone(order));
-  return map();
-}
-
-// The child begins with all signals blocked: process 1 takes those it wants, and the program has its own mask.
-Status Slice::clone(const ParkOrder& order) {
-  int descriptor = -1;
-  clone_args arguments = {};
-  arguments.flags = find(Action::kClone)->number | CLONE_PIDFD;
-  if (group_.clone_descriptor() >= 0) {
-    arguments.flags |= CLONE_INTO_CGROUP;
-    arguments.cgroup = static_cast<uint64_t>(group_.clone_descriptor());
-  }
-  arguments.pidfd = reinterpret_cast<uint64_t>(&descriptor);
-  arguments.exit_signal = SIGCHLD;
-  (void)default_filter();  // made here once, and not in each child
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, &before);
-  // An ordinary user may write the maps of a process only that may be looked into. It is born so, and ends that itself
-  // (kTieToLauncher).
-  if (!root()) (void)::prctl(PR_SET_DUMPABLE, 1);
-  const auto pid = static_cast<pid_t>(raw::clone3(&arguments));
-  if (pid == 0) run_init(order);
-  const int error = errno;
-  if (!root()) (void)::prctl(PR_SET_DUMPABLE, 0);
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return clone_failed(*find(Action::kClone), error);
-  pid_ = pid;
-  pidfd_ = os::Fd(descriptor, "slice");
-  return {};
-}
-
-Status Slice::map() {
-  IdMap users = {0, ids_.first(), model::kSliceIds}, groups = users;
-  if (!root()) {
-    users = {class_.user, ::geteuid(), 1};
-    groups = {class_.group, ::getegid(), 1};
-  }
-  RUNINK_RETURN_IF_ERROR(forget_oom_protection(pid_));
-  RUNINK_RETURN_IF_ERROR(map_ids(pid_, users, groups, !root()).with_context(find(Action::kMapIds)->says));
-  return send_order(&init_, OrderType::kGo);
 }
 
 Status Slice::start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams) {
@@ -179,7 +110,7 @@ Status Slice::start(const model::SliceSpec& spec, Operations start, const std::v
   std::vector<int> trees;
   for (const MountSource& source : start_.sources) {
     OpenSource open = RUNINK_TRY(open_source(source));
-    RUNINK_RETURN_IF_ERROR(clone_source(source, ids_.first(), spec.user, spec.group, &open));
+    RUNINK_RETURN_IF_ERROR(clone_source(source, first_id_, spec.user, spec.group, &open));
     trees.push_back(open.tree.get());
     sources.push_back(std::move(open));
   }
@@ -264,6 +195,7 @@ std::optional<SliceEvent> Slice::understand(wire::Message message) {
     case ReportType::kReady:
       if (state_ != State::kParking && state_ != State::kScrubbing) break;
       if (Status member = group_.check_member(pid_); !member.ok()) return refuse(std::move(member));
+      if (Status counted = group_.begin_counting(); !counted.ok()) return refuse(std::move(counted));
       state_ = State::kParked;
       deadline_nanos_ = 0;
       return SliceEvent{.kind = SliceEvent::Kind::kParked};
@@ -279,7 +211,7 @@ std::optional<SliceEvent> Slice::understand(wire::Message message) {
     case ReportType::kFailed: {
       const auto failure = wire::decode_value<StartFailure>(message.body, "a failure");
       if (!failure.ok()) return refuse(failure.status());
-      const Operations& from = failure->phase == Phase::kPark ? parking_ : start_;
+      const Operations& from = failure->phase == Phase::kPark ? *parking_ : start_;
       if (failure->operation >= from.list.size()) break;
       return refuse(operation_failed(from.list[failure->operation], failure->error, words_));
     }
@@ -355,6 +287,10 @@ Status Slice::give_up() {
   state_ = State::kRefused;
   deadline_nanos_ = 0;
   kill();
+  return not_ready_in_time();
+}
+
+Status not_ready_in_time() {
   return deadline_exceeded("start a slice: it was not ready after {} s", kStartLimitNanos / 1'000'000'000)
       .with_hint("does a file system that it mounts still answer?");
 }

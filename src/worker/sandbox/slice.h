@@ -1,7 +1,7 @@
 // One slice as its launcher has it: parked, started, scrubbed and parked again, ended. Nothing here waits for the
 // slice's processes: they report, and the launcher takes what they said when a descriptor is readable.
 //
-//   park() ──► parking ──kParked──► parked ──start()──► starting ──kStarted──► running ──kEnded──► ended
+//   take() ──► parking ──kParked──► parked ──start()──► starting ──kStarted──► running ──kEnded──► ended
 //                 │                   ▲                     │                                        │
 //                 └──kRefused         └───────kParked───────│──────────── scrubbing ◄──scrub()───────┤
 //                                                   kRefused┘                 │                      │
@@ -20,24 +20,25 @@
 #include "model/slice_spec.h"
 #include "platform/os/fd.h"
 #include "worker/network/attachment.h"
-#include "worker/sandbox/id_range.h"
 #include "worker/sandbox/operations.h"
 #include "worker/sandbox/orders.h"
 #include "worker/sandbox/slice_end.h"
 #include "worker/sandbox/slice_errors.h"
 #include "worker/sandbox/slice_group.h"
+#include "worker/sandbox/spawn.h"
 #include "worker/wire/framing.h"
 
 namespace runink::sandbox {
 
-// What a process takes from and must give back to: one of each per launcher.
+// What slices need of their launcher: one of each.
 struct SliceMakers {
-  IdRanges ids;
   SliceGroups groups;
   network::Networks networks;
 };
 
-struct ParkOrder;
+// A file system that does not answer is the one thing that a start can wait for.
+inline constexpr int64_t kStartLimitNanos = 30'000'000'000;
+Status not_ready_in_time();
 
 struct SliceEvent {
   enum class Kind {
@@ -58,9 +59,10 @@ struct SliceEvent {
 // the waiting) when the thread that parked it ends, however it ends.
 class Slice {
  public:
-  // Begins to park a slice. `operations` are those of plan_parking for the class. Made in a process with one thread:
-  // the slice's are copies of it.
-  static Result<std::unique_ptr<Slice>> park(const ParkingClass& parking, const Operations& operations,
+  // One that is being parked by its process 1, which is a child of this process and was told to by these operations
+  // (plan_parking), with these resources for a beginning (spawn.h).
+  static Result<std::unique_ptr<Slice>> take(const ParkingClass& parking, std::shared_ptr<const Operations> operations,
+                                             const model::SliceResources& resources, SpawnedSlice spawned,
                                              SliceMakers* makers);
   ~Slice();
   Slice(const Slice&) = delete;
@@ -68,7 +70,7 @@ class Slice {
 
   const ParkingClass& parking_class() const { return class_; }
   pid_t pid() const { return pid_; }  // of process 1, on the host
-  uint32_t first_id() const { return ids_.first(); }
+  uint32_t first_id() const { return first_id_; }
   const std::string& group() const { return group_.name(); }
   // How many slices have ended in it.
   uint32_t used() const { return used_; }
@@ -85,8 +87,11 @@ class Slice {
   // executed with these descriptors as 0, 1, 2, 3 and so on, which stay the caller's. An error leaves a slice that is
   // to be destroyed. `start` are the operations of plan_start.
   Status start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams);
-  // The limits of a specification alone: of a slice whose program is running, and gets its work only then.
+  // The limits of a specification alone: of one that is parked, so that its start finds them there, or whose program is
+  // running and gets its work only then.
   Status limit(const model::SliceSpec& spec);
+  // Whether it could be limited to these and nothing else.
+  bool can_be_limited_to(const model::SliceResources& resources) const { return group_.can_hold(resources); }
   // Monotonic; 0: nothing is waited for. When it has passed, give_up() ends the slice and says why.
   int64_t deadline_nanos() const { return deadline_nanos_; }
   Status give_up();
@@ -100,30 +105,23 @@ class Slice {
   // Of a slice that has ended: whether it can be parked again as it is, seen from here.
   bool may_be_scrubbed();
   void scrub();
-  // Of one that is gone: whether nothing is left of it. False while its control group is still busy.
-  bool try_remove_group() { return group_.try_remove(); }
 
  private:
-  Slice(ParkingClass parking, Operations operations);
+  Slice(ParkingClass parking, std::shared_ptr<const Operations> operations, SpawnedSlice spawned, SliceMakers* makers);
 
-  Status prepare(SliceMakers* makers);
-  Status clone(const ParkOrder& order);
   Status connect(const network::NetworkPlan& plan);
-  Status map();
   Status execute(const std::vector<int>& streams);
   std::optional<SliceEvent> take(wire::Channel* from);
   std::optional<SliceEvent> understand(wire::Message message);
   SliceEvent refuse(Status status);
   SliceEvent finish(SliceEnd end);
   std::optional<SliceEvent> look_for_end();
-  const Operation* find(Action action) const;
-  bool root() const;
 
   const ParkingClass class_;
-  const Operations parking_;
-  SliceMakers* makers_ = nullptr;
+  const std::shared_ptr<const Operations> parking_;
+  SliceMakers* const makers_;
   SliceGroup group_;
-  IdRange ids_;
+  const uint32_t first_id_;
   pid_t pid_ = -1;
   os::Fd pidfd_;
   wire::Channel init_, program_;

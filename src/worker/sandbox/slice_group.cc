@@ -1,6 +1,7 @@
 #include "worker/sandbox/slice_group.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -13,7 +14,7 @@
 namespace runink::sandbox {
 namespace {
 
-// "PID.TICKS.COUNT" of the launcher: whose group it is can be told after the pid has been used again.
+// "PID.TICKS.NUMBER", the first two of the launcher: whose group it is can be told after the pid has been used again.
 bool launcher_is_gone(const std::string& name) {
   const std::vector<std::string_view> parts = split(name, '.');
   os::ProcessIdentity launcher;
@@ -49,18 +50,6 @@ std::optional<Number> difference(const std::optional<Number>& now, const std::op
 
 }  // namespace
 
-SliceGroup& SliceGroup::operator=(SliceGroup&& other) noexcept {
-  if (this == &other) return *this;
-  (void)try_remove();
-  group_ = std::move(other.group_);
-  limits_ = std::move(other.limits_);
-  usage_before_ = other.usage_before_;
-  events_before_ = other.events_before_;
-  return *this;
-}
-
-SliceGroup::~SliceGroup() { (void)try_remove(); }
-
 const std::string& SliceGroup::name() const {
   static const std::string none;
   return group_ ? group_->name() : none;
@@ -73,7 +62,31 @@ Result<std::vector<os::Fd>> SliceGroup::open_to_enter() const {
 
 Status SliceGroup::limit(const model::SliceResources& resources, std::optional<std::vector<DeviceRule>> devices) {
   RUNINK_CHECK(group_ != nullptr);
+  if (resources_ == resources && !devices) return {};
   limits_ = RUNINK_TRY(limit_group(resources, std::move(devices), group_.get()));
+  resources_ = resources;
+  return {};
+}
+
+Status SliceGroup::is_limited_to(const model::SliceResources& resources) {
+  limits_ = RUNINK_TRY(limits_of(resources));
+  resources_ = resources;
+  return {};
+}
+
+bool SliceGroup::can_hold(const model::SliceResources& resources) const {
+  if (!resources_) return true;
+  const model::SliceResources& now = *resources_;
+  const auto stays = [](const auto& before, const auto& after) { return !before || after; };
+  const auto lists = [](const auto& before, const auto& after) { return before.empty() || !after.empty(); };
+  return stays(now.cpus, resources.cpus) && stays(now.cpu_weight, resources.cpu_weight) &&
+         stays(now.memory_bytes, resources.memory_bytes) && stays(now.memory_high_bytes, resources.memory_high_bytes) &&
+         stays(now.processes, resources.processes) && lists(now.cpu_set, resources.cpu_set) &&
+         lists(now.memory_nodes, resources.memory_nodes) && (now.io.empty() || now.io == resources.io);
+}
+
+Status SliceGroup::begin_counting() {
+  if (!group_) return {};
   usage_before_ = RUNINK_TRY(group_->usage());
   events_before_ = RUNINK_TRY(group_->events());
   return {};
@@ -119,8 +132,9 @@ Status SliceGroups::open() {
 
 Result<SliceGroup> SliceGroups::make(const std::string& herd) {
   RUNINK_RETURN_IF_ERROR(open());
-  const os::ProcessIdentity self = os::current_process();
-  const std::string name = fmt::format("{}/{}.{}.{}", herd, self.pid, self.start_ticks, count_++);
+  // A launcher can have several processes that make groups, one after the other.
+  const std::string name =
+      fmt::format("{}/{}.{}.{}-{}", herd, launcher_.pid, launcher_.start_ticks, ::getpid(), count_++);
   auto group = backend_->create(name);
   for (int tries = 0; tries < 20 && group.status().code() == Code::kNotFound; ++tries) {
     // The first of the herd, or another launcher has just removed the herd's, and may do so again.
@@ -131,6 +145,13 @@ Result<SliceGroup> SliceGroups::make(const std::string& herd) {
   SliceGroup out;
   out.group_ = RUNINK_TRY(std::move(group));
   if (std::find(herds_.begin(), herds_.end(), herd) == herds_.end()) herds_.push_back(herd);
+  return out;
+}
+
+Result<SliceGroup> SliceGroups::adopt(const std::string& name) {
+  if (!backend_) backend_ = RUNINK_TRY(open_cgroups(kGroupBase));
+  SliceGroup out;
+  out.group_ = RUNINK_TRY(backend_->adopt(name));
   return out;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "model/slice_spec.h"
+#include "platform/os/process.h"
 #include "worker/sandbox/cgroup.h"
 #include "worker/sandbox/slice_end.h"
 
@@ -19,13 +20,12 @@ namespace runink::sandbox {
 // The folder below which the groups of slices lie, as <herd>/<slice>.
 inline constexpr const char* kGroupBase = "/runink";
 
-// Move-only. The destructor tries once to remove the group, which then must be empty.
+// Move-only. The destructor leaves the group, which its launcher's spawner removes.
 class SliceGroup {
  public:
   SliceGroup() = default;
   SliceGroup(SliceGroup&&) noexcept = default;
-  SliceGroup& operator=(SliceGroup&& other) noexcept;
-  ~SliceGroup();
+  SliceGroup& operator=(SliceGroup&&) noexcept = default;
 
   bool exists() const { return group_ != nullptr; }
   const std::string& name() const;  // "herd/slice"; "" without a group
@@ -35,13 +35,19 @@ class SliceGroup {
   Result<std::vector<os::Fd>> open_to_enter() const;
   Status check_member(pid_t pid) const { return group_ ? group_->check_member(pid) : Status(); }
 
-  // All these limits, written and read back; on an error none can be relied on. What is counted begins here.
-  // `devices`: all that may be opened, if that is limited.
+  // Whether limit() could leave it with these limits and no others: what was limited once stays so.
+  bool can_hold(const model::SliceResources& resources) const;
+  // All these limits, written and read back; on an error none can be relied on. Costs nothing where they are there
+  // already. `devices`: all that may be opened, if that is limited.
   Status limit(const model::SliceResources& resources, std::optional<std::vector<DeviceRule>> devices = {});
+  // Another process has limited it so.
+  Status is_limited_to(const model::SliceResources& resources);
+  // What limits_hit() and add_usage() tell begins here.
+  Status begin_counting();
   // Whether it can serve another slice: what was counted can be told apart from what is to come.
   bool can_begin_anew() { return group_ == nullptr || group_->reset_peak(); }
 
-  // A sentence for each limit that the slice ran into since limit().
+  // A sentence for each limit that the slice ran into.
   std::vector<std::string> limits_hit() const;
   // Adds what the group knows of it to what is known otherwise.
   void add_usage(SliceUsage* usage) const;
@@ -53,6 +59,7 @@ class SliceGroup {
   friend class SliceGroups;
 
   std::unique_ptr<Cgroup> group_;
+  std::optional<model::SliceResources> resources_;  // that it is limited to
   CgroupLimits limits_;
   CgroupUsage usage_before_;
   CgroupEvents events_before_;
@@ -61,14 +68,20 @@ class SliceGroup {
 // Makes them. Root only. One per launcher; must outlive the groups.
 class SliceGroups {
  public:
+  // `launcher`: whose slices' groups are to be told from those of launchers that were killed.
+  explicit SliceGroups(os::ProcessIdentity launcher = os::current_process()) : launcher_(std::move(launcher)) {}
+
   // Opened at the first call, which also removes groups that launchers left which were killed.
   Result<SliceGroup> make(const std::string& herd);
+  // One that another process made, by name.
+  Result<SliceGroup> adopt(const std::string& name);
   // Herds' groups that hold no slice any more.
   void remove_herds();
 
  private:
   Status open();
 
+  const os::ProcessIdentity launcher_;
   std::unique_ptr<CgroupBackend> backend_;
   std::vector<std::string> herds_;
   uint64_t count_ = 0;

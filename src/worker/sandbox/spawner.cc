@@ -1,0 +1,211 @@
+#include "worker/sandbox/spawner.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "platform/os/machine.h"
+#include "worker/sandbox/child.h"
+#include "worker/wire/spec_codec.h"
+
+namespace runink::sandbox {
+
+enum class SpawnerMessage : uint16_t {
+  kSpawn = 1,  // SpawnOrder
+  kRelease = 2,
+  kSpawned = 101,  // SpawnedSlice; descriptors: pidfd, init
+  kFailed = 102,   // Status
+};
+
+struct SpawnOrder {
+  ParkingClass parking;
+  Operations operations;
+  model::SliceResources resources;
+};
+
+template <typename Archive>
+void visit(Archive& archive, ParkingClass& parking) {
+  auto& [herd, user, group, limited, terminal, mounts] = parking;
+  archive(herd, user, group, limited, terminal, mounts);
+}
+
+template <typename Archive>
+void visit(Archive& archive, MountSource& source) {
+  auto& [path, folder, writable, device, device_major, device_minor, block, granted, scratch_bytes, mapped,
+         by_specification, user, group] = source;
+  archive(path, folder, writable, device, device_major, device_minor, block, granted, scratch_bytes, mapped,
+          by_specification, user, group);
+}
+
+// Its descriptors go beside the message.
+template <typename Archive>
+void visit(Archive& archive, SpawnedSlice& slice) {
+  archive(slice.pid, slice.first_id, slice.group);
+}
+
+template <typename Archive>
+void visit(Archive& archive, SpawnOrder& order) {
+  // What else operations may have is of starts.
+  archive(order.parking, order.operations.list, order.operations.sources, order.resources);
+}
+
+namespace {
+
+constexpr int kRetryMillis = 20;
+constexpr int64_t kEndNanos = 10'000'000'000;
+
+class SpawnerProcess {
+ public:
+  SpawnerProcess(wire::Channel channel, os::ProcessIdentity launcher)
+      : launcher_(std::move(channel)), makers_(std::move(launcher)) {}
+
+  void run() {
+    while (serve()) {
+    }
+    // The launcher is gone, and its slices go with it.
+    const int64_t deadline = os::monotonic_nanos() + kEndNanos;
+    for (auto& [slice, holdings] : held_) dying_.push_back(std::move(holdings.group));
+    held_.clear();
+    while (!dying_.empty() && os::monotonic_nanos() < deadline) {
+      std::erase_if(dying_, [](SliceGroup& group) { return group.try_remove(); });
+      if (!dying_.empty()) (void)::usleep(1000);
+    }
+    makers_.groups.remove_herds();
+  }
+
+ private:
+  // False once the launcher has gone. Groups are removed one at a time, while there is nothing else to do.
+  bool serve() {
+    for (;;) {
+      auto message = launcher_.receive();
+      if (!message.ok()) return false;
+      if (!*message) break;
+      obey(**message);
+    }
+    const auto events = static_cast<short>(POLLIN | (launcher_.wants_to_write() ? POLLOUT : 0));
+    pollfd waiting = {launcher_.descriptor(), events, 0};
+    const int millis = dying_.empty() ? -1 : next_is_busy_ ? kRetryMillis : 0;
+    if (::poll(&waiting, 1, millis) < 0 && errno != EINTR) return false;
+    if (waiting.revents == 0) remove_a_group();
+    return launcher_.flush().ok();
+  }
+
+  // The kernel takes a moment to empty one.
+  void remove_a_group() {
+    if (dying_.empty()) return;
+    SliceGroup group = std::move(dying_.front());
+    dying_.pop_front();
+    next_is_busy_ = !group.try_remove();
+    if (next_is_busy_) dying_.push_back(std::move(group));
+  }
+
+  void obey(const wire::Message& message) {
+    switch (static_cast<SpawnerMessage>(message.type)) {
+      case SpawnerMessage::kSpawn:
+        return spawn(message);
+      case SpawnerMessage::kRelease:
+        if (const auto at = held_.find(message.subject); at != held_.end()) {
+          if (at->second.group.exists()) dying_.push_back(std::move(at->second.group));
+          held_.erase(at);
+        }
+        return;
+      default:
+        return;
+    }
+  }
+
+  void spawn(const wire::Message& message) {
+    SliceHoldings holdings;
+    auto made = make(message.body, &holdings);
+    if (!made.ok()) {
+      // What could not be removed at once is busy for a moment.
+      if (holdings.group.exists()) dying_.push_back(std::move(holdings.group));
+      (void)launcher_.send(static_cast<uint16_t>(SpawnerMessage::kFailed), message.subject,
+                           wire::encode_value(made.status()));
+      return;
+    }
+    const int descriptors[] = {made->pidfd.get(), made->init.get()};
+    (void)launcher_.send(static_cast<uint16_t>(SpawnerMessage::kSpawned), message.subject, wire::encode_value(*made),
+                         descriptors);
+    held_.emplace(message.subject, std::move(holdings));
+  }
+
+  Result<SpawnedSlice> make(std::string_view body, SliceHoldings* holdings) {
+    const auto order = RUNINK_TRY(wire::decode_value<SpawnOrder>(body, "an order to make a slice"));
+    return spawn_slice(order.parking, order.operations, order.resources, SpawnParent::kItsParent, &makers_, holdings);
+  }
+
+  wire::Channel launcher_;
+  SpawnMakers makers_;  // before what they made
+  std::unordered_map<uint64_t, SliceHoldings> held_;
+  std::deque<SliceGroup> dying_;
+  bool next_is_busy_ = false;
+};
+
+}  // namespace
+
+Status Spawner::start() {
+  stop();
+  auto [mine, its] = RUNINK_TRY(wire::Channel::make_pair());
+  os::ProcessIdentity self = os::current_process();
+  const pid_t pid = ::fork();
+  if (pid < 0) return from_errno(errno, "make the process that makes slices");
+  if (pid == 0) {
+    close_all_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, its.descriptor()});
+    (void)::prctl(PR_SET_NAME, kSpawnerName);
+    SpawnerProcess(std::move(its), std::move(self)).run();
+    ::_exit(0);
+  }
+  channel_ = std::move(mine);
+  pid_ = pid;
+  return {};
+}
+
+void Spawner::stop() {
+  channel_.close();
+  if (pid_ <= 0) return;
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = -1;
+}
+
+Status Spawner::spawn(uint64_t slice, const ParkingClass& parking, const Operations& operations,
+                      const model::SliceResources& resources) {
+  SpawnOrder order{.parking = parking, .resources = resources};
+  order.operations.list = operations.list;
+  order.operations.sources = operations.sources;
+  return channel_.send(static_cast<uint16_t>(SpawnerMessage::kSpawn), slice, wire::encode_value(order));
+}
+
+Status Spawner::release(uint64_t slice) {
+  return channel_.send(static_cast<uint16_t>(SpawnerMessage::kRelease), slice, {});
+}
+
+Result<std::optional<Spawner::Answer>> Spawner::next() {
+  std::optional<wire::Message> message = RUNINK_TRY(channel_.receive());
+  if (!message) return std::optional<Answer>();
+  const auto type = static_cast<SpawnerMessage>(message->type);
+  if (type == SpawnerMessage::kFailed) {
+    Status why;
+    wire::Decoder decoder(message->body);
+    decoder(why);
+    RUNINK_RETURN_IF_ERROR(decoder.finish("why a slice could not be made"));
+    return std::optional<Answer>(Answer{message->subject, std::move(why)});
+  }
+  if (type != SpawnerMessage::kSpawned || message->descriptors.size() != 2) {
+    return data_loss("the process that makes slices sent a message of type {}", message->type);
+  }
+  auto made = RUNINK_TRY(wire::decode_value<SpawnedSlice>(message->body, "a slice that was made"));
+  made.pidfd = std::move(message->descriptors[0]);
+  made.init = std::move(message->descriptors[1]);
+  return std::optional<Answer>(Answer{message->subject, std::move(made)});
+}
+
+}  // namespace runink::sandbox
