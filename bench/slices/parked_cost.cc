@@ -1,5 +1,8 @@
 #include "parked_cost.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <fstream>
 #include <map>
 #include <set>
@@ -29,20 +32,27 @@ double kernel_memory() {
          memory["VmallocUsed"];
 }
 
-// Processes that descend from `ancestor`.
-std::set<std::string> descendants(pid_t ancestor) {
-  std::set<std::string> found, next = {std::to_string(ancestor)};
+// Processes that descend from `ancestor`, with their parents.
+std::map<std::string, std::string> descendants(pid_t ancestor) {
+  std::map<std::string, std::string> found;
+  std::set<std::string> next = {std::to_string(ancestor)};
   while (!next.empty()) {
     std::set<std::string> children;
     for (const std::string& pid : next) {
       std::ifstream file("/proc/" + pid + "/task/" + pid + "/children");
       for (std::string child; file >> child;) {
-        if (found.insert(child).second) children.insert(child);
+        if (found.emplace(child, pid).second) children.insert(child);
       }
     }
     next = std::move(children);
   }
   return found;
+}
+
+// The process that waits for its program has the memory of process 1, which is there once.
+bool share_memory(const std::string& one, const std::string& other) {
+  constexpr int kMemory = 1;  // KCMP_VM
+  return ::syscall(SYS_kcmp, std::stoi(one), std::stoi(other), kMemory, 0, 0) == 0;
 }
 
 }  // namespace
@@ -64,11 +74,12 @@ Result<ParkedCost> measure_parked_cost(const model::SliceSpec& spec, int slices)
   cost.slices = slices;
   kernel.push_back((kernel_memory() - before) / slices);
   cost.kernel_kib = median(kernel);
-  for (const std::string& pid : descendants(starter->pid())) {
+  for (const auto& [pid, parent] : descendants(starter->pid())) {
+    cost.processes += 1;
+    if (share_memory(pid, parent)) continue;
     auto memory = kibibytes("/proc/" + pid + "/smaps_rollup");
     cost.private_kib += memory["Private_Clean"] + memory["Private_Dirty"];
     cost.resident_kib += memory["Rss"];
-    cost.processes += 1;
   }
   if (cost.processes == 0) return internal_error("there is no process of a parked slice below its launcher");
   for (double* value : {&cost.private_kib, &cost.resident_kib, &cost.processes}) *value /= slices;

@@ -395,7 +395,7 @@ class Server {
     sandbox::add_facts_of(request.spec, &facts_);
     launched->start = RUNINK_TRY(sandbox::plan_start(request.spec, facts_));
     const PoolKey key = key_of(request.spec, request.kind);
-    if (const auto taken = take_ready(key, request)) {
+    if (const auto taken = take_ready(key, request, *launched->start)) {
       launched->record.started.path = taken->recycled ? StartPath::kRecycled : StartPath::kParked;
       return seat_taken(number, launched, taken->seat);
     }
@@ -412,9 +412,10 @@ class Server {
             .engine = kind == SliceKind::kEngine ? engine_key(spec) : ""};
   }
 
-  std::optional<Pools::Taken> take_ready(const PoolKey& key, const LaunchRequest& request) {
+  std::optional<Pools::Taken> take_ready(const PoolKey& key, const LaunchRequest& request,
+                                         const sandbox::Operations& start) {
     return pools_.take(key, request.recycle, [&](uint64_t seat) {
-      return seats_.at(seat).slice->can_be_limited_to(request.spec.resources);
+      return seats_.at(seat).slice->will_do_for(request.spec, start);
     });
   }
 

@@ -1,8 +1,10 @@
 // What happens in the slice: process 1 sets it up and stays as its init; a child of it gives up what is left of
 // privilege, waits to be told what to execute, and becomes the program.
 //
-// Both are copies of the launcher, which has one thread; it has wiped what was not theirs to know. What goes wrong
-// travels to it as the number of the operation and errno. No exceptions, no output.
+// Process 1 is a copy of the process that spawned it. The one that becomes the program shares its memory until it is
+// executed, as after vfork: it costs nothing to make, and execve has no memory to take down. Process 1 stands still
+// meanwhile (see child.cc). What goes wrong travels to the launcher as the number of the operation and errno. No
+// exceptions, no output.
 #pragma once
 
 #include <sys/types.h>
@@ -17,6 +19,7 @@
 #include "worker/sandbox/operations.h"
 #include "worker/sandbox/orders.h"
 #include "worker/sandbox/seccomp.h"
+#include "worker/wire/framing.h"
 
 namespace runink::sandbox {
 
@@ -57,13 +60,23 @@ struct SetupState {
   int root = -1;  // the slice's root
 };
 int set_up(const ChildContext& context, const Operation& operation, SetupState* state) noexcept;
+// Those of process 1 that hold for all of the slice (child_limits.cc).
+int hold_to_limits(const Operation& operation) noexcept;
 
+// Of the process that becomes the program, in memory that it shares with process 1. Descriptors are its own.
 struct ProgramState {
-  int terminal = -1;           // becomes 0, 1 and 2
+  wire::Channel launcher;
+  ExecuteOrder order;
+  std::vector<int> streams;
+  std::vector<char*> arguments, environment;  // as execve wants them
+  int terminal = -1;                          // becomes 0, 1 and 2
   int fence = -1;              // the Landlock rules, until they hold; above the program's descriptors
+  int root = -1;               // O_PATH: the slice's, while rules are made
   int program = -1;            // O_PATH
   const char* path = nullptr;  // in the slice
   bool script = false;         // begins with "#!"
+  bool filtered = false;       // process 1 has the filter for system calls already, and so has this one
+  bool stepped_aside = false;  // it was not executed, since process 1 has something to do first
 };
 int become_program(const ChildContext& context, const Operation& operation, ProgramState* state) noexcept;
 // Those of them that are about Landlock (child_fence.cc).

@@ -24,15 +24,14 @@ int allow(int fence, int place, uint64_t grant, int abi) noexcept {
   return allow_path(fence, place, access_bits(granted, S_ISDIR(info.st_mode), abi));
 }
 
-int allow_below(int fence, const Operation& operation, int abi) noexcept {
+// From the root, wherever the working folder is by now.
+int allow_below(const Operation& operation, int abi, ProgramState* state) noexcept {
+  if (state->root < 0) state->root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (state->root < 0) return errno;
   const char* path = operation.path.empty() ? "." : operation.path.c_str();
-  // From the root, wherever the working folder is by now.
-  const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0) return errno;
-  const int place = raw::openat2(root, path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-  int error = place < 0 ? errno : allow(fence, place, operation.number, abi);
+  const int place = raw::openat2(state->root, path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+  const int error = place < 0 ? errno : allow(state->fence, place, operation.number, abi);
   if (place >= 0) ::close(place);
-  ::close(root);
   return error;
 }
 
@@ -51,7 +50,7 @@ int allow_stream(int fence, int stream, int abi) noexcept {
 }  // namespace
 
 int put_up_fence(const ChildContext& context, const Operation& operation, ProgramState* state) noexcept {
-  const int abi = landlock_abi();
+  static const int abi = landlock_abi();
   switch (operation.action) {
     case Action::kMakeFence: {
       const int made = make_ruleset(abi, false);
@@ -62,7 +61,7 @@ int put_up_fence(const ChildContext& context, const Operation& operation, Progra
       return error;
     }
     case Action::kAllowPath:
-      return allow_below(state->fence, operation, abi);
+      return allow_below(operation, abi, state);
     case Action::kAllowStreams:
       for (size_t i = 0; i < context.stream_count; ++i) {
         if (const int error = allow_stream(state->fence, context.streams[i], abi); error != 0) return error;

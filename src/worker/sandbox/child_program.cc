@@ -1,12 +1,9 @@
-// What the process that becomes the program does: a session of its own, limits, privileges given up for good, the
-// program executed.
+// What the process that becomes the program does: a session of its own, privileges given up for good, the program
+// executed.
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/keyctl.h>
-#include <linux/securebits.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,47 +17,6 @@ namespace runink::sandbox {
 namespace {
 
 int result_of(long returned) noexcept { return returned == 0 ? 0 : errno; }
-
-int new_keyring() noexcept {
-  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0) return 0;
-  return errno == ENOSYS ? 0 : errno;  // a kernel without keys has none to inherit
-}
-
-// Lowers only: to raise a limit would need a right that even root need not have.
-int limit(const Operation& operation) noexcept {
-  const auto resource = static_cast<__rlimit_resource>(operation.number);
-  struct rlimit now = {};
-  if (::getrlimit(resource, &now) != 0) return errno;
-  const rlim_t most = operation.second;
-  const rlim_t hard = now.rlim_max < most ? now.rlim_max : most;
-  const rlim_t soft = now.rlim_cur < hard ? now.rlim_cur : hard;
-  const struct rlimit then = {soft, hard};
-  return result_of(::setrlimit(resource, &then));
-}
-
-// Exactly 1, also where the caller's is 0; a hard limit of 0 stays, where it does what is wanted (host_facts.h).
-int forbid_cores() noexcept {
-  struct rlimit now = {};
-  if (::getrlimit(RLIMIT_CORE, &now) != 0) return errno;
-  if (now.rlim_max == 0) return 0;
-  const struct rlimit then = {1, 1};
-  return result_of(::setrlimit(RLIMIT_CORE, &then));
-}
-
-int lock_securebits() noexcept {
-  constexpr unsigned long kBits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-                                  SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-                                  SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-  return result_of(::prctl(PR_SET_SECUREBITS, kBits));
-}
-
-// A capability that this kernel does not know is none to drop.
-int drop_bounding() noexcept {
-  for (unsigned long capability = 0; capability < 64; ++capability) {
-    if (::prctl(PR_CAPBSET_DROP, capability) != 0 && errno != EINVAL) return errno;
-  }
-  return result_of(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
-}
 
 // The ids an ordinary user's slice has already are the only ones there are.
 int become_user(const Operation& operation) noexcept {
@@ -130,34 +86,26 @@ int close_descriptors(const ChildContext& context, ProgramState* state) noexcept
   return result_of(::close_range(static_cast<unsigned>(count), ~0U, CLOSE_RANGE_CLOEXEC));
 }
 
-int reset_signals() noexcept {
-  for (int signal = 1; signal < 65; ++signal) {
-    struct sigaction action = {};
-    action.sa_handler = SIG_DFL;
-    (void)::sigaction(signal, &action, nullptr);  // some cannot be set, and are at their default
-  }
-  return 0;
+void point_to(const std::vector<std::string>& texts, std::vector<char*>* out) {
+  out->clear();
+  for (const std::string& text : texts) out->push_back(const_cast<char*>(text.c_str()));
+  out->push_back(nullptr);
 }
 
-std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
-  out.push_back(nullptr);
-  return out;
-}
-
-int execute(const ChildContext& context, const ProgramState& state) noexcept {
-  const std::vector<char*> argv = pointers_to(context.program->argv);
-  const std::vector<char*> environment = pointers_to(context.program->environment);
+int execute(ProgramState* state) noexcept {
+  point_to(state->order.argv, &state->arguments);
+  point_to(state->order.environment, &state->environment);
   sigset_t none;
   ::sigemptyset(&none);
   if (::sigprocmask(SIG_SETMASK, &none, nullptr) != 0) return errno;
   // A script is executed by its name, which its interpreter opens; of a descriptor it would find nothing but a closed
   // one.
-  if (state.script) {
-    ::execve(state.path, argv.data(), environment.data());
+  char** const arguments = state->arguments.data();
+  char** const environment = state->environment.data();
+  if (state->script) {
+    ::execve(state->path, arguments, environment);
   } else {
-    ::syscall(SYS_execveat, state.program, "", argv.data(), environment.data(), 0x1000);  // AT_EMPTY_PATH
+    ::syscall(SYS_execveat, state->program, "", arguments, environment, 0x1000);  // AT_EMPTY_PATH
   }
   return errno;
 }
@@ -175,25 +123,13 @@ int become_program(const ChildContext& context, const Operation& operation, Prog
   switch (operation.action) {
     case Action::kNewSession:
       return ::setsid() >= 0 ? 0 : errno;
-    case Action::kResetSignals:
-      return reset_signals();
     case Action::kOpenTerminal:
       return open_terminal(context, operation, state);
     case Action::kTakeTerminal:
       return take_slice_terminal(state->terminal);
-    case Action::kNewKeyring:
-      return new_keyring();
     case Action::kSetMask:
       ::umask(static_cast<mode_t>(operation.number));
       return 0;
-    case Action::kForbidCores:
-      return forbid_cores();
-    case Action::kLimit:
-      return limit(operation);
-    case Action::kLockSecurebits:
-      return lock_securebits();
-    case Action::kDropBounding:
-      return drop_bounding();
     case Action::kBecomeUser:
       return become_user(operation);
     case Action::kDropCapabilities:
@@ -210,11 +146,11 @@ int become_program(const ChildContext& context, const Operation& operation, Prog
     case Action::kEnterFence:
       return put_up_fence(context, operation, state);
     case Action::kFilterCalls:
-      return install_filter(default_filter());
+      return state->filtered ? 0 : install_filter(default_filter());
     case Action::kCloseDescriptors:
       return close_descriptors(context, state);
     case Action::kExecute:
-      return execute(context, *state);
+      return execute(state);
     default:
       return ENOSYS;  // not an operation of the program: a bug of the plan
   }

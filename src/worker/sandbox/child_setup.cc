@@ -275,7 +275,7 @@ int set_up(const ChildContext& context, const Operation& operation, SetupState* 
     case Action::kRaiseLoopback:
       return raise_loopback();
     default:
-      return ENOSYS;  // not an operation of process 1: a bug of the plan, told like any other failure
+      return hold_to_limits(operation);
   }
 }
 

@@ -71,7 +71,7 @@ enum class Action : uint8_t {
   kPivot,        // the slice's root becomes /, the host's is gone
   kSetHostName,  // text
   kRaiseLoopback,
-  kStartProgram,  // fork: what follows is done in the new process
+  kStartProgram,  // what follows is done in a new process
   kNewSession,
   kOpenTerminal,  // number: rows, second: columns; its master is sent over the stream that is the program's input
   kTakeTerminal,  // as that session's, and as 0, 1 and 2

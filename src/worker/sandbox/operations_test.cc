@@ -79,16 +79,23 @@ TEST(Operations, OfProcessOneStartedByRoot) {
                   "make the folder /dev/shm",
                   "mount an empty tmpfs at /dev/shm, nosuid, nodev, noexec, at most 67.1 MB", "make /dev read-only",
                   "make the slice's root read-only", "make it /, and detach the host's root", "call the host \"slice\"",
-                  "bring loopback up",
+                  "bring loopback up", "let every signal do what it does by default",
+                  "join a new, empty session keyring",
+                  "limit core dumps (CORE) to 1, which is none, not even to a handler",
+                  "limit open files (NOFILE) to 65536, or less where the caller has less",
+                  "limit processes of its user (NPROC) to 4096, or less where the caller has less",
+                  "limit locked memory (MEMLOCK) to 8388608, or less where the caller has less",
+                  "lock the secure bits: root inside is a user like any other",
+                  "empty the bounding and ambient sets of capabilities",
                   "make the process of the program; stay as process 1: reap, pass signals on"));
 }
 
 // Each of these would undo what stands before it, or could not be done any more.
 TEST(Operations, OfTheProgramGiveUpPrivilegesInOrder) {
   const Operations operations = plan(spec(), host(true));
-  const Action order[] = {Action::kStartProgram,    Action::kNewSession,       Action::kLockSecurebits,
-                          Action::kDropBounding,    Action::kBecomeUser,       Action::kDropCapabilities,
-                          Action::kNoNewPrivileges, Action::kFilterCalls,      Action::kEnterFolder,
+  const Action order[] = {Action::kLockSecurebits,  Action::kDropBounding, Action::kStartProgram,
+                          Action::kNewSession,      Action::kBecomeUser,   Action::kDropCapabilities,
+                          Action::kNoNewPrivileges, Action::kFilterCalls,  Action::kEnterFolder,
                           Action::kOpenProgram,     Action::kCloseDescriptors, Action::kExecute};
   for (size_t i = 1; i < std::size(order); ++i) {
     EXPECT_LT(index_of(operations, order[i - 1]), index_of(operations, order[i])) << i;

@@ -19,17 +19,16 @@ inline constexpr int kAboveStreams = 256;
 enum class OrderType : uint16_t {
   // To process 1.
   kGo = 1,      // the ids are mapped: begin
-  kPrepare = 2,  // PrepareOrder; descriptors: the detached mounts, by Operation::source
+  kPrepare = 2,  // once the other process has stepped aside: PrepareOrder; descriptors: the detached mounts, by Operation::source
   kSignal = 3,   // int32: to the program's process group
   kScrub = 4,    // the program has ended: make this a parked slice again
   // To the process that becomes the program.
-  kExecute = 5,  // ExecuteOrder; descriptors: the program's
+  kExecute = 5,  // ExecuteOrder; descriptors: the program's. The end of the socket instead: step aside
 };
 
 enum class ReportType : uint16_t {
   // Of process 1.
   kProgram = 101,   // descriptor: the socket to a process that will become the program
-  kPrepared = 102,
   kEnded = 103,     // ProgramEnd: the program, and every other process of the slice but process 1
   kUnclean = 104,   // text: what was left in the slice, which is to be destroyed
   // Of the process that becomes the program. When it is executed, its end of the socket is closed.

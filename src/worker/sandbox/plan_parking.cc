@@ -158,28 +158,33 @@ class ParkingPlanner : PlanWriter {
     init(Action::kPivot, "make it /, and detach the host's root");
     init(Action::kSetHostName, fmt::format("call the host \"{}\"", kUsualHostName)).text = kUsualHostName;
     init(Action::kRaiseLoopback, "bring loopback up");
+    add_limits();
     init(Action::kStartProgram, "make the process of the program; stay as process 1: reap, pass signals on");
   }
 
   void limit(int resource, const char* name, uint64_t most) {
     Operation& operation =
-        program(Action::kLimit, fmt::format("limit {} to {}, or less where the caller has less", name, most));
+        init(Action::kLimit, fmt::format("limit {} to {}, or less where the caller has less", name, most));
     operation.number = static_cast<uint64_t>(resource);
     operation.second = most;
   }
 
-  void add_program() {
-    program(Action::kNewSession, "start a session of its own, without a terminal");
-    program(Action::kResetSignals, "let every signal do what it does by default");
-    program(Action::kNewKeyring, "join a new, empty session keyring");
-    program(Action::kSetMask, "set the umask to 077").number = 077;
+  // Of process 1, from which every process of the slice has them.
+  void add_limits() {
+    init(Action::kResetSignals, "let every signal do what it does by default");
+    init(Action::kNewKeyring, "join a new, empty session keyring");
     // 1 and not 0: a core_pattern that is a pipe runs its handler at 0; the kernel takes 1 for "none at all".
-    program(Action::kForbidCores, "limit core dumps (CORE) to 1, which is none, not even to a handler");
+    init(Action::kForbidCores, "limit core dumps (CORE) to 1, which is none, not even to a handler");
     limit(RLIMIT_NOFILE, "open files (NOFILE)", 65536);
     limit(RLIMIT_NPROC, "processes of its user (NPROC)", 4096);
     limit(RLIMIT_MEMLOCK, "locked memory (MEMLOCK)", 8u << 20);
-    program(Action::kLockSecurebits, "lock the secure bits: root inside is a user like any other");
-    program(Action::kDropBounding, "empty the bounding and ambient sets of capabilities");
+    init(Action::kLockSecurebits, "lock the secure bits: root inside is a user like any other");
+    init(Action::kDropBounding, "empty the bounding and ambient sets of capabilities");
+  }
+
+  void add_program() {
+    program(Action::kNewSession, "start a session of its own, without a terminal");
+    program(Action::kSetMask, "set the umask to 077").number = 077;
     Operation& user =
         program(Action::kBecomeUser, fmt::format("become user {} and group {}", parking_.user, parking_.group));
     user.number = parking_.user;

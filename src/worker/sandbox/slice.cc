@@ -98,6 +98,10 @@ Slice::~Slice() {
   }
 }
 
+bool Slice::will_do_for(const model::SliceSpec& spec, const Operations& start) const {
+  return group_.can_hold(spec.resources) && (used_ == 0 || !has(start, Place::kInit));
+}
+
 Status Slice::start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams) {
   RUNINK_CHECK(state_ == State::kParked);
   start_ = std::move(start);
@@ -127,6 +131,8 @@ Status Slice::start(const model::SliceSpec& spec, Operations start, const std::v
     if (copy < 0) return from_errno(errno, "keep a descriptor of a slice's program");
     streams_.emplace_back(copy, "stream");
   }
+  // Process 1 stands still until the other has gone; then it makes a new one.
+  program_.close();
   PrepareOrder order{.list = execute_.list, .secrets = spec.secrets};
   std::string body = wire::encode_value(order);
   for (model::SliceSecret& secret : order.secrets) ::explicit_bzero(secret.bytes.data(), secret.bytes.size());
@@ -189,25 +195,24 @@ std::optional<SliceEvent> Slice::take(wire::Channel* from) {
 std::optional<SliceEvent> Slice::understand(wire::Message message) {
   switch (static_cast<ReportType>(message.type)) {
     case ReportType::kProgram:
-      if ((state_ != State::kParking && state_ != State::kScrubbing) || message.descriptors.size() != 1) break;
+      if (!is_getting_ready() || message.descriptors.size() != 1) break;
       program_ = wire::Channel(std::move(message.descriptors.front()));
       return std::nullopt;
     case ReportType::kReady:
-      if (state_ != State::kParking && state_ != State::kScrubbing) break;
+      if (!is_getting_ready()) break;
+      if (state_ == State::kPreparing) {
+        std::vector<int> streams;
+        for (const os::Fd& stream : streams_) streams.push_back(stream.get());
+        Status sent = execute(streams);
+        streams_.clear();
+        if (!sent.ok()) return refuse(std::move(sent));
+        return std::nullopt;
+      }
       if (Status member = group_.check_member(pid_); !member.ok()) return refuse(std::move(member));
       if (Status counted = group_.begin_counting(); !counted.ok()) return refuse(std::move(counted));
       state_ = State::kParked;
       deadline_nanos_ = 0;
       return SliceEvent{.kind = SliceEvent::Kind::kParked};
-    case ReportType::kPrepared: {
-      if (state_ != State::kPreparing) break;
-      std::vector<int> streams;
-      for (const os::Fd& stream : streams_) streams.push_back(stream.get());
-      Status sent = execute(streams);
-      streams_.clear();
-      if (!sent.ok()) return refuse(std::move(sent));
-      return std::nullopt;
-    }
     case ReportType::kFailed: {
       const auto failure = wire::decode_value<StartFailure>(message.body, "a failure");
       if (!failure.ok()) return refuse(failure.status());
@@ -218,8 +223,7 @@ std::optional<SliceEvent> Slice::understand(wire::Message message) {
     case ReportType::kEnded: {
       const auto ended = wire::decode_value<ProgramEnd>(message.body, "an end");
       if (!ended.ok() || state_ == State::kRefused) return std::nullopt;
-      const bool parking = state_ == State::kParking || state_ == State::kScrubbing;
-      if (state_ == State::kStarting || (parking && program_.valid())) {
+      if (state_ == State::kStarting || (is_getting_ready() && program_.valid())) {
         // It was executed, or failed to be, before it ended, and has said so; but was looked at a moment too early.
         std::optional<SliceEvent> before = take(&program_);
         if (state_ == State::kRunning) next_ = finish(end_of(*ended));

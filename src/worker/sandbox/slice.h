@@ -90,8 +90,8 @@ class Slice {
   // The limits of a specification alone: of one that is parked, so that its start finds them there, or whose program is
   // running and gets its work only then.
   Status limit(const model::SliceSpec& spec);
-  // Whether it could be limited to these and nothing else.
-  bool can_be_limited_to(const model::SliceResources& resources) const { return group_.can_hold(resources); }
+  // Whether this parked one would do for it: one that was used gets nothing but a program.
+  bool will_do_for(const model::SliceSpec& spec, const Operations& start) const;
   // Monotonic; 0: nothing is waited for. When it has passed, give_up() ends the slice and says why.
   int64_t deadline_nanos() const { return deadline_nanos_; }
   Status give_up();
@@ -139,6 +139,10 @@ class Slice {
 
   enum class State { kParking, kParked, kPreparing, kStarting, kRunning, kEnded, kScrubbing, kRefused, kGone };
   State state_ = State::kParking;
+  // Process 1 makes a process that will become the program.
+  bool is_getting_ready() const {
+    return state_ == State::kParking || state_ == State::kScrubbing || state_ == State::kPreparing;
+  }
   bool individual_ = false;  // something was added to it that cannot be taken away
   uint32_t used_ = 0;
 };
