@@ -5,8 +5,6 @@
 namespace runink::launcher {
 namespace {
 
-// On their way at once, of one pool: each takes a processor for a millisecond.
-constexpr uint32_t kMostParking = 2;
 constexpr int64_t kFirstWaitNanos = 100'000'000, kLongestWaitNanos = 10'000'000'000;
 
 }  // namespace
@@ -50,7 +48,7 @@ std::optional<Pools::Taken> Pools::take(const PoolKey& key, bool recycle,
 }
 
 bool Pools::missing(const Pool& pool, int64_t now_nanos) const {
-  return pool.ready.size() + pool.parking < pool.wanted && pool.parking < kMostParking &&
+  return pool.ready.size() + pool.parking < pool.wanted && pool.parking < most_parking_ &&
          pool.not_before_nanos <= now_nanos;
 }
 

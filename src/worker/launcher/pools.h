@@ -31,6 +31,9 @@ class Pools {
   // Most used ones that are kept for a class without being asked for.
   static constexpr size_t kMostRecycled = 64;
 
+  // `most_parking`: on their way at once, of one pool. Each takes a processor for a millisecond.
+  explicit Pools(uint32_t most_parking) : most_parking_(most_parking) {}
+
   struct Pool {
     model::SliceSpec spec;  // from which they are parked
     uint32_t wanted = 0;
@@ -74,6 +77,7 @@ class Pools {
  private:
   bool missing(const Pool& pool, int64_t now_nanos) const;
 
+  const uint32_t most_parking_;
   std::map<PoolKey, Pool> pools_;
 };
 

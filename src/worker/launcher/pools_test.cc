@@ -19,7 +19,7 @@ void add_ready(Pools* pools, const PoolKey& of, uint64_t seat) {
 }
 
 TEST(Pools, AreFilledUpToWhatIsWanted) {
-  Pools pools;
+  Pools pools(2);
   EXPECT_FALSE(pools.next_missing(0));
   EXPECT_THAT(*pools.want(key("a"), {}, 3), IsEmpty());
   EXPECT_TRUE(pools.urgent(0));
@@ -37,7 +37,7 @@ TEST(Pools, AreFilledUpToWhatIsWanted) {
 }
 
 TEST(Pools, TheEmptiestIsFilledFirst) {
-  Pools pools;
+  Pools pools(2);
   (void)pools.want(key("a"), {}, 4);
   (void)pools.want(key("b"), {}, 4);
   add_ready(&pools, key("a"), 10);
@@ -45,7 +45,7 @@ TEST(Pools, TheEmptiestIsFilledFirst) {
 }
 
 TEST(Pools, OneThatWillNotDoStays) {
-  Pools pools;
+  Pools pools(2);
   (void)pools.want(key("a"), {}, 2);
   add_ready(&pools, key("a"), 10);
   add_ready(&pools, key("a"), 11);
@@ -59,7 +59,7 @@ TEST(Pools, OneThatWillNotDoStays) {
 }
 
 TEST(Pools, AUsedOneIsOnlyForThoseWhoAskForIt) {
-  Pools pools;
+  Pools pools(2);
   EXPECT_FALSE(pools.take(key("a"), true, any));
   (void)pools.want(key("a"), {}, 1);
   add_ready(&pools, key("a"), 10);
@@ -77,14 +77,14 @@ TEST(Pools, AUsedOneIsOnlyForThoseWhoAskForIt) {
 }
 
 TEST(Pools, UsedOnesAreNotKeptWithoutEnd) {
-  Pools pools;
+  Pools pools(2);
   uint64_t seat = 1;
   while (pools.recycled(key("a"), seat)) ++seat;
   EXPECT_EQ(seat, Pools::kMostRecycled + 1);
 }
 
 TEST(Pools, FewerAreWanted) {
-  Pools pools;
+  Pools pools(2);
   (void)pools.want(key("a"), {}, 3);
   for (const uint64_t seat : {10, 11, 12}) add_ready(&pools, key("a"), seat);
   EXPECT_THAT(*pools.want(key("a"), {}, 1), ElementsAre(12, 11));
@@ -95,7 +95,7 @@ TEST(Pools, FewerAreWanted) {
 }
 
 TEST(Pools, MoreThanAllTogetherMayAreRefused) {
-  Pools pools;
+  Pools pools(2);
   ASSERT_TRUE(pools.want(key("a"), {}, Pools::kMostReady).ok());
   EXPECT_EQ(pools.want(key("b"), {}, 1).status().code(), Code::kInvalidArgument);
   ASSERT_TRUE(pools.want(key("a"), {}, Pools::kMostReady - 1).ok());
@@ -104,7 +104,7 @@ TEST(Pools, MoreThanAllTogetherMayAreRefused) {
 
 // What cannot be parked is tried again, less and less often.
 TEST(Pools, FailuresWait) {
-  Pools pools;
+  Pools pools(2);
   (void)pools.want(key("a"), {}, 1);
   int64_t now = 1, waited = 0;
   for (int i = 0; i < 20; ++i) {
@@ -125,7 +125,7 @@ TEST(Pools, FailuresWait) {
 }
 
 TEST(Pools, ThoseThatEndedAreForgotten) {
-  Pools pools;
+  Pools pools(2);
   (void)pools.want(key("a"), {}, 2);
   add_ready(&pools, key("a"), 10);
   add_ready(&pools, key("a"), 11);

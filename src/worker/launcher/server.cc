@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "platform/os/machine.h"
 #include "worker/launcher/pools.h"
 #include "worker/launcher/protocol.h"
+#include "worker/launcher/root_watch.h"
 #include "worker/sandbox/host_facts.h"
 #include "worker/sandbox/seccomp.h"
 #include "worker/sandbox/slice.h"
@@ -41,12 +43,13 @@ constexpr int kMostMessagesAtOnce = 16;
 constexpr size_t kMostAnswers = 1000;  // that wait for the owner to take them
 // A start that came just now may be followed by another: pools wait that long, unless they are nearly empty.
 constexpr int64_t kQuietNanos = 1'000'000;
-constexpr int64_t kFactsNanos = 1'000'000'000;  // processors and memory can come and go
+// Processors and memory can come and go. That is looked at in a quiet moment, and only then when a slice is started.
+constexpr int64_t kFactsNanos = 1'000'000'000, kOldestFactsNanos = 5'000'000'000;
 constexpr size_t kMostSpent = 64;  // slices that have ended, and are left for a quiet moment
 constexpr int64_t kEndNanos = 10'000'000'000;
 
 // What epoll tells: whose descriptor it was. Seats begin at kFirstSeat.
-enum : uint64_t { kOwner = 0, kListener = 1, kSpawner = 2, kFirstSeat = 3 };
+enum : uint64_t { kOwner = 0, kListener = 1, kSpawner = 2, kRoot = 3, kFirstSeat = 4 };
 
 // A slice, and what it is there for.
 struct Seat {
@@ -92,13 +95,14 @@ class Server {
   Status run() {
     raise_descriptor_limit();
     (void)sandbox::default_filter();
-    look_at_host();
     epoll_ = os::Fd(::epoll_create1(EPOLL_CLOEXEC), "epoll");
     if (!epoll_.valid()) return from_errno(errno, "wait for events");
     if (!options_.listen_path.empty()) {
       listener_ = RUNINK_TRY(wire::listen_at(options_.listen_path));
       RUNINK_RETURN_IF_ERROR(watch(listener_.get(), kListener));
     }
+    watch_root();
+    look_at_host(kFactsNanos);
     RUNINK_RETURN_IF_ERROR(start_spawner());
     take_owner(wire::Channel(std::move(options_.owner)));
     while (!stopping_) {
@@ -150,6 +154,10 @@ class Server {
     epoll_event events[64];
     const int count = ::epoll_wait(epoll_.get(), events, std::size(events), millis);
     idle_ = count <= 0;
+    // What was replaced before a start was asked for is seen by that start.
+    for (int i = 0; i < count; ++i) {
+      if (events[i].data.u64 == kRoot) root_watch_.notice();
+    }
     for (int i = 0; i < count && !stopping_; ++i) {
       const uint64_t whose = events[i].data.u64;
       if (whose == kOwner) {
@@ -158,7 +166,7 @@ class Server {
         handle_listener();
       } else if (whose == kSpawner) {
         handle_spawner();
-      } else {
+      } else if (whose != kRoot) {
         handle_seat(whose);
       }
     }
@@ -391,9 +399,9 @@ class Server {
       auto& to = i < size_t{3} + request.program_descriptors ? launched->streams : launched->kept;
       to.push_back(std::move(descriptors[i]));
     }
-    look_at_host();
+    look_at_host(kOldestFactsNanos);
     sandbox::add_facts_of(request.spec, &facts_);
-    launched->start = RUNINK_TRY(sandbox::plan_start(request.spec, facts_));
+    launched->start = RUNINK_TRY(sandbox::plan_start(request.spec, facts_, sandbox::Words::kOfErrors));
     const PoolKey key = key_of(request.spec, request.kind);
     if (const auto taken = take_ready(key, request, *launched->start)) {
       launched->record.started.path = taken->recycled ? StartPath::kRecycled : StartPath::kParked;
@@ -653,7 +661,7 @@ class Server {
     model::SliceSpec spec = pool->spec;
     spec.resources = {};  // those of the launch come with it
     sandbox::add_facts_of(spec, &facts_);
-    sandbox::Operations start = RUNINK_TRY(sandbox::plan_start(spec, facts_));
+    sandbox::Operations start = RUNINK_TRY(sandbox::plan_start(spec, facts_, sandbox::Words::kOfErrors));
     std::vector<int> streams;
     const os::Fd its = RUNINK_TRY(make_control(seat, &streams));
     RUNINK_RETURN_IF_ERROR(seat->slice->start(spec, std::move(start), streams));
@@ -758,13 +766,22 @@ class Server {
 
   // ── Pools ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  // What is parked shows the default root as it was then.
-  void look_at_host() {
-    std::string stamp = sandbox::root_parts_stamp();
+  void watch_root() {
+    root_watch_.open(sandbox::default_root_parts());
+    if (root_watch_.names() >= 0) (void)watch(root_watch_.names(), kRoot);
+    if (root_watch_.mounts() >= 0) (void)watch(root_watch_.mounts(), kRoot, EPOLLPRI);
+  }
+
+  // What is parked shows the default root as it was then; other facts may be `old` nanoseconds old.
+  void look_at_host(int64_t old) {
     const int64_t now = os::monotonic_nanos();
+    const bool outdated = looked_nanos_ == 0 || now - looked_nanos_ >= old;
+    if (!outdated && !root_watch_.may_have_changed()) return;
+    root_watch_.seen();
+    std::string stamp = sandbox::root_parts_stamp();
     if (stamp != stamp_) {
       for (const uint64_t seat : pools_.take_all()) discard(seat);
-    } else if (now - looked_nanos_ < kFactsNanos) {
+    } else if (!outdated) {
       return;
     }
     stamp_ = std::move(stamp);
@@ -808,7 +825,7 @@ class Server {
     const std::optional<PoolKey> key = pools_.next_missing(now);
     if (!key) return;
     pools_.began(*key);
-    look_at_host();
+    look_at_host(kFactsNanos);
     sandbox::look_at_mounts(key->parking.mounts, &facts_);
     const auto seat = park(*key, key->kind == SliceKind::kCommand ? pools_.find(*key)->spec.resources
                                                                    : model::SliceResources());
@@ -859,10 +876,12 @@ class Server {
   int64_t last_launch_nanos_ = 0;
 
   sandbox::HostFacts facts_;  // of the host; of mounts and the like, of the specification that was looked at last
+  RootWatch root_watch_;
   std::string stamp_;
   int64_t looked_nanos_ = 0;
   std::map<sandbox::ParkingClass, std::shared_ptr<const sandbox::Operations>> plans_;  // of these facts
-  Pools pools_;
+  // The other half of the processors is for what is started meanwhile.
+  Pools pools_{std::max(1u, std::thread::hardware_concurrency() / 2)};
   std::unordered_map<uint64_t, Seat> seats_;
   uint64_t next_seat_ = kFirstSeat;
   std::unordered_map<uint64_t, Launched> launched_;

@@ -12,6 +12,8 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,13 +36,12 @@ void report(wire::Channel* to, ReportType type, std::string_view body = {}, std:
   ::_exit(1);
 }
 
-// Carries out the operations of one place, in order. Ends this process where one fails.
-template <typename State, typename Do>
-void walk(const std::vector<Operation>& list, Place place, wire::Channel* to, const ChildContext& context, State* state,
-          Do perform) noexcept {
+// Carries out process 1's operations of a list, in order. Ends this process where one fails.
+void set_up_all(const std::vector<Operation>& list, wire::Channel* to, const ChildContext& context,
+                SetupState* state) noexcept {
   for (size_t i = 0; i < list.size(); ++i) {
-    if (list[i].place != place || list[i].action == Action::kStartProgram) continue;
-    if (const int error = perform(context, list[i], state); error != 0) fail(to, list[i].phase, i, error);
+    if (list[i].place != Place::kInit || list[i].action == Action::kStartProgram) continue;
+    if (const int error = set_up(context, list[i], state); error != 0) fail(to, list[i].phase, i, error);
   }
 }
 
@@ -50,27 +51,61 @@ wire::Message must_receive(wire::Channel* from) noexcept {
   return std::move(**message);
 }
 
-// The process that becomes the program, from its beginning on.
-[[noreturn]] void run_program(const Operations& parking, ProgramState* state) noexcept {
-  ChildContext context{.parking = &parking};
-  walk(parking.list, Place::kProgram, &state->launcher, context, state, become_program);
-  report(&state->launcher, ReportType::kReady);
+void must_become(const ProgramStep& step, Phase phase, ProgramState* state) noexcept {
+  if (const int error = become_program(step, state); error != 0) fail(&state->launcher, phase, step.operation, error);
+}
 
+// Its texts end where the kernel looks for their end.
+bool can_be_executed(const ReceivedExecuteOrder& order, size_t streams) noexcept {
+  const auto ends = [](std::string_view text) { return !text.empty() && text.back() == '\0'; };
+  return order.stream_grants.size() == streams &&
+         std::all_of(order.steps.begin(), order.steps.end(), [&](const auto& step) { return ends(step.path); }) &&
+         std::all_of(order.candidates.begin(), order.candidates.end(), ends) &&
+         std::all_of(order.argv.begin(), order.argv.end(), ends) &&
+         std::all_of(order.environment.begin(), order.environment.end(), ends);
+}
+
+// Pages of the stack and of the heap's usual places are faulted in before the order comes.
+void warm_memory() noexcept {
+  volatile char stack[12u << 10];
+  for (size_t at = 0; at < sizeof stack; at += 4096) stack[at] = 0;
+  for (const size_t bytes : {24, 48, 64, 96, 128, 256, 512, 1024}) ::free(::memset(::malloc(bytes), 0, bytes));
+}
+
+// Waits for its order. What is allocated from here on delays the start: the heap's pages are copies of the spawner's,
+// and the first write to each is a fault.
+void receive_order(ProgramState* state) noexcept {
   auto message = state->launcher.receive_within(-1);
   if (!message.ok() || !*message) {
     state->stepped_aside = true;
     ::_exit(0);
   }
-  auto order = wire::decode_value<ExecuteOrder>((*message)->body, "an order to execute");
-  if ((*message)->type != static_cast<uint16_t>(OrderType::kExecute) || !order.ok()) ::_exit(1);
-  state->order = std::move(*order);
+  if ((*message)->type != static_cast<uint16_t>(OrderType::kExecute)) ::_exit(1);
+  state->received = std::move((*message)->body);
   // Of this process's table: process 1 must not close these numbers in its own.
   for (os::Fd& fd : (*message)->descriptors) state->streams.push_back(fd.release());
-  message = Result<std::optional<wire::Message>>(std::nullopt);  // wipes it
-  context.program = &state->order;
-  context.streams = state->streams.data();
-  context.stream_count = state->streams.size();
-  walk(state->order.list, Place::kProgram, &state->launcher, context, state, become_program);
+  wire::Decoder decoder(state->received);
+  decoder(state->order);
+  if (!decoder.finish("an order to execute").ok() || !can_be_executed(state->order, state->streams.size())) ::_exit(1);
+}
+
+// The process that becomes the program, from its beginning on.
+[[noreturn]] void run_program(const Operations& parking, ProgramState* state) noexcept {
+  for (size_t i = 0; i < parking.list.size(); ++i) {
+    const Operation& operation = parking.list[i];
+    if (operation.place != Place::kProgram) continue;
+    must_become({.operation = static_cast<uint32_t>(i),
+                 .action = operation.action,
+                 .path = operation.path,
+                 .number = operation.number,
+                 .second = operation.second},
+                Phase::kPark, state);
+  }
+  state->make_room();
+  warm_memory();
+  report(&state->launcher, ReportType::kReady);
+  receive_order(state);
+  for (const ProgramStep& step : state->order.steps) must_become(step, Phase::kStart, state);
   ::_exit(1);  // not reached: the last operation executes the program, or fails
 }
 
@@ -85,7 +120,7 @@ class ProgramStack {
   void* top() const noexcept { return static_cast<char*>(memory_) + kBytes; }
 
  private:
-  static constexpr size_t kBytes = 128u << 10, kGuard = 4096;
+  static constexpr size_t kBytes = 64u << 10, kGuard = 4096;
   void* memory_ = MAP_FAILED;
 };
 
@@ -111,7 +146,7 @@ class Init {
 
   [[noreturn]] void run() noexcept {
     expect(must_receive(&launcher_), OrderType::kGo);
-    walk(order_.operations->list, Place::kInit, &launcher_, context_, &state_, set_up);
+    set_up_all(order_.operations->list, &launcher_, context_, &state_);
     // Trees and the files of the group have been used; what stays is the socket and the lock.
     close_all_but({launcher_.descriptor(), order_.ids_lock});
     (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -170,9 +205,7 @@ class Init {
   // What it was executed with may hold secrets, and its descriptors are not this process's.
   void forget_program() noexcept {
     ::close(program_state_.launcher.release().release());  // this process's own copy
-    for (auto* texts : {&program_state_.order.argv, &program_state_.order.environment}) {
-      for (std::string& text : *texts) ::explicit_bzero(text.data(), text.size());
-    }
+    ::explicit_bzero(program_state_.received.data(), program_state_.received.size());
     const bool stepped_aside = program_state_.stepped_aside;
     program_state_ = ProgramState();
     if (!stepped_aside) return;
@@ -227,7 +260,7 @@ class Init {
     ChildContext context = context_;
     context.sources = &trees;
     context.secrets = &order->secrets;
-    walk(order->list, Place::kInit, &launcher_, context, &state_, set_up);
+    set_up_all(order->list, &launcher_, context, &state_);
     ::close(state_.root);
     state_.root = -1;
     // This process lives as long as the slice, and its memory can be swapped: the files are the only copies that stay.

@@ -44,18 +44,15 @@ void close_all_but(std::vector<int> kept) noexcept;
 // Process 1 of the slice. Signals are blocked when it is called, and stay so.
 [[noreturn]] void run_init(const ParkOrder& order) noexcept;
 
-// What operations are carried out with.
+// What process 1 carries operations out with.
 struct ChildContext {
-  const Operations* parking = nullptr;    // while it is parked
-  const ExecuteOrder* program = nullptr;  // of the program, when it is started
+  const Operations* parking = nullptr;  // while it is parked
   const std::vector<model::SliceSecret>* secrets = nullptr;
   std::vector<ChildSource>* sources = nullptr;
   const std::vector<int>* group_files = nullptr;
-  const int* streams = nullptr;  // what the program gets as 0, 1, 2 and so on
-  size_t stream_count = 0;
 };
 
-// One operation of Place::kInit (child_setup.cc) and Place::kProgram (child_program.cc): 0 or errno.
+// One operation of Place::kInit (child_setup.cc): 0 or errno.
 struct SetupState {
   int root = -1;  // the slice's root
 };
@@ -66,21 +63,33 @@ int hold_to_limits(const Operation& operation) noexcept;
 // Of the process that becomes the program, in memory that it shares with process 1. Descriptors are its own.
 struct ProgramState {
   wire::Channel launcher;
-  ExecuteOrder order;
-  std::vector<int> streams;
+  std::string received;  // what `order` lies in
+  ReceivedExecuteOrder order;
+  std::vector<int> streams;  // what the program gets as 0, 1, 2 and so on
   std::vector<char*> arguments, environment;  // as execve wants them
+
+  // For an order of the usual size.
+  void make_room() {
+    constexpr size_t kUsual = 64;
+    received.reserve(4096);
+    order.steps.reserve(kUsual);
+    for (auto* texts : {&order.candidates, &order.argv, &order.environment}) texts->reserve(kUsual);
+    order.stream_grants.reserve(kUsual);
+    streams.reserve(kUsual);
+    for (auto* pointers : {&arguments, &environment}) pointers->reserve(kUsual);
+  }
   int terminal = -1;                          // becomes 0, 1 and 2
   int fence = -1;              // the Landlock rules, until they hold; above the program's descriptors
   int root = -1;               // O_PATH: the slice's, while rules are made
   int program = -1;            // O_PATH
   const char* path = nullptr;  // in the slice
-  bool script = false;         // begins with "#!"
   bool filtered = false;       // process 1 has the filter for system calls already, and so has this one
   bool stepped_aside = false;  // it was not executed, since process 1 has something to do first
 };
-int become_program(const ChildContext& context, const Operation& operation, ProgramState* state) noexcept;
+// One operation of Place::kProgram (child_program.cc): 0 or errno.
+int become_program(const ProgramStep& step, ProgramState* state) noexcept;
 // Those of them that are about Landlock (child_fence.cc).
-int put_up_fence(const ChildContext& context, const Operation& operation, ProgramState* state) noexcept;
+int put_up_fence(const ProgramStep& step, ProgramState* state) noexcept;
 
 // Attaches the detached mount `tree` to the slice's root for a moment, and what lies at `part` in it at `path` for good
 // (child_part.cc). 0 or errno.

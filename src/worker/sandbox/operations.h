@@ -163,7 +163,9 @@ ParkingClass class_of(const model::SliceSpec& spec, const HostFacts& facts);
 Result<Operations> plan_parking(const ParkingClass& parking, const HostFacts& facts);
 // What is done to start this one in a parked slice of its class. kPermissionDenied where something cannot be granted as
 // asked, with the reason.
-Result<Operations> plan_start(const model::SliceSpec& spec, const HostFacts& facts);
+// kOfErrors: what only --explain tells is not said, since to say it takes longer than to plan it.
+enum class Words { kAll, kOfErrors };
+Result<Operations> plan_start(const model::SliceSpec& spec, const HostFacts& facts, Words words = Words::kAll);
 
 // Both, one after the other: the whole of a cold start.
 Result<Operations> plan_operations(const model::SliceSpec& spec, const HostFacts& facts);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/slice_spec.h"
@@ -43,12 +44,25 @@ struct PrepareOrder {
   std::vector<model::SliceSecret> secrets;
 };
 
-struct ExecuteOrder {
-  std::vector<Operation> list;
-  std::vector<std::string> candidates;  // Operations::program_candidates
-  std::vector<std::string> argv;
-  std::vector<std::string> environment;  // NAME=VALUE
+// What the process that becomes the program does when it is told to. Every text ends with a NUL: it is handed to the
+// kernel where it was received, since that process allocates nothing if it can.
+template <typename Text>
+struct ProgramStepOf {
+  uint32_t operation = 0;  // index into the list of its phase
+  Action action = Action::kExecute;
+  Text path;
+  uint64_t number = 0, second = 0;
 };
+template <typename Text>
+struct ExecuteOrderOf {
+  std::vector<ProgramStepOf<Text>> steps;
+  std::vector<Text> candidates;          // Operations::program_candidates
+  std::vector<Text> argv, environment;   // NAME=VALUE
+  std::vector<uint8_t> stream_grants;    // of each descriptor: FenceGrant, as it is open
+};
+using ExecuteOrder = ExecuteOrderOf<std::string>;
+using ProgramStep = ProgramStepOf<std::string_view>;
+using ReceivedExecuteOrder = ExecuteOrderOf<std::string_view>;  // in the bytes of a message, which must stay
 
 struct StartFailure {
   uint32_t operation = 0;  // index into the list of its phase
@@ -77,10 +91,16 @@ void visit(Archive& archive, PrepareOrder& order) {
   archive(list, secrets);
 }
 
-template <typename Archive>
-void visit(Archive& archive, ExecuteOrder& order) {
-  auto& [list, candidates, argv, environment] = order;
-  archive(list, candidates, argv, environment);
+template <typename Archive, typename Text>
+void visit(Archive& archive, ProgramStepOf<Text>& step) {
+  auto& [operation, action, path, number, second] = step;
+  archive(operation, action, path, number, second);
+}
+
+template <typename Archive, typename Text>
+void visit(Archive& archive, ExecuteOrderOf<Text>& order) {
+  auto& [steps, candidates, argv, environment, stream_grants] = order;
+  archive(steps, candidates, argv, environment, stream_grants);
 }
 
 template <typename Archive>

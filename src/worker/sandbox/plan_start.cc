@@ -13,8 +13,8 @@ namespace {
 
 class StartPlanner : PlanWriter {
  public:
-  StartPlanner(const model::SliceSpec& spec, const HostFacts& facts)
-      : PlanWriter(Phase::kStart), spec_(spec), facts_(facts) {
+  StartPlanner(const model::SliceSpec& spec, const HostFacts& facts, Words words)
+      : PlanWriter(Phase::kStart), spec_(spec), facts_(facts), words_(words) {
     for (const char* path : {"dev", "etc", "proc", "run", "tmp", "usr"}) has_folder(path);
   }
 
@@ -137,8 +137,9 @@ class StartPlanner : PlanWriter {
   void add_launcher() {
     add(Place::kLauncher, Action::kCheckStreams, "see that input, output and error are open, and no folders");
     if (spec_.resources.any()) {
+      const bool all = words_ == Words::kAll;
       add(Place::kLauncher, Action::kSetLimits,
-          fmt::format("limit the group to {}, and read that back", model::describe(spec_.resources)));
+          all ? fmt::format("limit the group to {}, and read that back", model::describe(spec_.resources)) : "");
     }
     if (!device_sources_.empty()) add_device_rules();
     if (!out_.gpus.gpus.empty()) add_gpus();
@@ -280,15 +281,16 @@ class StartPlanner : PlanWriter {
 
   const model::SliceSpec& spec_;
   const HostFacts& facts_;
+  const Words words_;
   std::vector<int> device_sources_;
   int scratch_source_ = -1;
 };
 
 }  // namespace
 
-Result<Operations> plan_start(const model::SliceSpec& spec, const HostFacts& facts) {
+Result<Operations> plan_start(const model::SliceSpec& spec, const HostFacts& facts, Words words) {
   RUNINK_RETURN_IF_ERROR(model::validate(spec));
-  return StartPlanner(spec, facts).plan();
+  return StartPlanner(spec, facts, words).plan();
 }
 
 }  // namespace runink::sandbox

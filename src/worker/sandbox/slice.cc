@@ -26,8 +26,9 @@ std::string stream_name(size_t number) {
   return fmt::format("descriptor {}", number);
 }
 
-// A folder as a stream would be a way out of the slice's root: openat(0, "..").
-Status check_streams(const std::vector<int>& streams) {
+// A folder as a stream would be a way out of the slice's root: openat(0, ".."). What each may be used for comes back.
+Result<std::vector<uint8_t>> check_streams(const std::vector<int>& streams) {
+  std::vector<uint8_t> grants;
   if (streams.size() < 3 || streams.size() >= static_cast<size_t>(kAboveStreams)) {
     return invalid_argument("start a slice: {} descriptors for its program; it has from 3 to {}", streams.size(),
                             kAboveStreams - 1);
@@ -36,17 +37,41 @@ Status check_streams(const std::vector<int>& streams) {
     struct stat info = {};
     if (::fstat(streams[i], &info) != 0) return from_errno(errno, fmt::format("look at its {}", stream_name(i)));
     const int flags = ::fcntl(streams[i], F_GETFL);
-    if (!S_ISDIR(info.st_mode) && flags >= 0 && (flags & O_PATH) == 0) continue;
-    return invalid_argument("start a slice: its {} is a folder", stream_name(i))
-        .with_hint("give it a file, a pipe or a terminal; a slice sees folders by --mount");
+    if (S_ISDIR(info.st_mode) || flags < 0 || (flags & O_PATH) != 0) {
+      return invalid_argument("start a slice: its {} is a folder", stream_name(i))
+          .with_hint("give it a file, a pipe or a terminal; a slice sees folders by --mount");
+    }
+    const int mode = flags & O_ACCMODE;
+    uint8_t grant = kGrantDevice;
+    if (mode != O_WRONLY) grant |= kGrantRead;
+    if (mode != O_RDONLY) grant |= kGrantWrite;
+    grants.push_back(grant);
   }
-  return {};
+  return grants;
 }
 
-// The rest of a list of operations is not for processes that only carry it out.
+// What process 1 does, without what only the launcher says. The places in the list stay.
 std::vector<Operation> without_words(const std::vector<Operation>& list) {
   std::vector<Operation> out = list;
   for (Operation& operation : out) operation.says.clear();
+  return out;
+}
+
+std::string with_nul(std::string text) {
+  text.push_back('\0');
+  return text;
+}
+
+std::vector<ProgramStepOf<std::string>> steps_of(const std::vector<Operation>& list) {
+  std::vector<ProgramStepOf<std::string>> out;
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (list[i].place != Place::kProgram) continue;
+    out.push_back({.operation = static_cast<uint32_t>(i),
+                   .action = list[i].action,
+                   .path = with_nul(list[i].path),
+                   .number = list[i].number,
+                   .second = list[i].second});
+  }
   return out;
 }
 
@@ -106,7 +131,7 @@ Status Slice::start(const model::SliceSpec& spec, Operations start, const std::v
   RUNINK_CHECK(state_ == State::kParked);
   start_ = std::move(start);
   words_ = {.program = spec.argv[0], .working_directory = spec.working_directory, .user = spec.user};
-  RUNINK_RETURN_IF_ERROR(check_streams(streams));
+  std::vector<uint8_t> stream_grants = RUNINK_TRY(check_streams(streams));
   if (class_.limited) RUNINK_RETURN_IF_ERROR(group_.limit(spec.resources, start_.device_rules));
   if (!start_.gpus.gpus.empty()) gpus_ = RUNINK_TRY(take_gpus(start_.gpus));
   if (start_.network) RUNINK_RETURN_IF_ERROR(connect(*start_.network));
@@ -118,9 +143,12 @@ Status Slice::start(const model::SliceSpec& spec, Operations start, const std::v
     trees.push_back(open.tree.get());
     sources.push_back(std::move(open));
   }
-  execute_ = {.list = without_words(start_.list), .candidates = start_.program_candidates, .argv = spec.argv};
+  execute_ = {.steps = steps_of(start_.list), .candidates = {}, .argv = {}, .environment = {},
+              .stream_grants = std::move(stream_grants)};
+  for (const std::string& candidate : start_.program_candidates) execute_.candidates.push_back(with_nul(candidate));
+  for (const std::string& word : spec.argv) execute_.argv.push_back(with_nul(word));
   for (const auto* entries : {&spec.environment, &std::as_const(start_.environment)}) {
-    for (const auto& [name, value] : *entries) execute_.environment.push_back(name + "=" + value);
+    for (const auto& [name, value] : *entries) execute_.environment.push_back(with_nul(name + "=" + value));
   }
   deadline_nanos_ = os::monotonic_nanos() + kStartLimitNanos;
   individual_ = has(start_, Place::kInit);
@@ -133,7 +161,7 @@ Status Slice::start(const model::SliceSpec& spec, Operations start, const std::v
   }
   // Process 1 stands still until the other has gone; then it makes a new one.
   program_.close();
-  PrepareOrder order{.list = execute_.list, .secrets = spec.secrets};
+  PrepareOrder order{.list = without_words(start_.list), .secrets = spec.secrets};
   std::string body = wire::encode_value(order);
   for (model::SliceSecret& secret : order.secrets) ::explicit_bzero(secret.bytes.data(), secret.bytes.size());
   Status sent = send_order(&init_, OrderType::kPrepare, body, trees);

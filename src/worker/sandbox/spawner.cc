@@ -137,9 +137,16 @@ class SpawnerProcess {
     held_.emplace(message.subject, std::move(holdings));
   }
 
-  Result<SpawnedSlice> make(std::string_view body, SliceHoldings* holdings) {
-    const auto order = RUNINK_TRY(wire::decode_value<SpawnOrder>(body, "an order to make a slice"));
-    return spawn_slice(order.parking, order.operations, order.resources, SpawnParent::kItsParent, &makers_, holdings);
+  // Most orders are as the one before, whose memory is left as it is: each page of it that is written to is copied,
+  // here or in the slice.
+  Result<SpawnedSlice> make(const std::string& body, SliceHoldings* holdings) {
+    if (body != last_body_) {
+      last_body_.clear();
+      last_order_ = RUNINK_TRY(wire::decode_value<SpawnOrder>(body, "an order to make a slice"));
+      last_body_ = body;
+    }
+    return spawn_slice(last_order_.parking, last_order_.operations, last_order_.resources, SpawnParent::kItsParent,
+                       &makers_, holdings);
   }
 
   wire::Channel launcher_;
@@ -147,6 +154,8 @@ class SpawnerProcess {
   std::unordered_map<uint64_t, SliceHoldings> held_;
   std::deque<SliceGroup> dying_;
   bool next_is_busy_ = false;
+  std::string last_body_;
+  SpawnOrder last_order_;  // what it says
 };
 
 }  // namespace

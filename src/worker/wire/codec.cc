@@ -21,6 +21,7 @@ uint32_t Decoder::take_count(size_t most) {
 }
 
 void Decoder::one(std::string& text) { text = take(take_count(kMostText)); }
+void Decoder::one(std::string_view& text) { text = take(take_count(kMostText)); }
 
 void Decoder::one(Status& status) {
   uint8_t code = 0;

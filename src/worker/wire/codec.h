@@ -106,6 +106,7 @@ class Decoder {
   // A count of elements, which have a byte each at least.
   uint32_t take_count(size_t most);
   void one(std::string& text);
+  void one(std::string_view& text);  // of the bytes that are decoded
   void one(Status& status);
   template <typename Value>
   void one(std::vector<Value>& values) {

@@ -232,8 +232,9 @@ Status Channel::flush() {
 
 Result<std::optional<Message>> Channel::receive() {
   if (!valid()) return gone();
-  buffer_.resize(kHeaderBytes + kMostPacketBody);
-  iovec piece = {buffer_.data(), buffer_.size()};
+  // One for all: who has thousands of channels touches the same memory for each.
+  static thread_local std::vector<char> buffer(kHeaderBytes + kMostPacketBody);
+  iovec piece = {buffer.data(), buffer.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(kMostDescriptors * sizeof(int))];
   msghdr received = {};
   received.msg_iov = &piece;
@@ -255,7 +256,7 @@ Result<std::optional<Message>> Channel::receive() {
     return data_loss("receive a message: it was cut, too large or with too many descriptors")
         .with_hint("out of descriptors? ulimit -n");
   }
-  const std::string_view packet(buffer_.data(), static_cast<size_t>(bytes));
+  const std::string_view packet(buffer.data(), static_cast<size_t>(bytes));
   const std::optional<Header> header = decode_header(packet);
   if (!header || header->flags > kBodyInMemory || header->body_bytes > kMostBody ||
       header->descriptors != message.descriptors.size()) {
@@ -277,7 +278,7 @@ Result<std::optional<Message>> Channel::receive() {
   }
   message.body.assign(packet.substr(kHeaderBytes));
   // It may have held a secret.
-  ::explicit_bzero(buffer_.data(), static_cast<size_t>(bytes));
+  ::explicit_bzero(buffer.data(), static_cast<size_t>(bytes));
   return std::optional<Message>(std::move(message));
 }
 

@@ -82,7 +82,6 @@ class Channel {
   os::Fd socket_;
   std::deque<Queued> queue_;
   size_t queued_bytes_ = 0;
-  std::vector<char> buffer_;  // for receiving, made when first needed
 };
 
 struct Peer {
