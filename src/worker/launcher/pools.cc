@@ -121,6 +121,12 @@ uint64_t Pools::count_ready() const {
   return count;
 }
 
+uint64_t Pools::count_parking() const {
+  uint64_t count = 0;
+  for (const auto& [key, pool] : pools_) count += pool.parking;
+  return count;
+}
+
 int64_t Pools::next_attempt_nanos() const {
   int64_t next = 0;
   for (const auto& [key, pool] : pools_) {

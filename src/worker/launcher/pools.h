@@ -72,6 +72,7 @@ class Pools {
 
   const Pool* find(const PoolKey& key) const;
   uint64_t count_ready() const;
+  uint64_t count_parking() const;
   int64_t next_attempt_nanos() const;  // 0: none waits for its time
 
  private:

@@ -231,8 +231,10 @@ class Server {
     if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
     if (owner_gone_nanos_ != 0) next = std::min(next, owner_gone_nanos_ + options_.outlive_micros * 1000);
     const int64_t quiet = last_launch_nanos_ + kQuietNanos;
-    if (!spent_.empty()) next = std::min(next, quiet);
-    if (pools_.next_missing(now)) next = std::min(next, pools_.urgent(now) ? now : quiet);
+    // Where there is no room for it now, the end of what is being done wakes this process.
+    if (!spent_.empty() && has_room()) next = std::min(next, quiet);
+    if (pools_.urgent(now)) next = now;
+    if (pools_.next_missing(now) && has_room()) next = std::min(next, quiet);
     if (const int64_t attempt = pools_.next_attempt_nanos(); attempt != 0) next = std::min(next, attempt);
     if (next == INT64_MAX) return -1;
     return static_cast<int>(std::clamp<int64_t>((next - now + 999'999) / 1'000'000, 0, 60'000));
@@ -739,6 +741,7 @@ class Server {
     if (seat.timer != 0) timers_.erase({seat.timer, number});
     spawner_release(number);
     std::erase(spent_, number);
+    ending_.erase(number);
     seats_.erase(number);
   }
 
@@ -746,12 +749,19 @@ class Server {
   // start of another. So that is done in a quiet moment, one slice at a time, unless there are many.
   bool may_tidy() const {
     if (spent_.empty()) return false;
-    return spent_.size() > kMostSpent || (idle_ && os::monotonic_nanos() - last_launch_nanos_ >= kQuietNanos);
+    return spent_.size() > kMostSpent || is_quiet();
   }
   void end_one_spent() {
     const uint64_t number = spent_.front();
     spent_.pop_front();
+    ending_.insert(number);
     seats_.at(number).slice->end();
+  }
+
+  // What nobody waits for, making and taking away, has at most half of the processors.
+  bool has_room() const { return ending_.size() + pools_.count_parking() < half_of_processors_; }
+  bool is_quiet() const {
+    return idle_ && has_room() && os::monotonic_nanos() - last_launch_nanos_ >= kQuietNanos;
   }
 
   // One that is not needed any more, whatever it does.
@@ -817,7 +827,7 @@ class Server {
   bool may_fill_pools() const {
     const int64_t now = os::monotonic_nanos();
     if (!pools_.next_missing(now)) return false;
-    return pools_.urgent(now) || (idle_ && now - last_launch_nanos_ >= kQuietNanos);
+    return pools_.urgent(now) || is_quiet();
   }
 
   void fill_a_pool() {
@@ -880,12 +890,13 @@ class Server {
   std::string stamp_;
   int64_t looked_nanos_ = 0;
   std::map<sandbox::ParkingClass, std::shared_ptr<const sandbox::Operations>> plans_;  // of these facts
-  // The other half of the processors is for what is started meanwhile.
-  Pools pools_{std::max(1u, std::thread::hardware_concurrency() / 2)};
+  const uint32_t half_of_processors_ = std::max(1u, std::thread::hardware_concurrency() / 2);
+  Pools pools_{half_of_processors_};
   std::unordered_map<uint64_t, Seat> seats_;
   uint64_t next_seat_ = kFirstSeat;
   std::unordered_map<uint64_t, Launched> launched_;
   std::set<std::pair<int64_t, uint64_t>> timers_;
+  std::set<uint64_t> ending_;  // that were spent, and have not gone yet
   std::deque<uint64_t> spent_;                          // seats whose slices have ended, and are to be taken away
   Counters counters_;
 };
