@@ -32,7 +32,7 @@ StageLink::StageLink(os::Fd socket, StopFlag* stop)
 StageLink::~StageLink() {
   ending_ = true;
   signal_event(wake_);
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
 }
 
 Result<wire::Message> StageLink::next() {
@@ -43,7 +43,8 @@ Result<wire::Message> StageLink::next() {
 }
 
 void StageLink::listen() {
-  thread_ = std::thread([this] { read(); });
+  listening_ = true;
+  thread_.start([this] { read(); });
 }
 
 void StageLink::read() {
@@ -94,9 +95,23 @@ void StageLink::take(wire::Message message) {
   changed_.notify_all();
 }
 
+void StageLink::wait(std::unique_lock<std::mutex>* lock, const std::function<bool()>& done) {
+  if (listening_) return changed_.wait(*lock, done);
+  lock->unlock();
+  std::lock_guard reader(reading_);
+  lock->lock();
+  while (!done()) {
+    lock->unlock();
+    auto message = next();
+    if (!message.ok()) ::_exit(kRunnerGone);
+    take(std::move(*message));
+    lock->lock();
+  }
+}
+
 bool StageLink::wait_for_go() {
   std::unique_lock lock(mutex_);
-  while (!go_ && !stop_->requested()) changed_.wait_for(lock, std::chrono::milliseconds(kStopMillis));
+  wait(&lock, [this] { return go_ || stop_->requested(); });
   return go_;
 }
 
@@ -123,7 +138,7 @@ Result<Answered> StageLink::ask(slice::StageAsk ask, size_t descriptors) {
   }
   Status sent = send(StageMessage::kAsk, number, encode(ask));
   std::unique_lock lock(mutex_);
-  if (sent.ok()) changed_.wait(lock, [&] { return questions_[number].answered; });
+  if (sent.ok()) wait(&lock, [&] { return questions_[number].answered; });
   wire::Message message = std::move(questions_[number].message);
   questions_.erase(number);
   lock.unlock();

@@ -3,17 +3,18 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "base/status.h"
 #include "base/stop.h"
+#include "isolate/parked_thread.h"
 #include "platform/os/fd.h"
 #include "worker/slice/stage_protocol.h"
 #include "worker/wire/framing.h"
@@ -25,8 +26,8 @@ struct Answered {
   std::vector<os::Fd> descriptors;
 };
 
-// Any thread, several at once. The stage's own thread makes it and reads the first messages (greet, next); from
-// listen() on a thread of this object reads.
+// Any thread, several at once. Until listen(), who waits for something reads what comes; then a thread of this object
+// does, which costs every answer two changes of threads, but hears the runner at any time.
 class StageLink {
  public:
   // `stop` is requested when the runner asks for that. Once the runner has gone, the process ends: nothing that it
@@ -37,7 +38,7 @@ class StageLink {
   // The next message; waits. Before listen() only.
   Result<wire::Message> next();
   void listen();
-  // Waits for kGo, or for a request to stop (then false).
+  // Waits for kGo, or for a request to stop (then false). Before listen() only.
   bool wait_for_go();
 
   // Waits until the runner has taken it.
@@ -62,6 +63,8 @@ class StageLink {
   };
   void read();
   void take(wire::Message message);
+  // `lock` is of mutex_; `done` is asked with it held.
+  void wait(std::unique_lock<std::mutex>* lock, const std::function<bool()>& done);
   Result<Step*> step(uint64_t number);  // with mutex_ held
 
   const int descriptor_;  // of the channel, for poll
@@ -75,8 +78,10 @@ class StageLink {
   uint64_t last_question_ = 0;
   bool go_ = false;
   std::atomic<bool> ending_{false};
+  std::mutex reading_;  // before listen(): held by who reads
+  std::atomic<bool> listening_{false};
   os::Fd wake_;  // ends the thread
-  std::thread thread_;
+  ParkedThread thread_;
 };
 
 }  // namespace runink::isolate
