@@ -51,12 +51,14 @@ class RelayedInput final : public connectors::RawInput {
 
 class RemoteInputs final : public connectors::HandedInputs {
  public:
-  RemoteInputs(StageLink& link, plan::OperatorId op, std::vector<std::string> names, uint64_t size)
-      : link_(link), op_(op), names_(std::move(names)), size_(size) {}
+  // `first`: the first of them, if it is open already.
+  RemoteInputs(StageLink& link, plan::OperatorId op, std::vector<std::string> names, uint64_t size, os::Fd first)
+      : link_(link), op_(op), names_(std::move(names)), size_(size), first_(std::move(first)) {}
   const std::vector<std::string>& names() const override { return names_; }
   uint64_t raw_size() const override { return size_; }
   Result<std::unique_ptr<connectors::RawInput>> open(const std::string& name, const StopFlag* stop) override {
     const uint64_t number = next_++;
+    if (first_.valid()) return connectors::open_raw_descriptor(std::move(first_), name, stop);
     Answered handed = RUNINK_TRY(link_.ask({.what = Ask::kOpenInput, .op = op_, .number = number}, 1));
     const bool relayed = handed.answer.number != 0;
     std::string shown = handed.answer.names.empty() ? name : handed.answer.names[0];
@@ -71,6 +73,7 @@ class RemoteInputs final : public connectors::HandedInputs {
   const plan::OperatorId op_;
   const std::vector<std::string> names_;
   const uint64_t size_;
+  os::Fd first_;
   uint64_t next_ = 0;
 };
 
@@ -187,8 +190,9 @@ Result<os::Fd> RemoteOpenings::open_output(const plan::Operator& op) {
 
 Result<std::shared_ptr<connectors::HandedInputs>> RemoteOpenings::open_inputs(const plan::Operator& op) {
   Answered found = RUNINK_TRY(link_.ask({.what = Ask::kOpenInputs, .op = op.id}));
-  return std::shared_ptr<connectors::HandedInputs>(
-      std::make_shared<RemoteInputs>(link_, op.id, std::move(found.answer.names), found.answer.size));
+  os::Fd first = found.descriptors.empty() ? os::Fd() : std::move(found.descriptors[0]);
+  return std::shared_ptr<connectors::HandedInputs>(std::make_shared<RemoteInputs>(
+      link_, op.id, std::move(found.answer.names), found.answer.size, std::move(first)));
 }
 
 Status RemoteOpenings::source_failed(const plan::Operator& op, Status status) {

@@ -355,6 +355,7 @@ Status Stage::open_inputs(uint64_t question, const plan::Operator& op) {
   if (!locator.ok()) return std::move(locator).status();
   input.locator = std::move(*locator);
   StageAnswer out;
+  os::Fd first;
   if (input.locator.kind == connectors::LocatorKind::kPath) {
     auto names = connectors::expand(input.locator);
     if (!names.ok()) return std::move(names).status();
@@ -366,12 +367,18 @@ Status Stage::open_inputs(uint64_t question, const plan::Operator& op) {
       out.size += known ? info->size : 0;
     }
     if (!known) out.size = 0;
+    // The first record should not wait for another question. What cannot be opened is said when that is asked for.
+    if (auto opened = known && !input.names.empty() ? connectors::open_input_file(input.names[0])
+                                                    : Result<os::Fd>(not_found("")); opened.ok()) {
+      first = std::move(*opened);
+      input.next = 1;
+    }
   } else {
     input.names = {input.locator.kind == connectors::LocatorKind::kStandard ? "-" : input.locator.text};
   }
   out.names = input.names;
   inputs_.emplace(op.id, std::move(input));
-  answer(question, std::move(out));
+  answer(question, std::move(out), first.valid() ? std::vector<int>{first.get()} : std::vector<int>());
   return {};
 }
 

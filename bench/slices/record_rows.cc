@@ -107,7 +107,7 @@ class Stage {
     slice::StageAnswer out;
     out.names = {"in.ndjson"};
     std::vector<int> descriptors;
-    if (ask.what == Ask::kOpenInput) descriptors = {input.get()};
+    if (ask.what == Ask::kOpenInputs) descriptors = {input.get()};
     if (ask.what == Ask::kOpenSink) descriptors = {output.write.get()};
     if (ask.what == Ask::kOpenSink) out.atomic = false;
     return channel_.send(static_cast<uint16_t>(StageMessage::kAnswer), message.subject, encode(out), descriptors);

@@ -74,8 +74,8 @@ struct StageStart {
 };
 
 enum class Ask : uint8_t {
-  kOpenInputs = 0,     // of a source: StageAnswer::names and size
-  kOpenInput = 1,      // the next of them; `number` counts from 0; a descriptor
+  kOpenInputs = 0,     // of a source: StageAnswer::names and size; a descriptor of the first, if it is a plain file
+  kOpenInput = 1,      // the next of them that no descriptor came for; `number` counts from 0; a descriptor
   kEndInput = 2,       // it has been read to its end: did what fed it end well?
   kOpenRows = 3,       // of another scenario's output; a descriptor
   kOpenSink = 4,       // a descriptor, and what is there already
