@@ -284,6 +284,8 @@ TEST_F(LauncherTest, AnEngineStandsReadyAndGetsItsWork) {
   }
 }
 
+bool root_with_groups() { return ::geteuid() == 0 && sandbox::open_cgroups("/runink").ok(); }
+
 // ── Slices that are used again ─────────────────────────────────────────────────────────────────────────────────────
 
 // What becomes of the namespaces: they are clean, or were destroyed; or either, where it is the kernel that takes its
@@ -396,6 +398,41 @@ TEST_F(LauncherTest, WhatGotSomethingOfTheHostIsNotUsedAgain) {
   EXPECT_EQ(run(3, {.spec = spec, .recycle = true}).started.path, StartPath::kCold);
 }
 
+TEST_F(LauncherTest, AUsedSliceGetsNothingButAProgram) {
+  if (::geteuid() != 0) GTEST_SKIP() << "an ordinary user's mounts are of the class";
+  model::SliceSpec spec = spec_of({"true"});
+  EXPECT_EQ(run(2, {.spec = spec, .recycle = true}).end.code, 0);
+  (void)counters_once(&Counters::scrubbed, 1);
+  model::SliceSpec more = spec_of({"cat", "/run/secrets/key"});
+  more.secrets = {{"key", "secret"}};
+  EXPECT_EQ(run(3, {.spec = more, .recycle = true}).started.path, StartPath::kCold);
+  EXPECT_EQ(said_by(3), "secret");
+  EXPECT_EQ(run(4, {.spec = spec, .recycle = true}).started.path, StartPath::kRecycled);
+}
+
+// A limit cannot be taken back from a group, so a slice without it is started elsewhere.
+TEST_F(LauncherTest, LimitsOfOneSliceAreNeverAnothers) {
+  if (!root_with_groups()) GTEST_SKIP() << "control groups take root";
+  constexpr uint64_t kSmall = 16u << 20;
+  model::SliceSpec spec = spec_of({"sh", "-c", "x=$(head -c 30000000 /dev/zero | tr '\\0' x); echo enough"});
+  model::SliceSpec small = spec_of({"true"});
+  small.resources.memory_bytes = kSmall;
+  small.resources.processes = 20;
+  EXPECT_EQ(keep_parked(small, 1).ready, 1u);
+  EXPECT_EQ(run(2, {.spec = small, .recycle = true}).end.code, 0);
+  (void)counters_once(&Counters::scrubbed, 1);
+  spec.resources.processes = 50;
+  for (uint64_t slice = 3; slice < 6; ++slice) {
+    const LauncherEvent ended = run(slice, {.spec = spec, .recycle = true});
+    EXPECT_EQ(said_by(slice), "enough\n") << slice;
+    EXPECT_EQ(ended.started.path, slice == 3 ? StartPath::kCold : StartPath::kRecycled);
+    (void)counters_once(&Counters::scrubbed, slice - 1);
+  }
+  // One that has them all, of other sizes, may have it.
+  small.resources.memory_bytes = 2 * kSmall;
+  EXPECT_NE(run(6, {.spec = small, .recycle = true}).started.path, StartPath::kCold);
+}
+
 TEST_F(LauncherTest, UsageIsThatOfOneSlice) {
   const auto busy = spec_of({"sh", "-c", "x=$(head -c 30000000 /dev/zero | tr '\\0' x)"});
   const uint64_t much = *run(2, {.spec = busy, .recycle = true}).end.usage.peak_memory_bytes;
@@ -451,8 +488,6 @@ size_t groups_of(pid_t launcher) {
     return name.starts_with(std::to_string(launcher) + ".");
   }));
 }
-
-bool root_with_groups() { return ::geteuid() == 0 && sandbox::open_cgroups("/runink").ok(); }
 
 TEST_F(LauncherTest, KilledItLeavesNothing) {
   model::SliceSpec spec = spec_of({"sleep", "600"});
