@@ -155,12 +155,6 @@ Status check_scratch(const SliceSpec& spec) {
   return {};
 }
 
-bool is_herd_name(const std::string& name) {
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
-}
-
 Status check_rest(const SliceSpec& spec) {
   if (!is_plain_absolute(spec.working_directory)) {
     return invalid_argument("working directory \"{}\": not a plain absolute path",
@@ -197,6 +191,12 @@ bool parse_host_id(std::string_view text, uint32_t* id) {
 }
 
 }  // namespace
+
+bool is_herd_name(const std::string& name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
 
 Status validate(const SliceSpec& spec) {
   RUNINK_RETURN_IF_ERROR(check_program(spec));

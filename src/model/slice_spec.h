@@ -80,6 +80,9 @@ struct SliceSpec {
 inline constexpr uint32_t kSliceIds = 65536;  // users and groups of a slice are 0 to kSliceIds - 1
 inline constexpr size_t kMostSecretBytes = 1u << 20;
 
+// Lower-case letters, digits, "-" and "_", 1 to 64.
+bool is_herd_name(const std::string& name);
+
 // kInvalidArgument says which value is wrong and what it may be; kUnimplemented what is not supported yet.
 Status validate(const SliceSpec& spec);
 

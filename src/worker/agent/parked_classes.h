@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <list>
+#include <string>
 #include <vector>
 
 #include "model/slice_spec.h"
@@ -16,9 +17,9 @@ class ParkedClasses {
  public:
   static constexpr size_t kMostClasses = 8;
 
-  // `each`: how many of a class; 0: none at all. `root`: whether the launcher is root's. Begins with the class of a
-  // slice for which nothing was asked.
-  ParkedClasses(uint32_t each, bool root);
+  // `each`: how many of a class; 0: none at all. `root`: whether the launcher is root's. `limited_herds`: whose slices
+  // all have a control group. Begins with the class of a slice for which nothing was asked.
+  ParkedClasses(uint32_t each, bool root, std::vector<std::string> limited_herds = {});
 
   // A slice like this is started now. What the launcher is to be asked for, in this order; mostly nothing.
   std::vector<launcher::PoolRequest> used(const model::SliceSpec& spec);
@@ -26,11 +27,15 @@ class ParkedClasses {
   std::vector<launcher::PoolRequest> all() const;
 
  private:
-  launcher::PoolRequest request_of(const sandbox::ParkingClass& parking, uint32_t count) const;
+  struct Class {
+    sandbox::ParkingClass parking;
+    model::SliceResources resources;  // of the last one: so they are limited while they are parked
+  };
+  launcher::PoolRequest request_of(const Class& one, uint32_t count) const;
 
   const uint32_t each_;
   sandbox::HostFacts facts_;
-  std::list<sandbox::ParkingClass> classes_;  // the last one used first
+  std::list<Class> classes_;  // the last one used first
 };
 
 }  // namespace runink::agent

@@ -68,5 +68,29 @@ TEST(ParkedClasses, AnOrdinaryUsersMountsAreNotStoodReadyFor) {
   EXPECT_THAT(classes.used(spec), IsEmpty());
 }
 
+TEST(ParkedClasses, TheyAreParkedWithTheLimitsThatWereUsedLast) {
+  ParkedClasses classes(1, true);
+  model::SliceSpec spec = of("etl");
+  spec.resources.memory_bytes = 1 << 30;
+  ASSERT_EQ(classes.used(spec).size(), 1u);
+  EXPECT_THAT(classes.used(spec), IsEmpty());
+  spec.resources.memory_bytes = 1 << 29;
+  const auto asked = classes.used(spec);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].spec.resources, spec.resources);
+  EXPECT_EQ(classes.all().size(), 2u);
+}
+
+TEST(ParkedClasses, OfALimitedHerdThereIsOneClass) {
+  ParkedClasses classes(1, true, {"etl"});
+  model::SliceSpec limited = of("etl");
+  limited.resources.memory_bytes = 1 << 30;
+  const auto asked = classes.used(of("etl"));
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_FALSE(asked[0].spec.resources.any()) << "none of its own";
+  ASSERT_EQ(classes.used(limited).size(), 1u);
+  EXPECT_EQ(classes.all().size(), 2u) << "that, and the one there is at the beginning";
+}
+
 }  // namespace
 }  // namespace runink::agent

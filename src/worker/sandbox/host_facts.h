@@ -34,7 +34,12 @@ struct HostFacts {
   std::vector<DeviceEntry> devices;   // and for each device
   GpuFacts gpus;                      // looked up where the slice is to have some
   network::HostView network;          // looked at where the slice has endpoints
+  std::vector<std::string> limited_herds;  // whose slices all have a control group; known to who limits them
 };
+
+// Whether this process is root, and in the host's own user namespace: root of another one has no more rights on the host
+// than whoever made that.
+bool is_host_root();
 
 // Host paths from which the default root is made.
 const std::vector<std::string>& default_root_parts();

@@ -45,6 +45,41 @@ Status check_numbers(const char* what, const std::vector<uint32_t>& wanted, cons
   return {};
 }
 
+Status above_herd(const std::string& herd, std::string limit, std::string has) {
+  return failed_precondition("limit of {}: its herd {} has {}", limit, herd, has)
+      .with_kind("sandbox.limit")
+      .with_hint("a limit above that of its herd holds nothing; lower it, or leave it out");
+}
+
+template <typename Number, typename Show>
+Status check_in_herd(const std::string& herd, const char* what, const std::optional<Number>& limit,
+                     const std::optional<Number>& of_herd, Show show) {
+  if (!limit || !of_herd || *limit <= *of_herd) return {};
+  return above_herd(herd, fmt::format("{} {}", what, show(*limit)), show(*of_herd));
+}
+
+Status check_in_herd(const std::string& herd, const char* what, const std::vector<uint32_t>& wanted,
+                     const std::vector<uint32_t>& of_herd) {
+  if (of_herd.empty()) return {};
+  for (const uint32_t number : wanted) {
+    if (std::find(of_herd.begin(), of_herd.end(), number) != of_herd.end()) continue;
+    return above_herd(herd, fmt::format("{} {}", what, number), number_list(of_herd));
+  }
+  return {};
+}
+
+Status check_in_herd(const std::string& herd, const model::SliceIoLimit& limit, const model::SliceIoLimit& of_herd) {
+  const std::string disk = escape_control(limit.device);
+  const auto check = [&](const char* what, const auto& wanted, const auto& most) {
+    return check_in_herd(herd, fmt::format("{} {} to", what, disk).c_str(), wanted, most,
+                         [](uint64_t number) { return fmt::format("{} a second", number); });
+  };
+  RUNINK_RETURN_IF_ERROR(check("bytes read from", limit.read_bytes_per_second, of_herd.read_bytes_per_second));
+  RUNINK_RETURN_IF_ERROR(check("bytes written to", limit.write_bytes_per_second, of_herd.write_bytes_per_second));
+  RUNINK_RETURN_IF_ERROR(check("reads from", limit.read_operations_per_second, of_herd.read_operations_per_second));
+  return check("writes to", limit.write_operations_per_second, of_herd.write_operations_per_second);
+}
+
 }  // namespace
 
 bool parse_swap_total(std::string_view meminfo, uint64_t* bytes) {
@@ -88,6 +123,28 @@ Status check_fits(const model::SliceResources& resources, const NodeSize& node) 
   }
   RUNINK_RETURN_IF_ERROR(check_numbers("the slice to processor", resources.cpu_set, node.processors));
   return check_numbers("its memory to NUMA node", resources.memory_nodes, node.memory_nodes);
+}
+
+Status check_fits(const model::SliceResources& resources, const model::HerdLimit& herd) {
+  const model::SliceResources& has = herd.resources;
+  const std::string& name = herd.herd;
+  const auto plain = [](auto number) { return fmt::format("{}", number); };
+  RUNINK_RETURN_IF_ERROR(check_in_herd(name, "processors to", resources.cpus, has.cpus, plain));
+  RUNINK_RETURN_IF_ERROR(check_in_herd(name, "memory to", resources.memory_bytes, has.memory_bytes, human_bytes));
+  RUNINK_RETURN_IF_ERROR(
+      check_in_herd(name, "memory, as a high mark, to", resources.memory_high_bytes, has.memory_bytes, human_bytes));
+  // A limit of memory that says nothing of swap is one of none.
+  const auto swap = has.memory_bytes ? std::optional(has.swap_bytes.value_or(0)) : std::optional<uint64_t>();
+  RUNINK_RETURN_IF_ERROR(check_in_herd(name, "swap to", resources.swap_bytes, swap, human_bytes));
+  RUNINK_RETURN_IF_ERROR(check_in_herd(name, "processes to", resources.processes, has.processes, plain));
+  RUNINK_RETURN_IF_ERROR(check_in_herd(name, "the slice to processor", resources.cpu_set, has.cpu_set));
+  RUNINK_RETURN_IF_ERROR(check_in_herd(name, "its memory to NUMA node", resources.memory_nodes, has.memory_nodes));
+  for (const model::SliceIoLimit& limit : resources.io) {
+    for (const model::SliceIoLimit& of_herd : has.io) {
+      if (limit.device == of_herd.device) RUNINK_RETURN_IF_ERROR(check_in_herd(name, limit, of_herd));
+    }
+  }
+  return {};
 }
 
 }  // namespace runink::sandbox

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "model/herd_limits.h"
 #include "model/slice_resources.h"
 
 namespace runink::sandbox {
@@ -27,5 +28,8 @@ bool parse_swap_total(std::string_view meminfo, uint64_t* bytes);
 
 // A limit above what there is would hold nothing: kFailedPrecondition of kind "sandbox.limit", with what there is.
 Status check_fits(const model::SliceResources& resources, const NodeSize& node);
+
+// Neither would one above what its herd has: the same error.
+Status check_fits(const model::SliceResources& resources, const model::HerdLimit& herd);
 
 }  // namespace runink::sandbox

@@ -56,5 +56,39 @@ TEST(NodeSize, WhatFitsAndWhatDoesNot) {
   }
 }
 
+TEST(NodeSize, WhatFitsIntoAHerdAndWhatDoesNot) {
+  const model::HerdLimit herd = {.herd = "etl",
+                                 .resources = {.cpus = 2,
+                                               .memory_bytes = 1u << 30,
+                                               .processes = 100,
+                                               .cpu_set = {0, 1},
+                                               .memory_nodes = {0},
+                                               .io = {{.device = "/dev/sda", .read_bytes_per_second = 10}}}};
+  EXPECT_TRUE(check_fits(herd.resources, herd).ok());
+  EXPECT_TRUE(check_fits(model::SliceResources(), herd).ok());
+  const model::SliceResources other = {.cpu_weight = 10'000, .io = {{.device = "/dev/sdb", .read_bytes_per_second = 11}}};
+  EXPECT_TRUE(check_fits(other, herd).ok());
+  struct {
+    model::SliceResources resources;
+    const char* says;
+  } const cases[] = {
+      {{.cpus = 2.5}, "limit of processors to 2.5: its herd etl has 2"},
+      {{.memory_bytes = 2u << 30}, "limit of memory to 2.15 GB: its herd etl has 1.07 GB"},
+      {{.memory_high_bytes = 2u << 30}, "its herd etl has 1.07 GB"},
+      {{.memory_bytes = 1u << 20, .swap_bytes = 1}, "limit of swap to 1 B: its herd etl has 0 B"},
+      {{.processes = 101}, "limit of processes to 101: its herd etl has 100"},
+      {{.cpu_set = {1, 2}}, "limit of the slice to processor 2: its herd etl has 0-1"},
+      {{.memory_nodes = {1}}, "limit of its memory to NUMA node 1: its herd etl has 0"},
+      {{.io = {{.device = "/dev/sda", .read_bytes_per_second = 11}}},
+       "limit of bytes read from /dev/sda to 11 a second: its herd etl has 10 a second"},
+  };
+  for (const auto& c : cases) {
+    const Status refused = check_fits(c.resources, herd);
+    EXPECT_EQ(refused.kind(), "sandbox.limit") << c.says;
+    EXPECT_THAT(refused.to_string(), HasSubstr(c.says));
+    EXPECT_TRUE(check_fits(c.resources, model::HerdLimit{.herd = "etl", .resources = {}}).ok()) << c.says;
+  }
+}
+
 }  // namespace
 }  // namespace runink::sandbox

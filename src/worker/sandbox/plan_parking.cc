@@ -229,6 +229,7 @@ ParkingClass class_of(const model::SliceSpec& spec, const HostFacts& facts) {
                        .group = spec.group,
                        .limited = spec.resources.any() || !spec.devices.empty() || spec.gpus.any(),
                        .terminal = spec.terminal.has_value()};
+  for (const std::string& herd : facts.limited_herds) parking.limited = parking.limited || herd == spec.herd;
   if (!facts.root) parking.mounts = spec.mounts;
   return parking;
 }

@@ -1,6 +1,7 @@
 // A slice's specification, field by field, for the wire (codec.h).
 #pragma once
 
+#include "model/herd_limits.h"
 #include "model/slice_spec.h"
 #include "worker/wire/codec.h"
 
@@ -30,6 +31,12 @@ template <typename Archive>
 void visit(Archive& archive, SliceResources& resources) {
   auto& [cpus, weight, memory, high, swap, processes, cpu_set, nodes, io] = resources;
   archive(cpus, weight, memory, high, swap, processes, cpu_set, nodes, io);
+}
+
+template <typename Archive>
+void visit(Archive& archive, HerdLimit& limit) {
+  auto& [herd, resources] = limit;
+  archive(herd, resources);
 }
 
 template <typename Archive>
