@@ -52,6 +52,12 @@ std::vector<Flag> daemon_flags() {
        .value_name = "N",
        .help = "slices that stand ready, so that others like them start sooner: of each of the eight kinds used last",
        .default_value = "2"},
+      {.name = "herd-limit",
+       .type = ValueType::kText,
+       .value_name = "HERD:LIMITS",
+       .help = "limit all slices of a herd together, such as etl:cpu=2,memory=4Gi,pids=1000; limits are cpu, cpu-weight, "
+               "cpuset, numa, memory, memory-high, swap, pids and io, as `runi exec` has them; root's agent only",
+       .repeated = true},
       {.name = "metrics",
        .type = ValueType::kText,
        .value_name = "ADDRESS:PORT",

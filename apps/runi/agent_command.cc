@@ -98,6 +98,15 @@ Result<agent::AgentOptions> read_options(const cli::Invocation& invocation) {
   for (const std::string& name : invocation.texts("allow-group")) {
     RUNINK_RETURN_IF_ERROR(options.authority.allow_group(name));
   }
+  for (const std::string& text : invocation.texts("herd-limit")) {
+    const Status added = model::add_herd_limit(text, &options.herd_limits);
+    if (!added.ok()) return invocation.usage_error("--herd-limit: " + added.to_string());
+  }
+  if (!options.herd_limits.empty() && ::geteuid() != 0) {
+    return permission_denied("limit the herd {}: control groups take root", options.herd_limits.front().herd)
+        .with_kind("sandbox.limit")
+        .with_hint("run the agent as root, or leave --herd-limit out");
+  }
   options.end_found = invocation.text("on-start") == "end";
   const int64_t parked = invocation.integer("parked");
   if (parked < 0 || parked > 100) return invocation.usage_error("--parked is a number from 0 to 100");

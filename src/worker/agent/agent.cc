@@ -96,7 +96,8 @@ Status Agent::prepare() {
                                      .launcher_path = options_.socket + ".launcher",
                                      .end_found = options_.end_found,
                                      .parked = options_.parked,
-                                     .root = own_user_ == 0}));
+                                     .root = own_user_ == 0,
+                                     .herd_limits = options_.herd_limits}));
   slices_->set_on_over([this] { look_if_stopped(); });
   context_ = std::unique_ptr<SessionContext>(
       new SessionContext{.loop = loop_,
@@ -273,6 +274,14 @@ Result<std::string> Agent::metrics(const std::string& id) {
   return own;
 }
 
+std::vector<HerdStatus> Agent::herds() {
+  std::vector<HerdStatus> herds;
+  for (const model::HerdLimit& limit : options_.herd_limits) {
+    herds.push_back({.limit = limit, .usage = usage_.usage(limit.herd), .state = slices_->herd_state(limit.herd)});
+  }
+  return herds;
+}
+
 AgentStatus Agent::status() {
   // It reads a good part of /proc and /sys: not for every caller.
   if (inventory_nanos_ == 0 || loop_.now() - inventory_nanos_ > kInventoryNanos) {
@@ -293,12 +302,15 @@ AgentStatus Agent::status() {
                  {"slices", std::to_string(alive)}};
   if (const auto& address = metrics_->address())
     status.rows.emplace_back("metrics", "http://" + address->text() + "/metrics");
+  const std::vector<HerdStatus> herds = this->herds();
+  for (auto& row : herd_rows(herds)) status.rows.push_back(std::move(row));
   for (auto& row : inventory_rows(inventory)) status.rows.push_back(std::move(row));
   status.json = fmt::format(
-      R"({{"version":{},"pid":{},"user":{},"since":{},"socket":{},"state":{},"launcher_pid":{},"slices":{},"metrics":{},"node":{}}})",
+      R"({{"version":{},"pid":{},"user":{},"since":{},"socket":{},"state":{},"launcher_pid":{},"slices":{},"metrics":{},"herds":{},"node":{}}})",
       json_quote(options_.version), ::getpid(), own_user_, json_quote(format_utc(started_micros_)),
       json_quote(options_.socket), json_quote(options_.state), launcher, alive,
-      metrics_->address() ? json_quote(metrics_->address()->text()) : "null", inventory_json(inventory));
+      metrics_->address() ? json_quote(metrics_->address()->text()) : "null", herds_json(herds),
+      inventory_json(inventory));
   return status;
 }
 

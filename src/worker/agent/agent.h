@@ -20,6 +20,7 @@
 #include "worker/agent/authority.h"
 #include "worker/agent/fluentd_forwarder.h"
 #include "worker/agent/group_usage.h"
+#include "worker/agent/herd_rows.h"
 #include "worker/agent/inventory.h"
 #include "worker/agent/log_store.h"
 #include "worker/agent/metrics_server.h"
@@ -34,6 +35,7 @@ struct AgentOptions {
   std::string version;
   Authority authority{0};
   bool end_found = false;                            // slices of a former agent that still run are ended
+  std::vector<model::HerdLimit> herd_limits;         // root's agent only
   uint32_t parked = 2;                               // slices that stand ready, of each class that is used
   LogStore::Options logs;                            // folder, log and forwarder are set here
   std::optional<FluentdForwarder::Options> fluentd;  // node and log are set here
@@ -72,6 +74,7 @@ class Agent final : private net::EventLoop::IoHandler {
   void look_if_stopped();
   void publish_sample();
   AgentSample collect();
+  std::vector<HerdStatus> herds();
   AgentStatus status();
   Result<std::string> metrics(const std::string& id);
 

@@ -103,6 +103,9 @@ void LauncherLink::forget(uint64_t slice) {
 void LauncherLink::keep_parked(const launcher::PoolRequest& request) {
   if (client_) after_sending(client_->keep_parked(request));
 }
+void LauncherLink::limit_herds(const std::vector<model::HerdLimit>& limits) {
+  if (client_) after_sending(client_->limit_herds(limits));
+}
 void LauncherLink::stop() {
   loop_.cancel(timer_);
   timer_ = 0;

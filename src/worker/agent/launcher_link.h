@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "platform/net/event_loop.h"
@@ -43,6 +44,7 @@ class LauncherLink final : private net::EventLoop::IoHandler {
   void kill(uint64_t slice);
   void forget(uint64_t slice);
   void keep_parked(const launcher::PoolRequest& request);
+  void limit_herds(const std::vector<model::HerdLimit>& limits);
   // It ends all slices and itself, which is waited for, some seconds at most; nobody is told any more.
   void stop();
 

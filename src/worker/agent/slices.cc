@@ -35,6 +35,12 @@ Found found_of(const launcher::Adopted* adopted) {
   return Found::kUnknown;
 }
 
+std::vector<std::string> names_of(const std::vector<model::HerdLimit>& limits) {
+  std::vector<std::string> names;
+  for (const model::HerdLimit& limit : limits) names.push_back(limit.herd);
+  return names;
+}
+
 bool was_out_of_memory(const sandbox::SliceEnd& end) {
   return std::any_of(end.limits_hit.begin(), end.limits_hit.end(),
                      [](const std::string& sentence) { return sentence.starts_with("out of memory"); });
@@ -65,7 +71,7 @@ struct Slices::Slice {
 };
 
 Slices::Slices(net::EventLoop& loop, telemetry::Log& log, LogStore& logs, Options options)
-    : loop_(loop), log_(log), logs_(logs), options_(std::move(options)), parked_(options_.parked, options_.root) {}
+    : loop_(loop), log_(log), logs_(logs), options_(std::move(options)), parked_(options_.parked, options_.root, names_of(options_.herd_limits)) {}
 
 Result<std::unique_ptr<Slices>> Slices::open(net::EventLoop& loop, telemetry::Log& log, LogStore& logs,
                                              Options options) {
@@ -261,6 +267,7 @@ void Slices::on_launcher_event(launcher::LauncherEvent event) {
     if (event.pool.failed.ok()) return;
     return log_.warning("agent.parking.failed", event.pool.failed.to_string(), {{"herd", event.pool.herd}});
   }
+  if (event.kind == Kind::kHerds) return on_herds(std::move(event.herds));
   if (strays_.contains(event.slice)) {
     if (event.kind == Kind::kStarted) return link_->kill(event.slice);
     strays_.erase(event.slice);
@@ -283,6 +290,7 @@ void Slices::on_launcher_event(launcher::LauncherEvent event) {
       slice->record.end = std::move(event.end);
       slice->record.ended_micros = now_micros();
       return run(*slice, slice->life.on(slice->record.end.timed_out ? Event::kTimedOut : Event::kEnded));
+    case Kind::kHerds:
     case Kind::kPool:
       return;
   }
@@ -299,8 +307,27 @@ void Slices::on_launcher_lost(const Status& why) {
   }
 }
 
+// A launcher of a former agent may limit other herds, and so is told in any case.
 void Slices::on_launcher_started() {
+  herd_states_.clear();
+  link_->limit_herds(options_.herd_limits);
   for (const launcher::PoolRequest& request : parked_.all()) link_->keep_parked(request);
+}
+
+void Slices::on_herds(std::vector<sandbox::HerdState> states) {
+  for (sandbox::HerdState& state : states) {
+    if (!state.status.ok()) {
+      log_.error("agent.herd.refused", "the limits of a herd do not hold here, so its slices are refused: " +
+                                           state.status.to_string(),
+                 {{"herd", state.herd}, {"help", state.status.hint()}});
+    }
+    herd_states_[state.herd] = std::move(state.status);
+  }
+}
+
+std::optional<Status> Slices::herd_state(const std::string& herd) const {
+  const auto at = herd_states_.find(herd);
+  return at == herd_states_.end() ? std::nullopt : std::optional(at->second);
 }
 
 void Slices::on_drained(const std::string& id) {

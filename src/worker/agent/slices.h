@@ -54,6 +54,7 @@ class Slices final : private LauncherLink::Owner {
     size_t most_ended = 200;    // of which records and logs are kept, the newest
     uint32_t parked = 0;        // that stand ready, of each class that is used
     bool root = false;          // whether the launcher is root's
+    std::vector<model::HerdLimit> herd_limits;
   };
   struct Counters {
     std::map<std::string, uint64_t> starts_by_path, ends_by_cause;
@@ -88,6 +89,9 @@ class Slices final : private LauncherLink::Owner {
   // Called whenever one has ended with all that follows.
   void set_on_over(std::function<void()> on_over) { on_over_ = std::move(on_over); }
 
+  // Of the herds that are limited: whether that holds; absent while the launcher has not said so.
+  std::optional<Status> herd_state(const std::string& herd) const;
+
   void stop_launcher() { link_->stop(); }
   const LauncherLink& launcher() const { return *link_; }
   Counters counters() const;
@@ -103,6 +107,7 @@ class Slices final : private LauncherLink::Owner {
   void on_launcher_lost(const Status& why) override;
   void on_launcher_started() override;
   void on_drained(const std::string& id);
+  void on_herds(std::vector<sandbox::HerdState> states);
 
   Slice* find(const std::string& id) const;
   std::string new_id() const;
@@ -131,6 +136,7 @@ class Slices final : private LauncherLink::Owner {
   std::map<std::string, std::unique_ptr<Slice>, std::less<>> slices_;
   std::set<uint64_t> strays_;  // at the launcher, and nobody's: being ended
   ParkedClasses parked_;
+  std::map<std::string, Status> herd_states_;
   Counters counters_;
   std::function<void()> on_over_;
   std::shared_ptr<Slices*> self_;  // for tasks that may come after this has gone

@@ -43,6 +43,10 @@ Result<LauncherEvent> event_of(wire::Message* message) {
       event.kind = LauncherEvent::Kind::kPool;
       event.pool = RUNINK_TRY(decode_pool(message->body));
       return event;
+    case MessageType::kHerds:
+      event.kind = LauncherEvent::Kind::kHerds;
+      event.herds = RUNINK_TRY(decode_herd_states(message->body));
+      return event;
     default:
       return data_loss("the launcher sent a message of type {}, which is unknown here", message->type);
   }
@@ -143,6 +147,9 @@ Status LauncherClient::signal(uint64_t slice, int signal) {
 Status LauncherClient::kill(uint64_t slice) { return send(MessageType::kKill, slice); }
 Status LauncherClient::keep_parked(const PoolRequest& request) {
   return send(MessageType::kKeepParked, 0, encode(request));
+}
+Status LauncherClient::limit_herds(const std::vector<model::HerdLimit>& limits) {
+  return send(MessageType::kLimitHerds, 0, encode(limits));
 }
 Status LauncherClient::forget(uint64_t slice) { return send(MessageType::kForget, slice); }
 Status LauncherClient::stop() { return send(MessageType::kStop, 0); }

@@ -49,6 +49,7 @@ struct LauncherEvent {
     kStarted,  // its program runs
     kRefused,  // it was not started: `refused` says why, with kind and hint; nothing of it is left
     kEnded,    // no process of it is left; forget() it where the launcher outlives its owner
+    kHerds,    // whether the limits of limit_herds() hold
     kPool,     // a pool has another number of parked slices, or cannot be filled
   };
   Kind kind = Kind::kEnded;
@@ -58,6 +59,7 @@ struct LauncherEvent {
   Status refused;
   sandbox::SliceEnd end;
   PoolState pool;
+  std::vector<sandbox::HerdState> herds;
 };
 
 struct Adopted {
@@ -105,6 +107,8 @@ class LauncherClient {
   Status kill(uint64_t slice);
   // Has that many slices of the class stand ready from now on; kPool events tell how it goes.
   Status keep_parked(const PoolRequest& request);
+  // What herds are limited to from now on, all of them; a kHerds event tells whether that holds.
+  Status limit_herds(const std::vector<model::HerdLimit>& limits);
   // An ended slice is not to be remembered any longer. Only where the launcher outlives its owner.
   Status forget(uint64_t slice);
   // Ends all slices and the launcher.

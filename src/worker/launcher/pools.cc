@@ -110,6 +110,12 @@ std::vector<uint64_t> Pools::take_all() {
   return all;
 }
 
+void Pools::want_none(const std::function<bool(const PoolKey&)>& outdated) {
+  for (auto& [key, pool] : pools_) {
+    if (outdated(key)) pool.wanted = 0;
+  }
+}
+
 const Pools::Pool* Pools::find(const PoolKey& key) const {
   const auto at = pools_.find(key);
   return at == pools_.end() ? nullptr : &at->second;

@@ -70,6 +70,9 @@ class Pools {
   // All that stand ready, which are forgotten: they are out of date.
   std::vector<uint64_t> take_all();
 
+  // No slice is of such a class any more: nothing is to stand ready for it.
+  void want_none(const std::function<bool(const PoolKey&)>& outdated);
+
   const Pool* find(const PoolKey& key) const;
   uint64_t count_ready() const;
   uint64_t count_parking() const;

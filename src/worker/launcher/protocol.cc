@@ -95,6 +95,8 @@ std::string encode(const sandbox::SliceEnd& end) { return wire::encode_value(end
 std::string encode(const SliceRecord& record) { return wire::encode_value(record); }
 std::string encode(const PoolState& state) { return wire::encode_value(state); }
 std::string encode(const Counters& counters) { return wire::encode_value(counters); }
+std::string encode(const std::vector<model::HerdLimit>& limits) { return wire::encode_value(limits); }
+std::string encode(const std::vector<sandbox::HerdState>& states) { return wire::encode_value(states); }
 std::string encode_signal(int signal) { return wire::encode_value(int32_t{signal}); }
 
 Result<LaunchRequest> decode_launch(std::string_view body) {
@@ -122,6 +124,19 @@ Result<PoolState> decode_pool(std::string_view body) {
 }
 Result<Counters> decode_counters(std::string_view body) {
   return wire::decode_value<Counters>(body, "a launcher's counters");
+}
+
+Result<std::vector<model::HerdLimit>> decode_herd_limits(std::string_view body) {
+  auto limits = RUNINK_TRY(wire::decode_value<std::vector<model::HerdLimit>>(body, "limits of herds"));
+  for (const model::HerdLimit& limit : limits) {
+    const Status good = model::validate(limit.resources);
+    if (!good.ok()) return data_loss("limits of herds: {}", good.message());
+    if (!model::is_herd_name(limit.herd)) return data_loss("limits of herds: one has no herd's name");
+  }
+  return limits;
+}
+Result<std::vector<sandbox::HerdState>> decode_herd_states(std::string_view body) {
+  return wire::decode_value<std::vector<sandbox::HerdState>>(body, "whether limits of herds hold");
 }
 
 Status decode_refusal(std::string_view body) {

@@ -1,8 +1,10 @@
 // What is said between a launcher and its owner. One owner at a time: `runi exec`, or the agent; when the agent is
 // killed, the next one connects and is given back what there is (adoption).
 //
-//   owner → launcher   kLaunch kSignal kKill kKeepParked kList kForget kStop      the message's subject is the slice,
-//   launcher → owner   kReady kStarted kRefused kEnded kSlice kListEnd kPool      where it is about one
+//   owner → launcher   kLaunch kSignal kKill kKeepParked kList kForget kStop kLimitHerds
+//   launcher → owner   kReady kStarted kRefused kEnded kSlice kListEnd kPool kHerds
+//
+// The message's subject is the slice, where it is about one.
 //
 // A slice's number is its owner's choice, and names it until it has ended and was forgotten. A launch with a number
 // that is in use is refused with kAlreadyExists, so that an owner can repeat one when it does not know whether it
@@ -14,14 +16,17 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
+#include "model/herd_limits.h"
 #include "model/slice_spec.h"
+#include "worker/sandbox/herd_state.h"
 #include "worker/sandbox/slice_end.h"
 
 namespace runink::launcher {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 enum class MessageType : uint16_t {
   kLaunch = 1,      // LaunchRequest; descriptors: 0, 1, 2, the program's others, those to keep
@@ -31,6 +36,9 @@ enum class MessageType : uint16_t {
   kList = 5,
   kForget = 6,  // an ended slice
   kStop = 7,    // end all slices, and the launcher
+  // std::vector<model::HerdLimit>: what herds are limited to from now on, all of them; a herd that it does not name is
+  // not, any more. Every slice of such a herd has a control group, and none is started where the limits do not hold.
+  kLimitHerds = 8,
 
   kReady = 101,    // Ready: the first message of a connection
   kStarted = 102,  // Started; descriptors: the control channel of an engine
@@ -38,7 +46,8 @@ enum class MessageType : uint16_t {
   kEnded = 104,    // sandbox::SliceEnd
   kSlice = 105,    // SliceRecord; descriptors: those it keeps. An answer to kList
   kListEnd = 106,  // Counters
-  kPool = 107,     // PoolState: when its number changes or it cannot be filled
+  kPool = 107,     // PoolState: when one more stands ready, or it cannot be filled
+  kHerds = 108,    // std::vector<sandbox::HerdState>: the answer to kLimitHerds
 };
 
 // What a slice holds when it is started.
@@ -129,6 +138,8 @@ std::string encode(const sandbox::SliceEnd& end);
 std::string encode(const SliceRecord& record);
 std::string encode(const PoolState& state);
 std::string encode(const Counters& counters);
+std::string encode(const std::vector<model::HerdLimit>& limits);
+std::string encode(const std::vector<sandbox::HerdState>& states);
 std::string encode_signal(int signal);
 
 // kDataLoss for what is no such value. Whether a specification makes sense is not looked at (model::validate).
@@ -141,6 +152,9 @@ Result<sandbox::SliceEnd> decode_end(std::string_view body);
 Result<SliceRecord> decode_record(std::string_view body);
 Result<PoolState> decode_pool(std::string_view body);
 Result<Counters> decode_counters(std::string_view body);
+// Limits that make no sense are kDataLoss, too.
+Result<std::vector<model::HerdLimit>> decode_herd_limits(std::string_view body);
+Result<std::vector<sandbox::HerdState>> decode_herd_states(std::string_view body);
 Result<int> decode_signal(std::string_view body);
 
 }  // namespace runink::launcher

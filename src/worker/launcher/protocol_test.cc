@@ -110,7 +110,7 @@ TEST(Protocol, EverythingElseArrivesWhole) {
   const Started started{.path = StartPath::kRecycled, .pid = 17, .group = "a/b", .first_id = 9};
   EXPECT_EQ(encode(*decode_started(encode(started))), encode(started));
   const SliceRecord record{
-      .state = SliceState::kEnded, .herd = "a", .label = "b", .started = started, .started_at_nanos = 5, .end = end};
+      .state = SliceState::kEnded, .herd = "a", .label = "b", .started = started, .end = end};
   EXPECT_EQ(encode(*decode_record(encode(record))), encode(record));
   for (const Status& failed : {Status(), not_found("x")}) {
     const PoolState pool{.herd = "a", .kind = SliceKind::kEngine, .wanted = 2, .ready = 1, .failed = failed};
@@ -133,6 +133,29 @@ TEST(Protocol, WhatCannotBeIsRefused) {
   std::string end = encode(sandbox::SliceEnd());
   end[0] = 2;
   EXPECT_FALSE(decode_end(end).ok());
+}
+
+TEST(Protocol, LimitsOfHerdsArriveWhole) {
+  const std::vector<model::HerdLimit> limits = {{.herd = "etl", .resources = full_spec().resources},
+                                                {.herd = "web", .resources = {.processes = 5}}};
+  const std::string body = encode(limits);
+  const auto decoded = decode_herd_limits(body);
+  ASSERT_TRUE(decoded.ok()) << decoded.status().to_string();
+  EXPECT_EQ(*decoded, limits);
+  for (size_t size = 0; size < body.size(); ++size) {
+    EXPECT_EQ(decode_herd_limits(body.substr(0, size)).status().code(), Code::kDataLoss) << size;
+  }
+  for (const model::HerdLimit& wrong :
+       {model::HerdLimit{.herd = "../etl", .resources = {.processes = 5}},
+        model::HerdLimit{.herd = "etl", .resources = {.processes = 1}}}) {
+    EXPECT_EQ(decode_herd_limits(encode(std::vector<model::HerdLimit>{wrong})).status().code(), Code::kDataLoss);
+  }
+  const std::vector<sandbox::HerdState> states = {
+      {.herd = "etl", .status = failed_precondition("no").with_kind("sandbox.limit").with_hint("do")}, {.herd = "web", .status = {}}};
+  const auto told = decode_herd_states(encode(states));
+  ASSERT_TRUE(told.ok() && told->size() == 2);
+  EXPECT_EQ(told->front().status.hint(), "do");
+  EXPECT_TRUE(told->back().status.ok());
 }
 
 }  // namespace

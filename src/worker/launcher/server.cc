@@ -325,6 +325,8 @@ class Server {
         return keep_parked(message.body);
       case MessageType::kList:
         return list();
+      case MessageType::kLimitHerds:
+        return limit_herds(message.body);
       case MessageType::kForget:
         if (const auto at = launched_.find(message.subject);
             at != launched_.end() && at->second.record.state == SliceState::kEnded) {
@@ -402,6 +404,7 @@ class Server {
       to.push_back(std::move(descriptors[i]));
     }
     look_at_host(kOldestFactsNanos);
+    RUNINK_RETURN_IF_ERROR(check_herd(request.spec));
     sandbox::add_facts_of(request.spec, &facts_);
     launched->start = RUNINK_TRY(sandbox::plan_start(request.spec, facts_, sandbox::Words::kOfErrors));
     const PoolKey key = key_of(request.spec, request.kind);
@@ -424,8 +427,10 @@ class Server {
 
   std::optional<Pools::Taken> take_ready(const PoolKey& key, const LaunchRequest& request,
                                          const sandbox::Operations& start) {
+    // Its limits are tried again.
+    if (const auto at = herds_.find(request.spec.herd); at != herds_.end() && !at->second.holds) return std::nullopt;
     return pools_.take(key, request.recycle, [&](uint64_t seat) {
-      return seats_.at(seat).slice->will_do_for(request.spec, start);
+      return seats_.at(seat).slice->will_do_for(start);
     });
   }
 
@@ -532,6 +537,8 @@ class Server {
   Status start_spawner() {
     RUNINK_RETURN_IF_ERROR(spawner_.start());
     spawner_events_ = 0;
+    herd_orders_ = 0;
+    if (!herds_.empty()) tell_spawner_limits();
     watch_spawner();
     return {};
   }
@@ -550,7 +557,11 @@ class Server {
       if (!answer.ok()) {
         there = std::move(answer).status();
       } else if (*answer) {
-        spawned((*answer)->slice, std::move((*answer)->made));
+        if (auto* made = std::get_if<sandbox::Spawner::Made>(&**answer)) {
+          spawned(made->slice, std::move(made->result));
+        } else {
+          herds_limited(std::get<sandbox::Spawner::HerdStates>(**answer));
+        }
       } else {
         return watch_spawner();
       }
@@ -580,6 +591,10 @@ class Server {
       auto slice = sandbox::Slice::take(seat.key.parking, seat.parking, seat.resources, std::move(*made), &makers_);
       if (slice.ok()) {
         seat.slice = std::move(*slice);
+        // It was made after the last order, and within the herd's limits.
+        if (const auto herd = herds_.find(seat.key.parking.herd); herd != herds_.end() && herd_orders_ == 0) {
+          herd->second.holds = true;
+        }
       } else {
         failed = std::move(slice).status();
       }
@@ -599,6 +614,61 @@ class Server {
   void spawner_release(uint64_t number) {
     (void)spawner_.release(number);
     watch_spawner();
+  }
+
+  // ── Herds ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  void limit_herds(std::string_view body) {
+    auto limits = decode_herd_limits(body);
+    if (!limits.ok()) return owner_gone();
+    if (limits->empty() && herds_.empty()) return tell(MessageType::kHerds, 0, encode(std::vector<sandbox::HerdState>()));
+    herds_.clear();
+    for (model::HerdLimit& limit : *limits) {
+      std::string name = limit.herd;
+      herds_[std::move(name)].limit = std::move(limit);
+    }
+    if (facts_.root) makers_.groups.know_herds(limits_of_herds());
+    name_limited_herds();
+    // What stands ready was made under other limits, or without a group.
+    for (const uint64_t seat : pools_.take_all()) discard(seat);
+    pools_.want_none([this](const PoolKey& key) { return !key.parking.limited && herds_.contains(key.parking.herd); });
+    tell_spawner_limits();
+  }
+
+  std::vector<model::HerdLimit> limits_of_herds() const {
+    std::vector<model::HerdLimit> limits;
+    for (const auto& [name, herd] : herds_) limits.push_back(herd.limit);
+    return limits;
+  }
+
+  void name_limited_herds() {
+    facts_.limited_herds.clear();
+    for (const auto& [name, herd] : herds_) facts_.limited_herds.push_back(name);
+  }
+
+  void tell_spawner_limits() {
+    ++herd_orders_;
+    (void)spawner_.limit_herds(limits_of_herds());
+    watch_spawner();
+  }
+
+  // To the last order alone: those before it spoke of other limits.
+  void herds_limited(const sandbox::Spawner::HerdStates& states) {
+    if (--herd_orders_ > 0) return;
+    for (const sandbox::HerdState& state : states) {
+      if (const auto at = herds_.find(state.herd); at != herds_.end()) at->second.holds = state.status.ok();
+    }
+    tell(MessageType::kHerds, 0, encode(states));
+  }
+
+  Status check_herd(const model::SliceSpec& spec) const {
+    const auto at = herds_.find(spec.herd);
+    if (at == herds_.end()) return {};
+    if (!facts_.root) {
+      return permission_denied("start a slice of the herd {}: its limits are control groups, which take root", spec.herd)
+          .with_kind("sandbox.limit");
+    }
+    return sandbox::check_fits(spec.resources, at->second.limit);
   }
 
   // ── What becomes of slices ─────────────────────────────────────────────────────────────────────────────────────
@@ -796,6 +866,7 @@ class Server {
     }
     stamp_ = std::move(stamp);
     facts_ = sandbox::gather_host_facts();
+    name_limited_herds();
     plans_.clear();
     looked_nanos_ = now;
   }
@@ -874,6 +945,11 @@ class Server {
     spawner_.stop();
   }
 
+  struct Herd {
+    model::HerdLimit limit;
+    bool holds = false;  // as far as the spawner has said
+  };
+
   ServerOptions options_;
   sandbox::SliceMakers makers_;  // before all slices
   sandbox::Spawner spawner_;
@@ -885,6 +961,8 @@ class Server {
   bool stopping_ = false, idle_ = false;
   int64_t last_launch_nanos_ = 0;
 
+  std::map<std::string, Herd> herds_;  // that are limited
+  int herd_orders_ = 0;                // to the spawner, that it has not answered
   sandbox::HostFacts facts_;  // of the host; of mounts and the like, of the specification that was looked at last
   RootWatch root_watch_;
   std::string stamp_;

@@ -51,6 +51,55 @@ Status validate(const CgroupLimits& limits) {
   return {};
 }
 
+CgroupLimits left_out(const CgroupLimits& before, const CgroupLimits& after) {
+  CgroupLimits out;
+  const auto take = [](const auto& was, const auto& is, auto* left) {
+    if (was && !is) *left = was;
+  };
+  take(before.cpus, after.cpus, &out.cpus);
+  take(before.cpu_weight, after.cpu_weight, &out.cpu_weight);
+  take(before.memory_bytes, after.memory_bytes, &out.memory_bytes);
+  take(before.memory_high_bytes, after.memory_high_bytes, &out.memory_high_bytes);
+  // With memory comes swap, also where it is not said (group_limits.h).
+  if (out.memory_bytes) out.swap_bytes = before.swap_bytes.value_or(0);
+  take(before.processes, after.processes, &out.processes);
+  if (after.cpu_set.empty()) out.cpu_set = before.cpu_set;
+  if (after.memory_nodes.empty()) out.memory_nodes = before.memory_nodes;
+  for (const IoLimit& was : before.io) {
+    IoLimit left{.major = was.major, .minor = was.minor};
+    const IoLimit none = left, *is = &none;
+    for (const IoLimit& now : after.io) {
+      if (now.major == was.major && now.minor == was.minor) is = &now;
+    }
+    take(was.read_bytes_per_second, is->read_bytes_per_second, &left.read_bytes_per_second);
+    take(was.write_bytes_per_second, is->write_bytes_per_second, &left.write_bytes_per_second);
+    take(was.read_operations_per_second, is->read_operations_per_second, &left.read_operations_per_second);
+    take(was.write_operations_per_second, is->write_operations_per_second, &left.write_operations_per_second);
+    if (left.read_bytes_per_second || left.write_bytes_per_second || left.read_operations_per_second ||
+        left.write_operations_per_second) {
+      out.io.push_back(left);
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> describe_herd(const HerdEvents& herd, const CgroupLimits& limits, CgroupEvents* events) {
+  std::vector<std::string> lines;
+  const bool own_memory = limits.memory_bytes && (events->out_of_memory > 0 || events->filled);
+  if (events->out_of_memory_kills > 0 && !own_memory && herd.limits.memory_bytes && herd.out_of_memory > 0) {
+    lines.push_back(fmt::format(
+        "out of memory of its herd: the kernel killed {} process(es) when all slices of {} reached {} bytes together",
+        events->out_of_memory_kills, herd.herd, *herd.limits.memory_bytes));
+    events->out_of_memory_kills = 0;
+  }
+  if (events->refused_processes > 0 && !limits.processes && herd.limits.processes) {
+    lines.push_back(fmt::format("out of processes of its herd: {} fork(s) were refused when all slices of {} had {}",
+                                events->refused_processes, herd.herd, *herd.limits.processes));
+    events->refused_processes = 0;
+  }
+  return lines;
+}
+
 std::vector<std::string> describe(const CgroupEvents& events, const CgroupLimits& limits) {
   std::vector<std::string> lines;
   auto of = [](const auto& limit) { return limit ? fmt::format(" of {}", *limit) : std::string(); };

@@ -58,6 +58,9 @@ struct CgroupLimits {
   std::optional<std::vector<DeviceRule>> devices;
 };
 
+// Of `before` what `after` does not say again. Devices stay as they are.
+CgroupLimits left_out(const CgroupLimits& before, const CgroupLimits& after);
+
 // Refuses what no kernel could apply: zero memory, weights out of range, swap without memory, … (kInvalidArgument).
 Status validate(const CgroupLimits& limits);
 
@@ -72,13 +75,24 @@ struct CgroupUsage {
 
 // How often the group ran into its limits since it was made.
 struct CgroupEvents {
-  uint64_t out_of_memory_kills = 0;
+  uint64_t out_of_memory_kills = 0;  // of processes in it (v2: and below), whichever group's limit it was
+  uint64_t out_of_memory = 0;        // times that its own limit could not be held otherwise (v2)
+  bool filled = false;               // its memory has been at its own limit (v1, which does not count)
   uint64_t memory_limit_hits = 0;  // reclaim at the limit: slow, but nothing was killed yet
   uint64_t memory_high_hits = 0;   // slowed at the high mark
   uint64_t throttled_periods = 0;  // of 100 ms, in which the processor quota was used up
   double throttled_seconds = 0;
   uint64_t refused_processes = 0;  // forks that failed at the limit
 };
+
+// The group above, as far as a slice in it ran into its limits.
+struct HerdEvents {
+  std::string herd;
+  CgroupLimits limits;
+  uint64_t out_of_memory = 0;
+};
+// Takes out of `events` what happened at the limits of the herd and not at the slice's own: a sentence for each.
+std::vector<std::string> describe_herd(const HerdEvents& herd, const CgroupLimits& limits, CgroupEvents* events);
 
 // A sentence for each limit that was run into, the gravest first; empty if none was.
 std::vector<std::string> describe(const CgroupEvents& events, const CgroupLimits& limits);
@@ -99,6 +113,11 @@ class Cgroup {
 
   // All of them or an error (then some may have been set: remove the group). What was written is read back.
   virtual Status set_limits(const CgroupLimits& limits) = 0;
+
+  // Takes those of these limits away that are there: the group is as if they had never been set. Not of devices.
+  virtual Status lift_limits(const CgroupLimits& limits) = 0;
+  // Whether it is still where its name says: it may have been removed, and another one made.
+  virtual bool is_in_place() const = 0;
 
   // For CLONE_INTO_CGROUP; owned by this object. -1 on v1.
   virtual int clone_descriptor() const = 0;

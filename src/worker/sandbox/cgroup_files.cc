@@ -213,6 +213,12 @@ Result<CgroupFolder> CgroupFolder::open(std::string path) {
 
 bool CgroupFolder::has(const char* file) const { return ::faccessat(descriptor(), file, F_OK, 0) == 0; }
 
+bool CgroupFolder::is_in_place() const {
+  struct stat mine = {}, there = {};
+  return ::fstat(descriptor(), &mine) == 0 && ::lstat(path().c_str(), &there) == 0 && mine.st_dev == there.st_dev &&
+         mine.st_ino == there.st_ino;
+}
+
 Result<std::string> CgroupFolder::read(const char* file) const { return read_at(descriptor(), path(), file); }
 
 Status CgroupFolder::write(const char* file, std::string_view value) const {

@@ -44,6 +44,7 @@ class CgroupFolder {
   const std::string& path() const { return descriptor_.path(); }
   int descriptor() const { return descriptor_.get(); }
   bool has(const char* file) const;
+  bool is_in_place() const;  // its path leads to this same folder
   Result<std::string> read(const char* file) const;
   Status write(const char* file, std::string_view value) const;  // one write(2): a control file takes a value whole
   Result<os::Fd> open_to_write(const char* file) const;  // for somebody else to write to

@@ -507,6 +507,41 @@ TEST_P(CgroupHost, limits_without_their_controller_are_refused_by_name) {
   }
 }
 
+// Of those whose controllers are here; as they were before they were set.
+TEST_P(CgroupHost, limits_are_lifted) {
+  const auto controllers = backend_->controllers();
+  const bool memory = carries(controllers, "memory"), cpu = carries(controllers, "cpu");
+  const bool pids = carries(controllers, "pids"), cpuset = carries(controllers, "cpuset");
+  if (!memory && !cpu && !pids) GTEST_SKIP() << "no controllers";
+  CgroupLimits limits;
+  if (memory) limits.memory_bytes = 16u << 20;
+  if (cpu) limits.cpus = 0.1, limits.cpu_weight = 7;
+  if (pids) limits.processes = 2;
+  if (cpuset) limits.cpu_set = {0}, limits.memory_nodes = {0};
+  ASSERT_OK(slice_->set_limits(limits));
+  ASSERT_OK(slice_->lift_limits(left_out(limits, {})));
+  Parked child([] { return take_memory(24u << 20) + (fork_bomb() == 500 ? 0 : 1); });
+  attach(child);
+  child.go();
+  EXPECT_EQ(child.wait(), 0) << "more memory and processes than there were";
+  if (!cpu) return;
+  // A slice may have more than its herd had.
+  CgroupLimits few, more;
+  few.cpus = 0.1, more.cpus = 1;
+  ASSERT_OK(herd_->set_limits(few));
+  ASSERT_OK(herd_->lift_limits(left_out(few, {})));
+  ASSERT_OK(slice_->set_limits(more));
+}
+
+TEST_P(CgroupHost, one_that_was_made_anew_is_another) {
+  EXPECT_TRUE(slice_->is_in_place());
+  ASSERT_OK(slice_->remove(kLong));
+  EXPECT_FALSE(slice_->is_in_place());
+  const auto again = make("herd/slice");
+  EXPECT_FALSE(slice_->is_in_place());
+  EXPECT_TRUE(again->is_in_place());
+}
+
 INSTANTIATE_TEST_SUITE_P(Versions, CgroupHost, ::testing::Values(CgroupVersion::kV1, CgroupVersion::kV2),
                          [](const auto& info) { return info.param == CgroupVersion::kV1 ? "v1" : "v2"; });
 

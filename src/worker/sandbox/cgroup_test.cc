@@ -175,5 +175,57 @@ TEST(DeviceFilter, only_what_a_rule_covers_is_allowed) {
   EXPECT_TRUE(allows(device_program({{.type = 'b'}}), kBlock, kWrite, 8, 0));
 }
 
+TEST(CgroupLimits, what_is_left_out_is_what_has_to_be_lifted) {
+  CgroupLimits before, after;
+  before.cpus = 2;
+  before.memory_bytes = 1u << 30;
+  before.processes = 10;
+  before.cpu_set = {1};
+  before.io = {{.major = 8, .read_bytes_per_second = 5, .write_bytes_per_second = 6}, {.major = 9, .read_bytes_per_second = 7}};
+  after.cpus = 1;
+  after.cpu_set = {2};
+  after.io = {{.major = 8, .read_bytes_per_second = 4}};
+  const CgroupLimits left = left_out(before, after);
+  EXPECT_FALSE(left.cpus);
+  EXPECT_EQ(left.memory_bytes, 1u << 30);
+  EXPECT_TRUE(left.swap_bytes) << "without memory it would hold nothing";
+  EXPECT_EQ(left.processes, 10u);
+  EXPECT_TRUE(left.cpu_set.empty());
+  ASSERT_EQ(left.io.size(), 2u);
+  EXPECT_FALSE(left.io[0].read_bytes_per_second);
+  EXPECT_EQ(left.io[0].write_bytes_per_second, 6u);
+  EXPECT_EQ(left.io[1].major, 9u);
+}
+
+TEST(CgroupEvents, whose_limit_it_was_is_told) {
+  HerdEvents herd{.herd = "etl", .limits = {}, .out_of_memory = 1};
+  herd.limits.memory_bytes = 4096;
+  herd.limits.processes = 9;
+  const CgroupEvents hit{.out_of_memory_kills = 2, .refused_processes = 3};
+  CgroupEvents events = hit;
+  EXPECT_THAT(describe_herd(herd, {}, &events),
+              ::testing::ElementsAre("out of memory of its herd: the kernel killed 2 process(es) when all slices of etl "
+                                     "reached 4096 bytes together",
+                                     "out of processes of its herd: 3 fork(s) were refused when all slices of etl had 9"));
+  EXPECT_TRUE(describe(events, {}).empty()) << "it is said once";
+  // At limits of its own.
+  CgroupLimits own;
+  own.memory_bytes = 4096;
+  own.processes = 5;
+  events = hit;
+  events.out_of_memory = 1;
+  EXPECT_TRUE(describe_herd(herd, own, &events).empty());
+  events = hit;
+  EXPECT_EQ(describe_herd(herd, own, &events).size(), 1u) << "its own limit was not reached";
+  events = hit;
+  events.filled = true;
+  EXPECT_TRUE(describe_herd(herd, own, &events).empty());
+  EXPECT_EQ(describe(events, own).size(), 2u);
+  // The whole host was out of memory.
+  herd.out_of_memory = 0;
+  events = hit;
+  EXPECT_EQ(describe_herd(herd, {}, &events).size(), 1u);
+}
+
 }  // namespace
 }  // namespace runink::sandbox

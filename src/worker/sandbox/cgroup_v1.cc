@@ -92,6 +92,34 @@ class GroupV1 : public Cgroup {
     return {};
   }
 
+  Status lift_limits(const CgroupLimits& limits) override {
+    const auto lift = [&](bool set, const char* controller, const char* file, const std::string& none) {
+      return set ? folder(controller)->write(file, none) : Status();
+    };
+    RUNINK_RETURN_IF_ERROR(lift(limits.cpus.has_value(), "cpu", "cpu.cfs_quota_us", "-1"));
+    RUNINK_RETURN_IF_ERROR(lift(limits.cpu_weight.has_value(), "cpu", "cpu.shares", "1024"));
+    // Memory with swap first: it is never below memory alone.
+    const bool swap = limits.swap_bytes && folder("memory")->has("memory.memsw.limit_in_bytes");
+    RUNINK_RETURN_IF_ERROR(lift(swap, "memory", "memory.memsw.limit_in_bytes", "-1"));
+    RUNINK_RETURN_IF_ERROR(lift(limits.memory_bytes.has_value(), "memory", "memory.limit_in_bytes", "-1"));
+    RUNINK_RETURN_IF_ERROR(lift(limits.processes.has_value(), "pids", "pids.max", "max"));
+    RUNINK_RETURN_IF_ERROR(inherit(!limits.cpu_set.empty(), "cpuset.cpus"));
+    RUNINK_RETURN_IF_ERROR(inherit(!limits.memory_nodes.empty(), "cpuset.mems"));
+    for (const IoLimit& limit : limits.io) {
+      const std::string none = fmt::format("{}:{} 0", limit.major, limit.minor);
+      const auto lift_io = [&](bool set, const char* file) { return lift(set, "blkio", file, none); };
+      RUNINK_RETURN_IF_ERROR(lift_io(limit.read_bytes_per_second.has_value(), "blkio.throttle.read_bps_device"));
+      RUNINK_RETURN_IF_ERROR(lift_io(limit.write_bytes_per_second.has_value(), "blkio.throttle.write_bps_device"));
+      RUNINK_RETURN_IF_ERROR(lift_io(limit.read_operations_per_second.has_value(), "blkio.throttle.read_iops_device"));
+      RUNINK_RETURN_IF_ERROR(lift_io(limit.write_operations_per_second.has_value(), "blkio.throttle.write_iops_device"));
+    }
+    return {};
+  }
+
+  bool is_in_place() const override {
+    return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.folder.is_in_place(); });
+  }
+
   int clone_descriptor() const override { return -1; }
 
   Status attach(pid_t pid) override {
@@ -171,6 +199,11 @@ class GroupV1 : public Cgroup {
     if (const CgroupFolder* memory = folder("memory")) {
       events.out_of_memory_kills = RUNINK_TRY(memory->read_table("memory.oom_control"))["oom_kill"];
       events.memory_limit_hits = RUNINK_TRY(memory->read_number("memory.failcnt"));
+      // Newer kernels count no failures at the limit of memory with swap, which is reached first where there is to be
+      // none. Memory is charged in batches of some pages.
+      constexpr uint64_t kNearly = 1u << 20;
+      const uint64_t peak = RUNINK_TRY(memory->read_number("memory.max_usage_in_bytes"));
+      events.filled = peak + kNearly > RUNINK_TRY(memory->read_number("memory.limit_in_bytes"));
     }
     if (const CgroupFolder* cpu = folder("cpu")) {
       std::map<std::string, uint64_t> table = RUNINK_TRY(cpu->read_table("cpu.stat"));
@@ -282,6 +315,14 @@ class GroupV1 : public Cgroup {
     };
     RUNINK_RETURN_IF_ERROR(set("cpuset.cpus", limits.cpu_set));
     return set("cpuset.mems", limits.memory_nodes);
+  }
+
+  // What the group above has.
+  Status inherit(bool set, const char* file) {
+    if (!set) return {};
+    const CgroupFolder above = RUNINK_TRY(CgroupFolder::open(os::folder_of(folder("cpuset")->path())));
+    const std::string text = RUNINK_TRY(above.read(file));
+    return folder("cpuset")->write(file, trim(text));
   }
 
   Status set_io(const IoLimit& limit) {

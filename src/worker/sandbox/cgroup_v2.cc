@@ -77,6 +77,31 @@ class GroupV2 : public Cgroup {
     return {};
   }
 
+  Status lift_limits(const CgroupLimits& limits) override {
+    const auto lift = [&](bool set, const char* file, const std::string& none) {
+      return set ? folder_.write(file, none) : Status();
+    };
+    RUNINK_RETURN_IF_ERROR(lift(limits.cpus.has_value(), "cpu.max", fmt::format("max {}", kPeriodMicros)));
+    RUNINK_RETURN_IF_ERROR(lift(limits.cpu_weight.has_value(), "cpu.weight", "100"));
+    RUNINK_RETURN_IF_ERROR(lift(limits.swap_bytes && folder_.has("memory.swap.max"), "memory.swap.max", "max"));
+    RUNINK_RETURN_IF_ERROR(lift(limits.memory_bytes.has_value(), "memory.max", "max"));
+    RUNINK_RETURN_IF_ERROR(lift(limits.memory_high_bytes.has_value(), "memory.high", "max"));
+    RUNINK_RETURN_IF_ERROR(lift(limits.processes.has_value(), "pids.max", "max"));
+    RUNINK_RETURN_IF_ERROR(lift(!limits.cpu_set.empty(), "cpuset.cpus", "\n"));
+    RUNINK_RETURN_IF_ERROR(lift(!limits.memory_nodes.empty(), "cpuset.mems", "\n"));
+    for (const IoLimit& limit : limits.io) {
+      std::string line = fmt::format("{}:{}", limit.major, limit.minor);
+      if (limit.read_bytes_per_second) line += " rbps=max";
+      if (limit.write_bytes_per_second) line += " wbps=max";
+      if (limit.read_operations_per_second) line += " riops=max";
+      if (limit.write_operations_per_second) line += " wiops=max";
+      RUNINK_RETURN_IF_ERROR(folder_.write("io.max", line));
+    }
+    return {};
+  }
+
+  bool is_in_place() const override { return folder_.is_in_place(); }
+
   int clone_descriptor() const override { return folder_.descriptor(); }
 
   Status attach(pid_t pid) override {
@@ -143,6 +168,9 @@ class GroupV2 : public Cgroup {
       std::map<std::string, uint64_t> memory = RUNINK_TRY(folder_.read_table("memory.events"));
       events.out_of_memory_kills = memory["oom_kill"];
       events.memory_limit_hits = memory["max"];
+      // Those of the groups below are in the other file, too. From Linux 5.2 on.
+      const bool local = folder_.has("memory.events.local");
+      events.out_of_memory = local ? RUNINK_TRY(folder_.read_table("memory.events.local"))["oom"] : memory["oom"];
       events.memory_high_hits = memory["high"];
     }
     std::map<std::string, uint64_t> cpu = RUNINK_TRY(folder_.read_table("cpu.stat"));
@@ -192,9 +220,6 @@ class GroupV2 : public Cgroup {
     };
     RUNINK_RETURN_IF_ERROR(set("memory.swap.max", limits.swap_bytes));
     RUNINK_RETURN_IF_ERROR(set("memory.high", limits.memory_high_bytes));
-    if (!limits.memory_bytes) return {};
-    // A slice that lost one of its processes is not what it was: all of them end together. Not so those of a herd.
-    if (name().find('/') != std::string::npos) RUNINK_RETURN_IF_ERROR(folder_.write_verified("memory.oom.group", "1"));
     return set("memory.max", limits.memory_bytes);
   }
 
@@ -318,7 +343,7 @@ class BackendV2 : public CgroupBackend {
     RUNINK_RETURN_IF_ERROR(make_group_folder(path));
     // A herd's group hands its controllers on; a slice's group has processes, so it may not.
     bool herd = name.find('/') == std::string::npos;
-    Status enabled = herd ? enable(path) : Status();
+    Status enabled = herd ? enable(path) : end_together(path);
     Result<std::unique_ptr<Cgroup>> group = enabled.ok() ? adopt(name) : Result<std::unique_ptr<Cgroup>>(enabled);
     if (!group.ok()) (void)remove_group_folder(path, 0);
     return group;
@@ -357,6 +382,14 @@ class BackendV2 : public CgroupBackend {
   }
 
  private:
+  // A slice that lost one of its processes is not what it was: all of them end together, also when it is its herd that
+  // is out of memory. Not so the slices of a herd.
+  Status end_together(const std::string& path) const {
+    if (!carries(controllers_, "memory")) return {};
+    const CgroupFolder folder = RUNINK_TRY(CgroupFolder::open(path));
+    return folder.write_verified("memory.oom.group", "1");
+  }
+
   Status enable(const std::string& path) const {
     if (controllers_.empty()) return {};
     CgroupFolder folder = RUNINK_TRY(CgroupFolder::open(path));

@@ -123,8 +123,8 @@ Slice::~Slice() {
   }
 }
 
-bool Slice::will_do_for(const model::SliceSpec& spec, const Operations& start) const {
-  return group_.can_hold(spec.resources) && (used_ == 0 || !has(start, Place::kInit));
+bool Slice::will_do_for(const Operations& start) const {
+  return used_ == 0 || !has(start, Place::kInit);
 }
 
 Status Slice::start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams) {

@@ -91,7 +91,7 @@ class Slice {
   // running and gets its work only then.
   Status limit(const model::SliceSpec& spec);
   // Whether this parked one would do for it: one that was used gets nothing but a program.
-  bool will_do_for(const model::SliceSpec& spec, const Operations& start) const;
+  bool will_do_for(const Operations& start) const;
   // Monotonic; 0: nothing is waited for. When it has passed, give_up() ends the slice and says why.
   int64_t deadline_nanos() const { return deadline_nanos_; }
   Status give_up();

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "platform/os/process.h"
 #include "worker/sandbox/group_limits.h"
+#include "worker/sandbox/node_size.h"
 
 namespace runink::sandbox {
 namespace {
@@ -63,6 +64,7 @@ Result<std::vector<os::Fd>> SliceGroup::open_to_enter() const {
 Status SliceGroup::limit(const model::SliceResources& resources, std::optional<std::vector<DeviceRule>> devices) {
   RUNINK_CHECK(group_ != nullptr);
   if (resources_ == resources && !devices) return {};
+  if (resources_) RUNINK_RETURN_IF_ERROR(group_->lift_limits(left_out(limits_, RUNINK_TRY(limits_of(resources)))));
   limits_ = RUNINK_TRY(limit_group(resources, std::move(devices), group_.get()));
   resources_ = resources;
   return {};
@@ -74,21 +76,11 @@ Status SliceGroup::is_limited_to(const model::SliceResources& resources) {
   return {};
 }
 
-bool SliceGroup::can_hold(const model::SliceResources& resources) const {
-  if (!resources_) return true;
-  const model::SliceResources& now = *resources_;
-  const auto stays = [](const auto& before, const auto& after) { return !before || after; };
-  const auto lists = [](const auto& before, const auto& after) { return before.empty() || !after.empty(); };
-  return stays(now.cpus, resources.cpus) && stays(now.cpu_weight, resources.cpu_weight) &&
-         stays(now.memory_bytes, resources.memory_bytes) && stays(now.memory_high_bytes, resources.memory_high_bytes) &&
-         stays(now.processes, resources.processes) && lists(now.cpu_set, resources.cpu_set) &&
-         lists(now.memory_nodes, resources.memory_nodes) && (now.io.empty() || now.io == resources.io);
-}
-
 Status SliceGroup::begin_counting() {
   if (!group_) return {};
   usage_before_ = RUNINK_TRY(group_->usage());
   events_before_ = RUNINK_TRY(group_->events());
+  if (herd_) herd_events_before_.out_of_memory = RUNINK_TRY(herd_->events()).out_of_memory;
   return {};
 }
 
@@ -97,12 +89,21 @@ std::vector<std::string> SliceGroup::limits_hit() const {
   auto events = group_->events();
   if (!events.ok()) return {};
   events->out_of_memory_kills -= events_before_.out_of_memory_kills;
+  events->out_of_memory -= events_before_.out_of_memory;
   events->memory_limit_hits -= events_before_.memory_limit_hits;
   events->memory_high_hits -= events_before_.memory_high_hits;
   events->throttled_periods -= events_before_.throttled_periods;
   events->throttled_seconds -= events_before_.throttled_seconds;
   events->refused_processes -= events_before_.refused_processes;
-  return describe(*events, limits_);
+  std::vector<std::string> lines;
+  if (herd_) {
+    HerdEvents of_herd = herd_events_before_;
+    const auto now = herd_->events();
+    of_herd.out_of_memory = !now.ok() ? 0 : now->filled ? 1 : now->out_of_memory - herd_events_before_.out_of_memory;
+    lines = describe_herd(of_herd, limits_, &*events);
+  }
+  for (std::string& line : describe(*events, limits_)) lines.push_back(std::move(line));
+  return lines;
 }
 
 void SliceGroup::add_usage(SliceUsage* usage) const {
@@ -130,20 +131,84 @@ Status SliceGroups::open() {
   return {};
 }
 
+Status SliceGroups::make_herd(const std::string& name) {
+  if (std::find(herds_.begin(), herds_.end(), name) == herds_.end()) herds_.push_back(name);
+  auto made = backend_->create(name);
+  return made.ok() || made.status().code() == Code::kAlreadyExists ? Status() : std::move(made).status();
+}
+
+Status SliceGroups::hold(const std::string& name, Herd* herd) {
+  if (herd->holds && herd->group->is_in_place()) return {};
+  RUNINK_RETURN_IF_ERROR(open());
+  herd->holds = false;
+  for (int tries = 0; herd->group == nullptr || !herd->group->is_in_place(); ++tries) {
+    RUNINK_RETURN_IF_ERROR(make_herd(name));
+    auto group = backend_->adopt(name);
+    if (!group.ok() && (group.status().code() != Code::kNotFound || tries == 20)) return std::move(group).status();
+    if (!group.ok()) continue;
+    herd->group = std::move(*group);
+    herd->set = {};
+  }
+  RUNINK_RETURN_IF_ERROR(check_fits(herd->resources, read_node_size()));
+  const CgroupLimits wanted = RUNINK_TRY(limits_of(herd->resources));
+  RUNINK_RETURN_IF_ERROR(herd->group->lift_limits(left_out(herd->set, wanted)));
+  herd->set = wanted;
+  herd->set = RUNINK_TRY(limit_group(herd->resources, {}, herd->group.get()));
+  herd->holds = true;
+  return {};
+}
+
+void SliceGroups::lift(Herd* herd) {
+  if (herd->group && herd->group->is_in_place()) (void)herd->group->lift_limits(herd->set);
+}
+
+std::vector<HerdState> SliceGroups::limit_herds(const std::vector<model::HerdLimit>& limits) {
+  std::map<std::string, Herd> before = std::exchange(limited_, {});
+  std::vector<HerdState> states;
+  for (const model::HerdLimit& limit : limits) {
+    Herd& herd = limited_[limit.herd];
+    if (const auto at = before.find(limit.herd); at != before.end()) {
+      herd = std::move(at->second);
+      before.erase(at);
+    }
+    herd.holds = herd.holds && herd.resources == limit.resources;
+    herd.resources = limit.resources;
+    states.push_back({.herd = limit.herd, .status = hold(limit.herd, &herd)});
+  }
+  for (auto& [name, herd] : before) lift(&herd);
+  return states;
+}
+
+void SliceGroups::know_herds(const std::vector<model::HerdLimit>& limits) {
+  limited_.clear();
+  for (const model::HerdLimit& limit : limits) limited_[limit.herd].resources = limit.resources;
+}
+
 Result<SliceGroup> SliceGroups::make(const std::string& herd) {
   RUNINK_RETURN_IF_ERROR(open());
   // A launcher can have several processes that make groups, one after the other.
   const std::string name =
       fmt::format("{}/{}.{}.{}-{}", herd, launcher_.pid, launcher_.start_ticks, ::getpid(), count_++);
-  auto group = backend_->create(name);
-  for (int tries = 0; tries < 20 && group.status().code() == Code::kNotFound; ++tries) {
-    // The first of the herd, or another launcher has just removed the herd's, and may do so again.
-    auto made = backend_->create(herd);
-    if (!made.ok() && made.status().code() != Code::kAlreadyExists) return std::move(made).status();
-    group = backend_->create(name);
-  }
+  const auto limited = limited_.find(herd);
   SliceGroup out;
-  out.group_ = RUNINK_TRY(std::move(group));
+  for (int tries = 0; !out.group_; ++tries) {
+    if (limited != limited_.end()) {
+      RUNINK_RETURN_IF_ERROR(hold(herd, &limited->second).with_context("limit the herd " + herd));
+    }
+    auto group = backend_->create(name);
+    if (!group.ok()) {
+      if (group.status().code() != Code::kNotFound || tries == 20) return std::move(group).status();
+      // The first of the herd, or another launcher has just removed the herd's, and may do so again.
+      RUNINK_RETURN_IF_ERROR(make_herd(herd));
+      continue;
+    }
+    out.group_ = std::move(*group);
+    // From here on nobody removes the herd's group; but it may be another than the one that is limited.
+    if (limited == limited_.end() || limited->second.group->is_in_place()) break;
+    (void)out.group_->remove(0);
+    out.group_.reset();
+    if (tries == 20) return aborted("make a control group in the herd {}: others remove the herd's again and again", herd);
+  }
   if (std::find(herds_.begin(), herds_.end(), herd) == herds_.end()) herds_.push_back(herd);
   return out;
 }
@@ -152,15 +217,25 @@ Result<SliceGroup> SliceGroups::adopt(const std::string& name) {
   if (!backend_) backend_ = RUNINK_TRY(open_cgroups(kGroupBase));
   SliceGroup out;
   out.group_ = RUNINK_TRY(backend_->adopt(name));
+  const std::string herd = name.substr(0, name.find('/'));
+  if (const auto at = limited_.find(herd); at != limited_.end()) {
+    std::shared_ptr<Cgroup>& group = at->second.group;
+    if (!group || !group->is_in_place()) group = RUNINK_TRY(backend_->adopt(herd));
+    out.herd_ = group;
+    out.herd_events_before_ = {.herd = herd, .limits = RUNINK_TRY(limits_of(at->second.resources))};
+  }
   return out;
 }
 
 void SliceGroups::remove_herds() {
   for (const std::string& herd : herds_) {
     auto group = backend_->adopt(herd);
-    if (group.ok()) (void)(*group)->remove(0);
+    if (!group.ok() || (*group)->remove(0).ok()) continue;
+    // Others have slices in it.
+    if (const auto at = limited_.find(herd); at != limited_.end()) lift(&at->second);
   }
   herds_.clear();
+  limited_.clear();
 }
 
 }  // namespace runink::sandbox

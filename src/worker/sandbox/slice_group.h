@@ -4,15 +4,18 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "model/herd_limits.h"
 #include "model/slice_spec.h"
 #include "platform/os/process.h"
 #include "worker/sandbox/cgroup.h"
+#include "worker/sandbox/herd_state.h"
 #include "worker/sandbox/slice_end.h"
 
 namespace runink::sandbox {
@@ -35,10 +38,8 @@ class SliceGroup {
   Result<std::vector<os::Fd>> open_to_enter() const;
   Status check_member(pid_t pid) const { return group_ ? group_->check_member(pid) : Status(); }
 
-  // Whether limit() could leave it with these limits and no others: what was limited once stays so.
-  bool can_hold(const model::SliceResources& resources) const;
-  // All these limits, written and read back; on an error none can be relied on. Costs nothing where they are there
-  // already. `devices`: all that may be opened, if that is limited.
+  // All these limits and no others, written and read back; on an error none can be relied on. Costs nothing where they
+  // are there already. `devices`: all that may be opened, if that is limited.
   Status limit(const model::SliceResources& resources, std::optional<std::vector<DeviceRule>> devices = {});
   // Another process has limited it so.
   Status is_limited_to(const model::SliceResources& resources);
@@ -59,6 +60,8 @@ class SliceGroup {
   friend class SliceGroups;
 
   std::unique_ptr<Cgroup> group_;
+  std::shared_ptr<Cgroup> herd_;                    // where the herd is limited
+  HerdEvents herd_events_before_;
   std::optional<model::SliceResources> resources_;  // that it is limited to
   CgroupLimits limits_;
   CgroupUsage usage_before_;
@@ -71,6 +74,12 @@ class SliceGroups {
   // `launcher`: whose slices' groups are to be told from those of launchers that were killed.
   explicit SliceGroups(os::ProcessIdentity launcher = os::current_process()) : launcher_(std::move(launcher)) {}
 
+  // These herds are limited so from now on, and no others: their groups are made, limited, and held. Where that cannot
+  // be done now, make() tries again, and makes nothing in that herd until it can.
+  std::vector<HerdState> limit_herds(const std::vector<model::HerdLimit>& limits);
+  // Another process does that; adopt() is told for what its groups have to say of their herds.
+  void know_herds(const std::vector<model::HerdLimit>& limits);
+
   // Opened at the first call, which also removes groups that launchers left which were killed.
   Result<SliceGroup> make(const std::string& herd);
   // One that another process made, by name.
@@ -79,10 +88,22 @@ class SliceGroups {
   void remove_herds();
 
  private:
+  struct Herd {
+    model::SliceResources resources;
+    std::shared_ptr<Cgroup> group;
+    CgroupLimits set;    // in the group, or tried to be
+    bool holds = false;  // all of them
+  };
+
   Status open();
+  Status make_herd(const std::string& name);
+  // Another launcher may remove the group of a herd that has no slices, and make another.
+  Status hold(const std::string& name, Herd* herd);
+  void lift(Herd* herd);
 
   const os::ProcessIdentity launcher_;
   std::unique_ptr<CgroupBackend> backend_;
+  std::map<std::string, Herd> limited_;
   std::vector<std::string> herds_;
   uint64_t count_ = 0;
 };

@@ -20,8 +20,10 @@ namespace runink::sandbox {
 enum class SpawnerMessage : uint16_t {
   kSpawn = 1,  // SpawnOrder
   kRelease = 2,
+  kLimitHerds = 3,  // std::vector<model::HerdLimit>
   kSpawned = 101,  // SpawnedSlice; descriptors: pidfd, init
   kFailed = 102,   // Status
+  kHerds = 103,    // std::vector<HerdState>
 };
 
 struct SpawnOrder {
@@ -110,6 +112,8 @@ class SpawnerProcess {
     switch (static_cast<SpawnerMessage>(message.type)) {
       case SpawnerMessage::kSpawn:
         return spawn(message);
+      case SpawnerMessage::kLimitHerds:
+        return limit_herds(message.body);
       case SpawnerMessage::kRelease:
         if (const auto at = held_.find(message.subject); at != held_.end()) {
           if (at->second.group.exists()) dying_.push_back(std::move(at->second.group));
@@ -119,6 +123,13 @@ class SpawnerProcess {
       default:
         return;
     }
+  }
+
+  void limit_herds(const std::string& body) {
+    const auto limits = wire::decode_value<std::vector<model::HerdLimit>>(body, "limits of herds");
+    if (!limits.ok()) return;
+    (void)launcher_.send(static_cast<uint16_t>(SpawnerMessage::kHerds), 0,
+                         wire::encode_value(makers_.groups.limit_herds(*limits)));
   }
 
   void spawn(const wire::Message& message) {
@@ -193,6 +204,10 @@ Status Spawner::spawn(uint64_t slice, const ParkingClass& parking, const Operati
   return channel_.send(static_cast<uint16_t>(SpawnerMessage::kSpawn), slice, wire::encode_value(order));
 }
 
+Status Spawner::limit_herds(const std::vector<model::HerdLimit>& limits) {
+  return channel_.send(static_cast<uint16_t>(SpawnerMessage::kLimitHerds), 0, wire::encode_value(limits));
+}
+
 Status Spawner::release(uint64_t slice) {
   return channel_.send(static_cast<uint16_t>(SpawnerMessage::kRelease), slice, {});
 }
@@ -206,7 +221,11 @@ Result<std::optional<Spawner::Answer>> Spawner::next() {
     wire::Decoder decoder(message->body);
     decoder(why);
     RUNINK_RETURN_IF_ERROR(decoder.finish("why a slice could not be made"));
-    return std::optional<Answer>(Answer{message->subject, std::move(why)});
+    return std::optional<Answer>(Made{message->subject, std::move(why)});
+  }
+  if (type == SpawnerMessage::kHerds) {
+    return std::optional<Answer>(
+        RUNINK_TRY(wire::decode_value<HerdStates>(message->body, "whether limits of herds hold")));
   }
   if (type != SpawnerMessage::kSpawned || message->descriptors.size() != 2) {
     return data_loss("the process that makes slices sent a message of type {}", message->type);
@@ -214,7 +233,7 @@ Result<std::optional<Spawner::Answer>> Spawner::next() {
   auto made = RUNINK_TRY(wire::decode_value<SpawnedSlice>(message->body, "a slice that was made"));
   made.pidfd = std::move(message->descriptors[0]);
   made.init = std::move(message->descriptors[1]);
-  return std::optional<Answer>(Answer{message->subject, std::move(made)});
+  return std::optional<Answer>(Made{message->subject, std::move(made)});
 }
 
 }  // namespace runink::sandbox

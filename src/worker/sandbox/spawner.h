@@ -16,6 +16,8 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "base/status.h"
 #include "worker/sandbox/spawn.h"
@@ -29,10 +31,12 @@ inline constexpr const char* kSpawnerName = "runi-spawner";
 // The launcher's side. One thread at a time.
 class Spawner {
  public:
-  struct Answer {
+  struct Made {
     uint64_t slice = 0;
-    Result<SpawnedSlice> made;
+    Result<SpawnedSlice> result;
   };
+  using HerdStates = std::vector<HerdState>;  // of those of the last limit_herds(), as they are since then
+  using Answer = std::variant<Made, HerdStates>;
 
   // Forks: in a process with one thread, before it has anything that slices must not have.
   Status start();
@@ -43,6 +47,9 @@ class Spawner {
   // Asks for a slice by a number of the caller's, until which is released it is held; the answer is next()'s.
   Status spawn(uint64_t slice, const ParkingClass& parking, const Operations& operations,
                const model::SliceResources& resources);
+  // What herds are limited to, all of them, from the next spawn() on; the answer is next()'s. In a herd whose limits do
+  // not hold no slice is made.
+  Status limit_herds(const std::vector<model::HerdLimit>& limits);
   // No process of it is left: its users and its control group are free again.
   Status release(uint64_t slice);
 
