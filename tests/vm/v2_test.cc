@@ -37,12 +37,9 @@ class OnlyV2 : public SliceTest {
   }
   // How long it takes until what a slice, which may write so many bytes a second, wrote without a sync is on the disk.
   double seconds_to_disk(const std::string& rate) {
-    const std::string data = own_folder("data-" + rate);
-    std::vector<std::string> words = {"--mount", data + ":/data:rw"};
-    if (!rate.empty()) words.insert(words.end(), {"--io", std::string(kDisk) + ":write=" + rate});
-    words.insert(words.end(),
-                 {"--", "sh", "-c", "head -c 8388608 /dev/zero > /data/file; echo written; exec sleep 600"});
-    Running running = begin(words);
+    const std::string data = own_folder("data");
+    Running running = begin({"--mount", data + ":/data:rw", "--io", std::string(kDisk) + ":write=" + rate, "--", "sh",
+                             "-c", "head -c 8388608 /dev/zero > /data/file; echo written; exec sleep 600"});
     read_line(running);
     const os::Fd folder(::open(data.c_str(), O_RDONLY | O_CLOEXEC), data);
     const int64_t begun = os::monotonic_nanos();
