@@ -187,6 +187,10 @@ TEST_P(AgentHerdsOfRoot, LimitsAreThereAgain) {
   ::kill(launcher_pid(), SIGKILL);
   wait_until("another launcher serves", [&] { return exec_in(herd_, {"--quiet", "--", "true"}).code == 0; });
   EXPECT_NE(exec_in(herd_, {"--quiet", "--", "sh", "-c", many}).code, 0);
+  // Another agent that wants the same.
+  kill_agent();
+  start_limited("pids=15");
+  EXPECT_NE(exec_in(herd_, {"--quiet", "--", "sh", "-c", many}).code, 0);
 }
 
 TEST_P(AgentHerdsOfRoot, WhatIsNoLimitIsRefusedAtOnce) {

@@ -621,7 +621,17 @@ class Server {
   void limit_herds(std::string_view body) {
     auto limits = decode_herd_limits(body);
     if (!limits.ok()) return owner_gone();
-    if (limits->empty() && herds_.empty()) return tell(MessageType::kHerds, 0, encode(std::vector<sandbox::HerdState>()));
+    if (limits->empty() && herds_.empty()) {
+      return tell(MessageType::kHerds, 0, encode(std::vector<sandbox::HerdState>()));
+    }
+    // The next agent mostly wants what the former one did.
+    const auto is_there = [&](const model::HerdLimit& limit) {
+      const auto at = herds_.find(limit.herd);
+      return at != herds_.end() && at->second.limit == limit;
+    };
+    if (limits->size() == herds_.size() && std::all_of(limits->begin(), limits->end(), is_there)) {
+      return tell_spawner_limits();
+    }
     herds_.clear();
     for (model::HerdLimit& limit : *limits) {
       std::string name = limit.herd;
@@ -665,7 +675,8 @@ class Server {
     const auto at = herds_.find(spec.herd);
     if (at == herds_.end()) return {};
     if (!facts_.root) {
-      return permission_denied("start a slice of the herd {}: its limits are control groups, which take root", spec.herd)
+      return permission_denied("start a slice of the herd {}: its limits are control groups, which take root",
+                               spec.herd)
           .with_kind("sandbox.limit");
     }
     return sandbox::check_fits(spec.resources, at->second.limit);
