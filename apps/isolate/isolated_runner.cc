@@ -17,6 +17,7 @@
 #include "isolate/stage.h"
 #include "platform/os/file.h"
 #include "platform/os/machine.h"
+#include "worker/sandbox/host_facts.h"
 #include "worker/slice/batch_stream.h"
 
 namespace runink::isolate {
@@ -307,6 +308,7 @@ class IsolatedRunner final : public local::ScenarioRunner {
   IsolatedRunner(std::string runi_slice, std::function<void(const std::string&)> note)
       : runi_slice_(std::move(runi_slice)), note_(std::move(note)) {}
   bool wants_bundle() const override { return true; }
+  bool limits_steps() const override { return sandbox::is_host_root(); }
   Result<std::unique_ptr<local::ScenarioRun>> prepare(local::ScenarioWork work) override {
     auto run = std::make_unique<IsolatedRun>(std::move(work), runi_slice_, host_);
     RUNINK_RETURN_IF_ERROR(run->prepare());

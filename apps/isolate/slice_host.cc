@@ -17,7 +17,7 @@ constexpr int64_t kStartNanos = 60'000'000'000;  // the launcher gives up before
 
 Status SliceHost::begin(const model::SliceSpec& spec) {
   if (launcher_) return {};
-  if (::geteuid() != 0) {
+  if (!sandbox::is_host_root()) {
     missing_ = RUNINK_TRY(sandbox::plan_operations(spec, sandbox::gather_host_facts(spec))).missing_guarantees;
   }
   launcher_ = RUNINK_TRY_CONTEXT(launcher::LauncherClient::start({}), "start the launcher of slices");

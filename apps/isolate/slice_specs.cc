@@ -1,12 +1,11 @@
 #include "isolate/slice_specs.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "client/local/program_files.h"
 #include "model/slice_path.h"
 #include "platform/os/file.h"
+#include "worker/sandbox/host_facts.h"
 
 namespace runink::isolate {
 namespace {
@@ -18,7 +17,7 @@ constexpr uint64_t kLeastMemory = uint64_t{16} << 20;     // less starts no inte
 constexpr uint64_t kScratch = uint64_t{16} << 20;         // of a stage, which is handed its files
 
 void limit(const plan::Requires& needs, uint64_t extra_memory, model::SliceResources* resources) {
-  if (::geteuid() != 0) return;  // limits take root; the note about slices of others says so
+  if (!sandbox::is_host_root()) return;  // limits take root; the note about slices of others says so
   if (needs.cpu > 0) resources->cpus = std::max(needs.cpu, resources->cpus.value_or(0));
   if (needs.memory_bytes > 0) {
     resources->memory_bytes =
@@ -68,6 +67,11 @@ Result<model::SliceSpec> step_spec(const plan::Operator& op, const local::StepCo
       // A script may load others that lie beside it.
       const bool code = file.starts_with(kStepFolder);
       RUNINK_RETURN_IF_ERROR(mount_at_its_place(os::join_path(project_root, code ? "steps" : file), &spec));
+      // A link among them that leads elsewhere leads there in the slice, too.
+      const std::string real = RUNINK_TRY(os::canonical_path(os::join_path(project_root, file)));
+      if (code && !model::is_within(real, RUNINK_TRY(os::canonical_path(os::join_path(project_root, "steps"))))) {
+        RUNINK_RETURN_IF_ERROR(mount_at_its_place(real, &spec));
+      }
     }
   }
   // Where its files are; without any there is no such folder.

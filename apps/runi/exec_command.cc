@@ -42,6 +42,7 @@ Result<std::pair<std::string, std::string>> read_pair(const cli::Invocation& inv
 Status read_secrets(const cli::Invocation& invocation, model::SliceSpec* spec) {
   for (const std::string& text : invocation.texts("secret")) {
     auto [name, file] = RUNINK_TRY(read_pair(invocation, text, "--secret", "NAME=FILE"));
+    if (file.empty()) return invocation.usage_error(fmt::format("--secret {}= names no file", escape_control(name)));
     Result<std::string> bytes = os::read_file(file, model::kMostSecretBytes);
     if (!bytes.ok())
       return std::move(bytes).status().with_context(fmt::format("read the secret {}", escape_control(name)));
@@ -214,7 +215,12 @@ Result<int> run_slice(cli::Invocation& invocation, model::SliceSpec* spec, const
 }  // namespace
 
 Result<int> run_exec(cli::Invocation& invocation) {
-  model::SliceSpec spec = RUNINK_TRY(read_spec(invocation));
+  auto read = read_spec(invocation);
+  if (!read.ok() && read.status().kind() != cli::kKindUsage) {
+    invocation.console().print_error(read.status());
+    return kExitNoSlice;
+  }
+  model::SliceSpec spec = RUNINK_TRY(std::move(read));
   if (const Status resolved = network::resolve(&spec.network); !resolved.ok()) {
     invocation.console().print_error(resolved);
     return kExitNoSlice;

@@ -222,6 +222,18 @@ TEST_P(AgentSlices, ManyLeaveNothing) {
   EXPECT_EQ(launcher_pid(), launcher);
 }
 
+TEST_P(AgentSlices, MetricsSayWhatStandsParkedAndWhatIsLeft) {
+  start({"--parked", "2"});
+  EXPECT_EQ(runi({"exec", "--quiet", "--", "true"}).code, 0);
+  std::string page;
+  wait_until("two stand parked", [&] {
+    page = runi({"slice", "metrics"}).out;
+    return page.find("runink_agent_parked_slices{class=\"local\"} 2\n") != std::string::npos;
+  });
+  EXPECT_THAT(page, HasSubstr("\nrunink_agent_leaked{kind=\"processes\"} "));
+  EXPECT_THAT(page, HasSubstr("\nrunink_agent_leaked{kind=\"control_groups\"} "));
+}
+
 TEST_P(AgentSlices, StatusSaysWhatTheNodeHas) {
   start({"--label", "zone=a"});
   const Ran text = runi({"agent", "status"});

@@ -299,6 +299,7 @@ struct Left {
   const char* look;
   const char* sees_nothing;
   Then then;
+  uint32_t user = 1000;  // 0: of the ids of process 1, who owns the folders
 };
 
 constexpr const char* kPython = "python3";
@@ -341,6 +342,17 @@ const Left kLeft[] = {
      "import os; print(oct(os.stat('/tmp').st_mode & 0o7777))", "0o1777\n", Then::kClean},
     {"a keyring", "import ctypes; ctypes.CDLL(None).syscall(248, b'user', b'left', b'x', 1, -3)",
      "import ctypes; print(ctypes.CDLL(None).syscall(249, b'user', b'left', None, 0))", "-1\n", Then::kClean},
+    {"limits of process 1",
+     "import resource\ntry: resource.prlimit(1, resource.RLIMIT_FSIZE, (12345, 12345))\nexcept PermissionError: pass",
+     "import resource; print(resource.getrlimit(resource.RLIMIT_FSIZE))", "(-1, -1)\n", Then::kClean, 0},
+    {"flags of a folder",
+     "import array, fcntl, os; fcntl.ioctl(os.open('/tmp', os.O_RDONLY), 0x40086602, array.array('l', [0x40]))",
+     "import array, fcntl, os\na = array.array('l', [0])\nfcntl.ioctl(os.open('/tmp', os.O_RDONLY), 0x80086601, a)\n"
+     "print(a[0])",
+     "0\n", Then::kDestroyed, 0},
+    {"traffic that is counted",
+     "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'x', ('127.0.0.1', 4242))",
+     "print(open('/proc/self/net/dev').read().split('lo:')[1].split()[0])", "0\n", Then::kDestroyed},
 };
 
 class Recycling : public LauncherTest, public testing::WithParamInterface<Left> {};
@@ -355,12 +367,14 @@ TEST_P(Recycling, TheNextSliceSeesNothing) {
   const Left& left = GetParam();
   // With all that Python leaves in memory by itself out of the way.
   LaunchRequest first{.spec = spec_of({kPython, "-c", left.leave}), .recycle = true};
+  first.spec.user = first.spec.group = left.user;
   ASSERT_EQ(run(2, std::move(first)).end.code, 0) << said_by(2);
   Counters after;
   do {
     after = counters();
   } while (after.scrubbed + after.scrub_failed < 1);
   LaunchRequest second{.spec = spec_of({kPython, "-c", left.look}), .recycle = true};
+  second.spec.user = second.spec.group = left.user;
   const LauncherEvent ended = run(3, std::move(second));
   EXPECT_EQ(said_by(3), left.sees_nothing);
   if (left.then != Then::kEither) {
@@ -410,7 +424,7 @@ TEST_F(LauncherTest, AUsedSliceGetsNothingButAProgram) {
   EXPECT_EQ(run(4, {.spec = spec, .recycle = true}).started.path, StartPath::kRecycled);
 }
 
-// A limit cannot be taken back from a group, so a slice without it is started elsewhere.
+// What limited the slice before is lifted.
 TEST_F(LauncherTest, LimitsOfOneSliceAreNeverAnothers) {
   if (!root_with_groups()) GTEST_SKIP() << "control groups take root";
   constexpr uint64_t kSmall = 16u << 20;
@@ -425,7 +439,7 @@ TEST_F(LauncherTest, LimitsOfOneSliceAreNeverAnothers) {
   for (uint64_t slice = 3; slice < 6; ++slice) {
     const LauncherEvent ended = run(slice, {.spec = spec, .recycle = true});
     EXPECT_EQ(said_by(slice), "enough\n") << slice;
-    EXPECT_EQ(ended.started.path, slice == 3 ? StartPath::kCold : StartPath::kRecycled);
+    EXPECT_EQ(ended.started.path, StartPath::kRecycled);
     (void)counters_once(&Counters::scrubbed, slice - 1);
   }
   // One that has them all, of other sizes, may have it.

@@ -50,7 +50,7 @@ class OwnSlice {
   void destroy() { slice_.reset(); }
   ~OwnSlice() {
     slice_.reset();
-    (void)holdings_.group.try_remove();
+    (void)spawn_makers_.groups.remove(holdings_.group);
   }
 
  private:

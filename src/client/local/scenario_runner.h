@@ -45,6 +45,8 @@ class ScenarioRunner {
  public:
   virtual ~ScenarioRunner() = default;
   virtual bool wants_bundle() const { return false; }
+  // Whether what a step requires limits it, since it runs apart from the others.
+  virtual bool limits_steps() const { return false; }
   // Opens everything the scenario needs, so that what is missing is said before anything runs.
   virtual Result<std::unique_ptr<ScenarioRun>> prepare(ScenarioWork work) = 0;
 };

@@ -320,7 +320,8 @@ void ScenarioCompiler::enforce(const ReadAnnotation& a) {
     error(a.span, "dsl.unenforced", fmt::format("{} has no effect here: {}", what, why))
         .help.push_back("--strict makes that an error");
   } else {
-    plan_.unenforced.push_back({std::move(what), std::move(why), context_.location(a.span)});
+    const bool holds_apart = a.name == "requires" && step_ != nullptr;
+    plan_.unenforced.push_back({std::move(what), std::move(why), context_.location(a.span), holds_apart});
   }
 }
 

@@ -252,7 +252,18 @@ Status Ledger::finish_run(RunRecord* record, const LineageEvent& terminal) const
   return update_run(*record);
 }
 
+// Those at which its stages served metrics.
+void Ledger::remove_sockets(const std::string& id) const {
+  const std::string folder = os::folder_of(lineage_file(id));
+  const auto names = os::list_directory(folder);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (name.ends_with(".metrics")) (void)os::remove_file(os::join_path(folder, name));
+  }
+}
+
 Status Ledger::settle_killed_run(RunRecord* record, int64_t now_micros) const {
+  remove_sockets(record->id);
   const std::string path = lineage_file(record->id);
   const std::vector<std::string> lines = RUNINK_TRY(read_event_lines(path));
   std::string start, end;

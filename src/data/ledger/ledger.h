@@ -94,6 +94,7 @@ class Ledger {
   Ledger(std::string project_root, std::string root) : project_root_(std::move(project_root)), root_(std::move(root)) {}
   std::string marker_file(const std::string& run_id) const { return root_ + "/running/" + run_id; }
   Status settle_killed_run(RunRecord* record, int64_t now_micros) const;
+  void remove_sockets(const std::string& id) const;
   Status remove_scratch(const SweepOptions& options) const;
   Result<std::vector<RunRecord>> killed_runs(const SweepOptions& options, Status* problem) const;
   std::string project_root_, root_;

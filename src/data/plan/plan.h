@@ -223,7 +223,8 @@ struct Quality {                 // a data-set rule of a contract, over the rows
 
 struct Notification { std::string channel, target, when; Location location; };   // "stderr", "file", "exec"
 
-struct Unenforced { std::string annotation, why; Location location; };   // written, and without effect on one machine
+// Written, and without effect on one machine; or but where each step has a process of its own.
+struct Unenforced { std::string annotation, why; Location location; bool holds_apart = false; };
 
 struct ScenarioPlan {
   std::string name;

@@ -12,6 +12,7 @@
 #include "platform/os/file.h"
 #include "platform/os/machine.h"
 #include "worker/agent/node_rows.h"
+#include "worker/sandbox/leftovers.h"
 
 namespace runink::agent {
 namespace {
@@ -235,6 +236,7 @@ void Agent::publish_sample() {
   const Slices::Counters counters = slices_->counters();
   sample.starts_by_path = counters.starts_by_path;
   sample.ends_by_cause = counters.ends_by_cause;
+  sample.parked_by_class = counters.parked_by_class;
   sample.launcher_starts = counters.launcher_starts;
   sample.ended_cpu_seconds = counters.ended_cpu_seconds;
   sample.ended_out_of_memory_kills = counters.ended_out_of_memory;
@@ -259,6 +261,11 @@ AgentSample Agent::collect() {
     slice.events = sampled_usage_.events(group);
     sample.slices.push_back(std::move(slice));
   }
+  const sandbox::Leftovers left = sandbox::count_leftovers();
+  sample.leaks = LeakCounts{.processes = left.processes.left.size(),
+                            .control_groups = left.groups.left.size(),
+                            .links = left.links.left.size(),
+                            .network_rules = left.rules.left.size()};
   return sample;
 }
 

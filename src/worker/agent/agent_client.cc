@@ -15,7 +15,7 @@ constexpr int64_t kGreetingMicros = 10'000'000;
 
 Status agent_gone() {
   return unavailable("the agent has gone")
-      .with_hint("its log says why; a slice that was not detached ends when the agent is started again");
+      .with_hint("its log says why; a slice that was not detached has ended with it");
 }
 
 // Who is no reason to look further: nobody is there, or he does not serve this user.

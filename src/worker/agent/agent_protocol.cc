@@ -17,8 +17,8 @@ static void visit(Archive& archive, SliceUsage& usage) {
 
 template <typename Archive>
 static void visit(Archive& archive, SliceEnd& end) {
-  auto& [exited, code, signal, timed_out, limits_hit, usage] = end;
-  archive(exited, code, signal, timed_out, limits_hit, usage);
+  auto& [exited, code, signal, timed_out, limits_hit, usage, at] = end;
+  archive(exited, code, signal, timed_out, limits_hit, usage, at);
 }
 
 }  // namespace runink::sandbox

@@ -33,11 +33,8 @@ void put_node(Exposition& out, const AgentSample& agent) {
   out.gauge("runink_agent_leaked", "What slices that have ended left behind on this node: 0, or a fault.");
   const LeakCounts& leaks = *agent.leaks;
   out.sample(leaks.processes, {{"kind", "processes"}});
-  out.sample(leaks.mounts, {{"kind", "mounts"}});
-  out.sample(leaks.namespaces, {{"kind", "namespaces"}});
   out.sample(leaks.control_groups, {{"kind", "control_groups"}});
-  out.sample(leaks.descriptors, {{"kind", "descriptors"}});
-  out.sample(leaks.id_ranges, {{"kind", "id_ranges"}});
+  out.sample(leaks.links, {{"kind", "links"}});
   out.sample(leaks.network_rules, {{"kind", "network_rules"}});
 }
 

@@ -22,10 +22,11 @@ struct SliceSample {
   std::optional<sandbox::CgroupEvents> events;  // likewise
 };
 
-// Things that must not be left behind by slices that have ended; each counts those that are.
+// Things that must not be left behind on this node by launchers that have ended (sandbox/leftovers.h); each counts those
+// that are. A process holds its slice's namespaces, mounts and range of ids: where there is none of it, there is none of
+// these.
 struct LeakCounts {
-  uint64_t processes = 0, mounts = 0, namespaces = 0, control_groups = 0, descriptors = 0, id_ranges = 0,
-           network_rules = 0;
+  uint64_t processes = 0, control_groups = 0, links = 0, network_rules = 0;
 };
 
 struct AgentSample {

@@ -99,7 +99,12 @@ AgentSample sample() {
   slice.id = "s1";
   slice.herd = "etl";
   slice.usage = sandbox::CgroupUsage{1.5, 1.0, 0.5, 4096, 8192, 10, 1, 100, 200, 3};
-  slice.events = sandbox::CgroupEvents{1, 2, 3, 4, 0.25, 5};
+  slice.events = sandbox::CgroupEvents{.out_of_memory_kills = 1,
+                                       .memory_limit_hits = 2,
+                                       .memory_high_hits = 3,
+                                       .throttled_periods = 4,
+                                       .throttled_seconds = 0.25,
+                                       .refused_processes = 5};
   out.slices = {slice};
   return out;
 }

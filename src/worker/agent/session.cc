@@ -196,7 +196,10 @@ Result<SliceView> Session::resolve(const std::string& id) const {
     }
   }
   if (found) return std::move(*found);
-  return not_found("there is no slice {}", escape_control(id)).with_hint("runi slice list --all shows those there are");
+  return not_found("there is no slice {}", escape_control(id))
+      .with_hint(id.size() < kLeastPrefix
+                     ? fmt::format("of an id at least the first {} characters are needed", kLeastPrefix)
+                     : "runi slice list --all shows those there are");
 }
 
 Status Session::list(std::string_view body) {

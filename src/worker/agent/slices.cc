@@ -20,7 +20,20 @@ constexpr int64_t kNanosOfMicro = 1000;
 int64_t now_nanos() { return os::monotonic_nanos(); }
 int64_t now_micros() { return system_clock().unix_micros(); }
 
+// Of what the launcher saw at a moment of the monotonic clock.
+int64_t micros_of(int64_t monotonic_nanos) {
+  if (monotonic_nanos == 0) return now_micros();
+  return now_micros() - (os::monotonic_nanos() - monotonic_nanos) / 1000;
+}
+
 bool asks_to_end(int signal) { return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT; }
+
+std::string class_of_pool(const launcher::PoolState& pool) {
+  std::string name = pool.herd + (pool.kind == launcher::SliceKind::kEngine ? ", engine" : "");
+  if (pool.limited) name += ", limited";
+  if (pool.terminal) name += ", terminal";
+  return name;
+}
 
 Found found_of(const launcher::Adopted* adopted) {
   if (adopted == nullptr) return Found::kUnknown;
@@ -128,7 +141,7 @@ void Slices::recover_one(SliceRecord record, launcher::Adopted* found) {
     record.kept.reason = EndReason::kTimeLimit;
   }
   if (!was_over && (found == nullptr || found->record.state == launcher::SliceState::kEnded)) {
-    record.ended_micros = now_micros();
+    record.ended_micros = found != nullptr ? micros_of(found->record.end.at_nanos) : now_micros();
   }
   Slice& slice = *slices_.emplace(id, std::make_unique<Slice>(std::move(record))).first->second;
   if (found != nullptr) {
@@ -264,6 +277,7 @@ void Slices::kill_all(EndReason reason, bool detached_too) {
 void Slices::on_launcher_event(launcher::LauncherEvent event) {
   using Kind = launcher::LauncherEvent::Kind;
   if (event.kind == Kind::kPool) {
+    counters_.parked_by_class[class_of_pool(event.pool)] = event.pool.ready;
     if (event.pool.failed.ok()) return;
     return log_.warning("agent.parking.failed", event.pool.failed.to_string(), {{"herd", event.pool.herd}});
   }
@@ -280,7 +294,7 @@ void Slices::on_launcher_event(launcher::LauncherEvent event) {
       slice->started = event.started;
       slice->control = std::move(event.control);
       slice->record.path = launcher::start_path_name(event.started.path);
-      slice->record.started_micros = now_micros();
+      slice->record.started_micros = micros_of(event.started.at_nanos);
       ++counters_.starts_by_path[slice->record.path];
       return run(*slice, slice->life.on(Event::kStarted));
     case Kind::kRefused:
@@ -288,7 +302,7 @@ void Slices::on_launcher_event(launcher::LauncherEvent event) {
       return run(*slice, slice->life.on(Event::kRefused));
     case Kind::kEnded:
       slice->record.end = std::move(event.end);
-      slice->record.ended_micros = now_micros();
+      slice->record.ended_micros = micros_of(slice->record.end.at_nanos);
       return run(*slice, slice->life.on(slice->record.end.timed_out ? Event::kTimedOut : Event::kEnded));
     case Kind::kHerds:
     case Kind::kPool:
@@ -299,6 +313,7 @@ void Slices::on_launcher_event(launcher::LauncherEvent event) {
 void Slices::on_launcher_lost(const Status& why) {
   log_.error("agent.launcher.lost", why.to_string(), {{"slices", alive(true)}});
   strays_.clear();
+  counters_.parked_by_class.clear();
   for (auto& [id, slice] : slices_) {
     if (slice->life.done()) continue;
     slice->refusal = unavailable("start a slice: the launcher ended meanwhile").with_hint("start it again");

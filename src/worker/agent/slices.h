@@ -58,6 +58,7 @@ class Slices final : private LauncherLink::Owner {
   };
   struct Counters {
     std::map<std::string, uint64_t> starts_by_path, ends_by_cause;
+    std::map<std::string, uint64_t> parked_by_class;  // as the launcher said last
     double ended_cpu_seconds = 0;
     uint64_t ended_out_of_memory = 0, launcher_starts = 0;
   };

@@ -13,8 +13,8 @@ void visit(Archive& archive, SliceUsage& usage) {
 
 template <typename Archive>
 void visit(Archive& archive, SliceEnd& end) {
-  auto& [exited, code, signal, timed_out, limits_hit, usage] = end;
-  archive(exited, code, signal, timed_out, limits_hit, usage);
+  auto& [exited, code, signal, timed_out, limits_hit, usage, at] = end;
+  archive(exited, code, signal, timed_out, limits_hit, usage, at);
 }
 
 }  // namespace runink::sandbox
@@ -46,20 +46,20 @@ void visit(Archive& archive, Ready& ready) {
 
 template <typename Archive>
 void visit(Archive& archive, Started& started) {
-  auto& [path, pid, group, first_id] = started;
-  archive(path, pid, group, first_id);
+  auto& [path, pid, group, first_id, at] = started;
+  archive(path, pid, group, first_id, at);
 }
 
 template <typename Archive>
 void visit(Archive& archive, SliceRecord& record) {
-  auto& [state, herd, label, started, started_at, end] = record;
-  archive(state, herd, label, started, started_at, end);
+  auto& [state, herd, label, started, end] = record;
+  archive(state, herd, label, started, end);
 }
 
 template <typename Archive>
 void visit(Archive& archive, PoolState& state) {
-  auto& [herd, kind, wanted, ready, failed] = state;
-  archive(herd, kind, wanted, ready, failed);
+  auto& [herd, kind, limited, terminal, wanted, ready, failed] = state;
+  archive(herd, kind, limited, terminal, wanted, ready, failed);
 }
 
 template <typename Archive>

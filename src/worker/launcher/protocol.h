@@ -100,6 +100,7 @@ struct Started {
   pid_t pid = 0;          // of process 1, on the host
   std::string group;      // its control group, "herd/slice" below the base (sandbox/cgroup.h); empty without
   uint32_t first_id = 0;  // its users and groups on the host begin here; 0 where it has none of its own
+  int64_t at_nanos = 0;   // when its launcher knew; monotonic
 };
 
 enum class SliceState : uint8_t { kStarting = 0, kRunning = 1, kEnded = 2 };
@@ -108,13 +109,13 @@ struct SliceRecord {
   SliceState state = SliceState::kStarting;
   std::string herd, label;
   Started started;               // but while it is starting
-  int64_t started_at_nanos = 0;  // monotonic
   sandbox::SliceEnd end;         // once it has ended
 };
 
 struct PoolState {
   std::string herd;
   SliceKind kind = SliceKind::kCommand;
+  bool limited = false, terminal = false;  // its slices have a control group; can have a terminal
   uint32_t wanted = 0, ready = 0;
   Status failed;  // why it could not be filled the last time; OK where it could
 };

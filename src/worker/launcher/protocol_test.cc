@@ -107,7 +107,7 @@ TEST(Protocol, EverythingElseArrivesWhole) {
   sandbox::SliceEnd end{.exited = true, .code = 3, .signal = 9, .timed_out = true, .limits_hit = {"out of memory"}};
   end.usage = {.user_micros = 1, .system_micros = -2, .peak_memory_bytes = 5, .minor_faults = 6, .major_faults = 7};
   EXPECT_EQ(encode(*decode_end(encode(end))), encode(end));
-  const Started started{.path = StartPath::kRecycled, .pid = 17, .group = "a/b", .first_id = 9};
+  const Started started{.path = StartPath::kRecycled, .pid = 17, .group = "a/b", .first_id = 9, .at_nanos = 5};
   EXPECT_EQ(encode(*decode_started(encode(started))), encode(started));
   const SliceRecord record{
       .state = SliceState::kEnded, .herd = "a", .label = "b", .started = started, .end = end};

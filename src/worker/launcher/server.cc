@@ -7,7 +7,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +30,7 @@
 #include "worker/launcher/protocol.h"
 #include "worker/launcher/root_watch.h"
 #include "worker/sandbox/host_facts.h"
+#include "worker/sandbox/raw_calls.h"
 #include "worker/sandbox/seccomp.h"
 #include "worker/sandbox/slice.h"
 #include "worker/sandbox/spawner.h"
@@ -49,7 +53,7 @@ constexpr size_t kMostSpent = 64;  // slices that have ended, and are left for a
 constexpr int64_t kEndNanos = 10'000'000'000;
 
 // What epoll tells: whose descriptor it was. Seats begin at kFirstSeat.
-enum : uint64_t { kOwner = 0, kListener = 1, kSpawner = 2, kRoot = 3, kFirstSeat = 4 };
+enum : uint64_t { kOwner = 0, kListener = 1, kSpawner = 2, kRoot = 3, kStray = 4, kFirstSeat = 5 };
 
 // A slice, and what it is there for.
 struct Seat {
@@ -109,7 +113,8 @@ class Server {
       wait_and_handle(millis_to_wait());
       handle_timers();
       if (stopping_) break;
-      if (may_tidy()) {
+      while (spent_.size() > kMostSpent) end_one_spent();
+      if (!spent_.empty() && is_quiet()) {
         end_one_spent();
       } else if (may_fill_pools()) {
         fill_a_pool();
@@ -166,6 +171,8 @@ class Server {
         handle_listener();
       } else if (whose == kSpawner) {
         handle_spawner();
+      } else if (whose == kStray) {
+        reap_strays();
       } else if (whose != kRoot) {
         handle_seat(whose);
       }
@@ -484,7 +491,12 @@ class Server {
     seat.resources = resources;
     seat.spawn_deadline = os::monotonic_nanos() + sandbox::kStartLimitNanos;
     const uint64_t number = next_seat_++;
-    RUNINK_RETURN_IF_ERROR(spawner_.spawn(number, key.parking, *seat.parking, resources));
+    Status asked = spawner_.spawn(number, key.parking, *seat.parking, resources);
+    if (asked.code() == Code::kUnavailable) {  // it was ended, and that has not been noticed yet
+      spawner_lost(asked);
+      asked = spawner_.spawn(number, key.parking, *seat.parking, resources);
+    }
+    RUNINK_RETURN_IF_ERROR(std::move(asked));
     watch_spawner();
     set_timer(number, &seats_.emplace(number, std::move(seat)).first->second);
     return number;
@@ -500,7 +512,7 @@ class Server {
   void started(uint64_t number, Seat* seat) {
     Launched& launched = launched_.at(number);
     launched.record.state = SliceState::kRunning;
-    launched.record.started_at_nanos = os::monotonic_nanos();
+    launched.record.started.at_nanos = os::monotonic_nanos();
     Started& told = launched.record.started;
     told.pid = seat->slice->pid();
     told.group = seat->slice->group();
@@ -509,7 +521,7 @@ class Server {
        : told.path == StartPath::kParked ? counters_.parked
                                          : counters_.recycled);
     if (launched.request.spec.time_limit_micros > 0) {
-      launched.limit_nanos = launched.record.started_at_nanos + launched.request.spec.time_limit_micros * 1000;
+      launched.limit_nanos = launched.record.started.at_nanos + launched.request.spec.time_limit_micros * 1000;
     }
     const int control = seat->control.get();
     tell(MessageType::kStarted, number, encode(told), std::span(&control, control >= 0 ? 1 : 0));
@@ -579,7 +591,34 @@ class Server {
       spawned(number, unavailable("start a slice: the process that makes slices has ended ({})", why.message())
                           .with_hint("start it again"));
     }
+    spawner_.stop();
+    find_strays();
     if (Status again = start_spawner(); !again.ok()) stopping_ = true;
+  }
+
+  // Process 1 of a slice that it made and had not told of yet: nobody has its socket, so it ends, and is this process's
+  // child. Where the kernel does not list children, it stays as an entry of the process table until the launcher ends.
+  void find_strays() {
+    strays_.clear();
+    const std::string self = std::to_string(::getpid());
+    const auto children = os::read_file("/proc/" + self + "/task/" + self + "/children");
+    if (!children.ok()) return;
+    std::set<pid_t> known;
+    for (const auto& [number, seat] : seats_) {
+      if (seat.slice) known.insert(seat.slice->pid());
+    }
+    for (const std::string_view word : split(trim(*children), ' ')) {
+      const pid_t pid = std::atoi(std::string(word).c_str());
+      if (pid <= 0 || known.contains(pid)) continue;
+      os::Fd descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), "a slice that nobody was told of");
+      (void)sandbox::raw::send_signal(descriptor.get(), SIGKILL);
+      (void)watch(descriptor.get(), kStray);
+      strays_.emplace_back(pid, std::move(descriptor));
+    }
+  }
+
+  void reap_strays() {
+    std::erase_if(strays_, [](const auto& stray) { return ::waitpid(stray.first, nullptr, WNOHANG | __WALL) != 0; });
   }
 
   void spawned(uint64_t number, Result<sandbox::SpawnedSlice> made) {
@@ -611,8 +650,8 @@ class Server {
     handle_seat(number);
   }
 
-  void spawner_release(uint64_t number) {
-    (void)spawner_.release(number);
+  void spawner_release(uint64_t number, const std::string& group = {}) {
+    (void)spawner_.release(number, group);
     watch_spawner();
   }
 
@@ -764,9 +803,8 @@ class Server {
     const Pools::Pool* pool = pools_.find(seat->key);
     if (pool->ready.size() > pool->wanted) {  // fewer are wanted by now
       discard(number);
-    } else if (pool->ready.size() == pool->wanted) {
-      tell_pool(seat->key);
     }
+    tell_pool(seat->key);
   }
 
   void refused(uint64_t number, Seat* seat, Status why) {
@@ -820,7 +858,7 @@ class Server {
     Seat& seat = seats_.at(number);
     leave_pool(number, &seat, internal_error("a slice ended while it was being parked"));
     if (seat.timer != 0) timers_.erase({seat.timer, number});
-    spawner_release(number);
+    spawner_release(number, seat.slice ? seat.slice->group() : std::string());
     std::erase(spent_, number);
     ending_.erase(number);
     seats_.erase(number);
@@ -828,10 +866,6 @@ class Server {
 
   // The kernel takes a processor for a millisecond to end a slice's namespaces, and contends for its locks with the
   // start of another. So that is done in a quiet moment, one slice at a time, unless there are many.
-  bool may_tidy() const {
-    if (spent_.empty()) return false;
-    return spent_.size() > kMostSpent || is_quiet();
-  }
   void end_one_spent() {
     const uint64_t number = spent_.front();
     spent_.pop_front();
@@ -901,6 +935,8 @@ class Server {
     tell(MessageType::kPool, 0,
          encode(PoolState{.herd = key.parking.herd,
                           .kind = key.kind,
+                          .limited = key.parking.limited,
+                          .terminal = key.parking.terminal,
                           .wanted = pool->wanted,
                           .ready = static_cast<uint32_t>(pool->ready.size()),
                           .failed = pool->failed}));
@@ -984,6 +1020,7 @@ class Server {
   std::unordered_map<uint64_t, Seat> seats_;
   uint64_t next_seat_ = kFirstSeat;
   std::unordered_map<uint64_t, Launched> launched_;
+  std::vector<std::pair<pid_t, os::Fd>> strays_;
   std::set<std::pair<int64_t, uint64_t>> timers_;
   std::set<uint64_t> ending_;  // that were spent, and have not gone yet
   std::deque<uint64_t> spent_;                          // seats whose slices have ended, and are to be taken away
@@ -993,6 +1030,7 @@ class Server {
 }  // namespace
 
 Status serve(ServerOptions options) {
+  (void)::prctl(PR_SET_NAME, sandbox::kLauncherName);
   // Of sockets whose other end has gone every write says so.
   ::signal(SIGPIPE, SIG_IGN);
   Server server(std::move(options));

@@ -85,8 +85,8 @@ class Planner {
     const WayTo* way = way_to(to);
     if (way == nullptr || way->kind != WayTo::Kind::kOther) {
       return failed_precondition("reach {}: this host has no route there", at(shown, named, to))
-          .with_hint(
-              fmt::format("ip route get {} says what the host would do", to.single() ? model::to_string(to) : ""));
+          .with_hint(to.single() ? fmt::format("ip route get {} says what the host would do", model::to_string(to))
+                                 : "ip route shows where this host can send to");
     }
     if (!way->forwards) {
       return failed_precondition("reach {}: this host does not forward what comes back by {}", at(shown, named, to),

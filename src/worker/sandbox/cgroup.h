@@ -170,6 +170,8 @@ class CgroupBackend {
   // `name` is "herd" or "herd/slice"; the herd's group is there already. kAlreadyExists if it is there.
   virtual Result<std::unique_ptr<Cgroup>> create(const std::string& name) = 0;
   virtual Result<std::unique_ptr<Cgroup>> adopt(const std::string& name) = 0;  // after a restart; kNotFound
+  // What there is of it, in every hierarchy. OK where there is nothing; kDeadlineExceeded while something is in it.
+  virtual Status remove(const std::string& name) = 0;
   // Groups directly below `name` ("" for the base), sorted: what a leak counter counts.
   virtual Result<std::vector<std::string>> list(const std::string& name) const = 0;
   virtual Status remove_base(int64_t timeout_micros) = 0;

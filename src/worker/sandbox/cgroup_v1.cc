@@ -436,6 +436,16 @@ class BackendV1 : public CgroupBackend {
     return std::unique_ptr<Cgroup>(std::make_unique<GroupV1>(name, std::move(parts)));
   }
 
+  Status remove(const std::string& name) override {
+    RUNINK_RETURN_IF_ERROR(check_group_path(name));
+    Status first;
+    for (const Hierarchy& hierarchy : hierarchies_) {
+      Status removed = remove_group_folder(hierarchy.base + "/" + name, 0);
+      if (first.ok() && !removed.ok()) first = std::move(removed);
+    }
+    return first;
+  }
+
   // The union over all hierarchies: one that stayed behind in a single one is a leak too.
   Result<std::vector<std::string>> list(const std::string& name) const override {
     if (!name.empty()) RUNINK_RETURN_IF_ERROR(check_group_path(name));

@@ -356,6 +356,11 @@ class BackendV2 : public CgroupBackend {
     return std::unique_ptr<Cgroup>(std::make_unique<GroupV2>(name, std::move(folder), controllers_, std::move(end)));
   }
 
+  Status remove(const std::string& name) override {
+    RUNINK_RETURN_IF_ERROR(check_group_path(name));
+    return remove_group_folder(base_ + "/" + name, 0);
+  }
+
   Result<std::vector<std::string>> list(const std::string& name) const override {
     if (!name.empty()) RUNINK_RETURN_IF_ERROR(check_group_path(name));
     CgroupFolder folder = RUNINK_TRY(CgroupFolder::open(name.empty() ? base_ : base_ + "/" + name));

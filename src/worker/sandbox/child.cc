@@ -155,6 +155,7 @@ class Init {
     ::sigaddset(&children, SIGCHLD);
     signals_ = os::Fd(::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK), "signals");
     if (!signals_.valid()) ::_exit(1);
+    scrubber_.remember_limits();
     make_program();
     serve();
   }
@@ -279,10 +280,16 @@ class Init {
 
   // What the program leaves behind ends with it, and before its end is told.
   void end(int program_status) noexcept {
-    (void)::kill(-1, SIGKILL);
     rusage usage;
-    for (pid_t ended; (ended = ::wait4(-1, nullptr, __WALL, &usage)) > 0 || errno == EINTR;) {
-      if (ended > 0) add_usage(usage, &usage_);
+    pid_t ended;
+    while ((ended = ::wait4(-1, nullptr, __WALL | WNOHANG, &usage)) > 0) add_usage(usage, &usage_);
+    // Who has no children has no descendants: to say so is cheaper than to have the kernel look through all processes of
+    // the host.
+    if (ended == 0) {
+      (void)::kill(-1, SIGKILL);
+      while ((ended = ::wait4(-1, nullptr, __WALL, &usage)) > 0 || errno == EINTR) {
+        if (ended > 0) add_usage(usage, &usage_);
+      }
     }
     program_ = -1;
     report(&launcher_, ReportType::kEnded, wire::encode_value(ProgramEnd{program_status, usage_}));
@@ -332,7 +339,7 @@ void close_all_but(std::vector<int> kept) noexcept {
 }
 
 void run_init(const ParkOrder& order) noexcept {
-  (void)::prctl(PR_SET_NAME, "runi-init");  // in lists of processes; that of the program is the kernel's to set
+  (void)::prctl(PR_SET_NAME, kInitName);
   std::vector<int> kept = order.group_files;
   for (const ChildSource& source : order.sources) kept.push_back(source.tree);
   kept.push_back(order.launcher);

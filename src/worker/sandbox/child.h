@@ -41,6 +41,9 @@ struct ParkOrder {
 // A copy of the launcher has what it has open, the sockets of other slices among it. -1 is none.
 void close_all_but(std::vector<int> kept) noexcept;
 
+// What process 1 is called in lists of processes, and the other until it executes its program.
+inline constexpr const char* kInitName = "runi-init";
+
 // Process 1 of the slice. Signals are blocked when it is called, and stay so.
 [[noreturn]] void run_init(const ParkOrder& order) noexcept;
 
@@ -101,9 +104,18 @@ class Scrubber {
   // Empties what is small, and says what else is left; "" when the slice is as it was parked. All processes but this
   // one have ended.
   std::string scrub() noexcept;
+  // How process 1 is limited, which every process of the slice inherits: looked at before the first program runs.
+  void remember_limits() noexcept { limits_ = Limits(); }
 
  private:
-  os::Fd sockets_, queues_;  // opened when first needed
+  struct Limits {
+    static constexpr size_t kCount = 16;  // RLIM_NLIMITS
+    Limits() noexcept;
+    uint64_t values[2 * kCount];
+    bool operator==(const Limits&) const = default;
+  };
+  Limits limits_;
+  os::Fd sockets_, queues_, links_;  // opened when first needed
 };
 
 }  // namespace runink::sandbox

@@ -57,14 +57,17 @@ Result<os::Fd> make_image(const std::string& folder, uint64_t bytes,
     return unable ? std::move(status).with_hint("the file system there cannot hold files without a name (O_TMPFILE)")
                   : std::move(status);
   }
+  const std::string attempted = fmt::format("set {} aside in {}", human_bytes(bytes), shown);
+  // The kernel sets aside what there is before it says that it is not enough: nobody else could write meanwhile.
+  const auto free = os::free_disk_bytes(folder);
+  if (free.ok() && *free < bytes) {
+    return from_errno(ENOSPC, attempted).with_hint(fmt::format("{} are free there", human_bytes(*free)));
+  }
   if (::fallocate(image.get(), 0, 0, static_cast<off_t>(bytes)) == 0) return image;
   if (errno == EOPNOTSUPP) {
     return failed_precondition("the file system of {} cannot set space aside (fallocate)", shown);
   }
-  Status status = from_errno(errno, fmt::format("set {} aside in {}", human_bytes(bytes), shown));
-  const auto free = os::free_disk_bytes(folder);
-  return free.ok() ? std::move(status).with_hint(fmt::format("{} are free there", human_bytes(*free)))
-                   : std::move(status);
+  return from_errno(errno, attempted);
 }
 
 Status format(const os::Fd& image) {

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "platform/os/fd.h"
+#include "platform/os/file.h"
 #include "worker/sandbox/landlock.h"
 
 namespace runink::sandbox {
@@ -38,6 +40,16 @@ bool cores_reach_handler() {
 }
 
 }  // namespace
+
+bool is_host_root() {
+  if (::geteuid() != 0) return false;
+  // "inside outside count": all ids, as themselves. Where there is no such file there are no user namespaces.
+  const auto map = os::read_file("/proc/self/uid_map");
+  if (!map.ok()) return true;
+  std::vector<std::string_view> words = split(trim(*map), ' ');
+  std::erase_if(words, [](std::string_view word) { return word.empty(); });
+  return words.size() == 3 && words[0] == "0" && words[1] == "0" && words[2] == "4294967295";
+}
 
 const std::vector<std::string>& default_root_parts() {
   static const std::vector<std::string> parts = {"/usr",
@@ -74,7 +86,7 @@ HostFacts gather_host_facts() {
   HostFacts facts;
   facts.uid = ::geteuid();
   facts.gid = ::getegid();
-  facts.root = facts.uid == 0;
+  facts.root = is_host_root();
   facts.cores_reach_handler = cores_reach_handler();
   facts.landlock_abi = landlock_abi();
   facts.node = read_node_size();

@@ -104,6 +104,7 @@ class Assembler {
   // Little-endian: the low half of a 64-bit argument comes first. It is the half the kernel uses where the call's
   // parameter is an int, and every rule here is about such a one or about flags that lie in it.
   void load_argument(int index) { load(offsetof(seccomp_data, args) + 8 * static_cast<size_t>(index)); }
+  void load_argument_top(int index) { load(offsetof(seccomp_data, args) + 8 * static_cast<size_t>(index) + 4); }
   void mask(uint32_t bits) { emit(BPF_ALU | BPF_AND | BPF_K, bits); }
   void answer(uint32_t value) { emit(BPF_RET | BPF_K, value); }
   // `value` where the accumulator equals k (or has a bit of k), else on to the next instruction.
@@ -177,6 +178,17 @@ void check_mknod(Assembler& out, int mode_argument) {
 void check_personality(Assembler& out) {
   out.load_argument(0);
   out.require_one_of({0x0, 0x8, 0xffffffff});
+  out.answer(kAllow);
+}
+
+// Limits of others may be asked for, and set only of oneself (pid 0): process 1 of the slice can have the same user.
+void check_prlimit(Assembler& out) {
+  out.load_argument(0);
+  out.answer_if_equal(0, kAllow);
+  out.load_argument(2);
+  out.require_one_of({0});
+  out.load_argument_top(2);
+  out.require_one_of({0});
   out.answer(kAllow);
 }
 
@@ -277,6 +289,8 @@ void emit_rule(Assembler& out, SyscallRule rule) {
       return check_mknod(out, 2);
     case SyscallRule::kPersonality:
       return check_personality(out);
+    case SyscallRule::kPrlimit:
+      return check_prlimit(out);
     case SyscallRule::kPrctl:
       return check_prctl(out);
     case SyscallRule::kSeccomp:

@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -285,6 +286,10 @@ TEST(Seccomp, arguments_of_the_other_judged_calls) {
   EXPECT_EQ(answer(__NR_personality, {0x0040000}), kEperm);  // ADDR_NO_RANDOMIZE
   EXPECT_EQ(answer(__NR_personality, {0x0400000}), kEperm);  // READ_IMPLIES_EXEC
   EXPECT_EQ(answer(__NR_personality, {0x0100000}), kEperm);  // MMAP_PAGE_ZERO
+  EXPECT_EQ(answer(__NR_prlimit64, {0, RLIMIT_NOFILE, 0x7fff00001000, 0}), kAllowed);
+  EXPECT_EQ(answer(__NR_prlimit64, {1, RLIMIT_NOFILE, 0, 0x7fff00001000}), kAllowed);
+  EXPECT_EQ(answer(__NR_prlimit64, {1, RLIMIT_NOFILE, 0x7fff00001000, 0}), kEperm);
+  EXPECT_EQ(answer(__NR_prlimit64, {1, RLIMIT_NOFILE, 0x7fff00000000, 0}), kEperm);
   EXPECT_EQ(answer(__NR_prctl, {PR_SET_NAME}), kAllowed);
   EXPECT_EQ(answer(__NR_prctl, {0x53564d41}), kAllowed);  // PR_SET_VMA
   EXPECT_EQ(answer(__NR_prctl, {PR_SET_MM}), kEperm);

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
 #include "platform/os/machine.h"
 #include "worker/sandbox/raw_calls.h"
 #include "worker/sandbox/slice_errors.h"
@@ -257,7 +258,7 @@ std::optional<SliceEvent> Slice::understand(wire::Message message) {
         if (state_ == State::kRunning) next_ = finish(end_of(*ended));
         if (before) return before;
       }
-      if (state_ != State::kRunning) return refuse(internal_error("a slice ended before its program ran"));
+      if (state_ != State::kRunning) return refuse(ended_early("a slice ended before its program ran"));
       return finish(end_of(*ended));
     }
     case ReportType::kUnclean:
@@ -276,8 +277,16 @@ SliceEvent Slice::refuse(Status status) {
   return SliceEvent{.kind = SliceEvent::Kind::kRefused, .status = std::move(status)};
 }
 
+// Its limits hold for what is done to prepare it, too.
+Status Slice::ended_early(const char* what) const {
+  const std::vector<std::string> hit = group_.limits_hit();
+  if (hit.empty()) return internal_error("{}", what);
+  return resource_exhausted("{}: {}", what, join(hit, "; ")).with_kind("sandbox.limit");
+}
+
 SliceEvent Slice::finish(SliceEnd end) {
   SliceEvent event{.kind = SliceEvent::Kind::kEnded, .end = std::move(end)};
+  event.end.at_nanos = os::monotonic_nanos();
   event.end.limits_hit = group_.limits_hit();
   group_.add_usage(&event.end.usage);
   gpus_.clear();
@@ -308,7 +317,7 @@ std::optional<SliceEvent> Slice::look_for_end() {
     case State::kParked:
     case State::kPreparing:
     case State::kStarting:
-      return refuse(internal_error("process 1 of a slice ended before its program ran"));
+      return refuse(ended_early("process 1 of a slice ended before its program ran"));
     default:
       state_ = State::kGone;
       return SliceEvent{.kind = SliceEvent::Kind::kGone};

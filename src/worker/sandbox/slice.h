@@ -114,6 +114,7 @@ class Slice {
   std::optional<SliceEvent> take(wire::Channel* from);
   std::optional<SliceEvent> understand(wire::Message message);
   SliceEvent refuse(Status status);
+  Status ended_early(const char* what) const;
   SliceEvent finish(SliceEnd end);
   std::optional<SliceEvent> look_for_end();
 

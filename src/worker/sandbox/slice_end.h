@@ -26,6 +26,7 @@ struct SliceEnd {
   bool timed_out = false;               // its time limit ended it
   std::vector<std::string> limits_hit;  // a sentence for each limit that the slice ran into
   SliceUsage usage;
+  int64_t at_nanos = 0;  // when its launcher knew; monotonic
 };
 
 }  // namespace runink::sandbox

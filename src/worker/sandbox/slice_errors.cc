@@ -70,7 +70,11 @@ Status clone_failed(const Operation& operation, int error) {
         "this host lets nobody, or not this user, make user namespaces: sysctl user.max_user_namespaces, and on some "
         "kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns");
   }
-  if (error == ENOSYS) return std::move(status).with_hint("slices need Linux 5.12 or newer");
+  if (error == ENOSYS) {
+    return std::move(status).with_hint(
+        "a filter of system calls keeps clone3 from this process, as those of containers do, or the kernel is older than "
+        "Linux 5.12: start slices on the host itself");
+  }
   return status;
 }
 

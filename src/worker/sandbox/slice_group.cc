@@ -4,41 +4,20 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/text.h"
 #include "platform/os/process.h"
 #include "worker/sandbox/group_limits.h"
+#include "worker/sandbox/leftovers.h"
 #include "worker/sandbox/node_size.h"
 
 namespace runink::sandbox {
 namespace {
 
-// "PID.TICKS.NUMBER", the first two of the launcher: whose group it is can be told after the pid has been used again.
-bool launcher_is_gone(const std::string& name) {
-  const std::vector<std::string_view> parts = split(name, '.');
-  os::ProcessIdentity launcher;
-  if (parts.size() != 3) return false;
-  const auto read = [](std::string_view text, auto* number) {
-    return std::from_chars(text.data(), text.data() + text.size(), *number).ec == std::errc();
-  };
-  return read(parts[0], &launcher.pid) && read(parts[1], &launcher.start_ticks) && !os::is_alive(launcher);
-}
-
-// A launcher that was killed could not remove its slices' groups; the slices have ended with it.
-void remove_abandoned(CgroupBackend* backend) {
-  const auto herds = backend->list("");
-  if (!herds.ok()) return;
-  for (const std::string& herd : *herds) {
-    const auto names = backend->list(herd);
-    if (!names.ok()) continue;
-    for (const std::string& name : *names) {
-      if (!launcher_is_gone(name)) continue;
-      auto group = backend->adopt(fmt::format("{}/{}", herd, name));
-      if (group.ok()) (void)(*group)->remove(0);
-    }
-  }
+// What the names of a launcher's groups begin with.
+std::string prefix_of(const os::ProcessIdentity& launcher) {
+  return fmt::format("{}.{}.", launcher.pid, launcher.start_ticks);
 }
 
 int64_t micros(double seconds) { return static_cast<int64_t>(seconds * 1e6); }
@@ -117,19 +96,46 @@ void SliceGroup::add_usage(SliceUsage* usage) const {
   if (now->io_write_bytes) usage->io_write_bytes = difference(now->io_write_bytes, usage_before_.io_write_bytes);
 }
 
-bool SliceGroup::try_remove() {
-  if (!group_) return true;
-  if (!group_->remove(0).ok()) return false;
-  group_.reset();
-  return true;
-}
-
 Status SliceGroups::open() {
   if (backend_) return {};
   backend_ = RUNINK_TRY(open_cgroups(kGroupBase));
-  remove_abandoned(backend_.get());
+  // A launcher that was killed could not remove its slices' groups; the slices have ended with it. A spawner that was
+  // killed had not told of some that it made; those that are in use stay.
+  for (const std::string& name : all_groups()) {
+    const std::string herd = name.substr(0, name.find('/')), group = name.substr(herd.size() + 1);
+    const bool own = group.starts_with(prefix_of(launcher_));
+    if (own && std::find(herds_.begin(), herds_.end(), herd) == herds_.end()) herds_.push_back(herd);
+    if (own || launcher_is_gone(group)) (void)remove(name);
+  }
+  // Also herds' groups that nobody removed with their last slice; one that somebody else limits, he makes again.
+  if (const auto herds = backend_->list(""); herds.ok()) {
+    for (const std::string& herd : *herds) (void)backend_->remove(herd);
+  }
   return {};
 }
+
+std::vector<std::string> SliceGroups::all_groups() const {
+  std::vector<std::string> out;
+  const auto herds = backend_->list("");
+  if (!herds.ok()) return out;
+  for (const std::string& herd : *herds) {
+    const auto names = backend_->list(herd);
+    if (!names.ok()) continue;
+    for (const std::string& name : *names) out.push_back(herd + "/" + name);
+  }
+  return out;
+}
+
+std::vector<std::string> SliceGroups::all_of_launcher() const {
+  if (!backend_) return {};
+  std::vector<std::string> out = all_groups();
+  std::erase_if(out, [&](const std::string& name) {
+    return !name.substr(name.find('/') + 1).starts_with(prefix_of(launcher_));
+  });
+  return out;
+}
+
+bool SliceGroups::remove(const std::string& name) { return !backend_ || backend_->remove(name).ok(); }
 
 Status SliceGroups::make_herd(const std::string& name) {
   if (std::find(herds_.begin(), herds_.end(), name) == herds_.end()) herds_.push_back(name);
@@ -188,7 +194,7 @@ Result<SliceGroup> SliceGroups::make(const std::string& herd) {
   RUNINK_RETURN_IF_ERROR(open());
   // A launcher can have several processes that make groups, one after the other.
   const std::string name =
-      fmt::format("{}/{}.{}.{}-{}", herd, launcher_.pid, launcher_.start_ticks, ::getpid(), count_++);
+      fmt::format("{}/{}{}-{}", herd, prefix_of(launcher_), ::getpid(), count_++);
   const auto limited = limited_.find(herd);
   SliceGroup out;
   for (int tries = 0; !out.group_; ++tries) {

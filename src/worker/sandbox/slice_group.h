@@ -53,8 +53,6 @@ class SliceGroup {
   // Adds what the group knows of it to what is known otherwise.
   void add_usage(SliceUsage* usage) const;
 
-  // True once it is removed (or there was none): as soon as no process is in it any more.
-  bool try_remove();
 
  private:
   friend class SliceGroups;
@@ -80,10 +78,16 @@ class SliceGroups {
   // Another process does that; adopt() is told for what its groups have to say of their herds.
   void know_herds(const std::vector<model::HerdLimit>& limits);
 
-  // Opened at the first call, which also removes groups that launchers left which were killed.
+  // Also removes groups that launchers left which were killed. What makes groups calls it by itself; a process that takes
+  // the place of another, and removes groups it has not made, has to.
+  Status open();
   Result<SliceGroup> make(const std::string& herd);
   // One that another process made, by name.
   Result<SliceGroup> adopt(const std::string& name);
+  // True once nothing is left of the group in any hierarchy (or there was nothing): as soon as no process is in it.
+  bool remove(const std::string& name);
+  // Those of its launcher's slices, whoever made them.
+  std::vector<std::string> all_of_launcher() const;
   // Herds' groups that hold no slice any more.
   void remove_herds();
 
@@ -95,7 +99,7 @@ class SliceGroups {
     bool holds = false;  // all of them
   };
 
-  Status open();
+  std::vector<std::string> all_groups() const;
   Status make_herd(const std::string& name);
   // Another launcher may remove the group of a herd that has no slices, and make another.
   Status hold(const std::string& name, Herd* herd);

@@ -34,11 +34,12 @@ class Spawn {
 
   Status prepare(const model::SliceResources& resources, SpawnMakers* makers) {
     if (parking_.limited) {
-      holdings_->group = RUNINK_TRY(makers->groups.make(parking_.herd));
-      if (resources.any()) RUNINK_RETURN_IF_ERROR(holdings_->group.limit(resources));
+      group_ = RUNINK_TRY(makers->groups.make(parking_.herd));
+      holdings_->group = group_.name();
+      if (resources.any()) RUNINK_RETURN_IF_ERROR(group_.limit(resources));
     }
     if (root_) holdings_->ids = RUNINK_TRY(makers->ids.take());
-    group_files_ = RUNINK_TRY(holdings_->group.open_to_enter());
+    group_files_ = RUNINK_TRY(group_.open_to_enter());
     for (const MountSource& source : operations_.sources) {
       OpenSource open = RUNINK_TRY(open_source(source));
       if (root_) {
@@ -51,7 +52,7 @@ class Spawn {
 
   Result<SpawnedSlice> make(SpawnParent parent) {
     auto [mine, its] = RUNINK_TRY(wire::Channel::make_pair());
-    SpawnedSlice slice{.first_id = holdings_->ids.first(), .group = holdings_->group.name()};
+    SpawnedSlice slice{.first_id = holdings_->ids.first(), .group = holdings_->group};
     RUNINK_RETURN_IF_ERROR(clone(its.descriptor(), parent, &slice));
     Status mapped = map(slice.pid);
     if (mapped.ok()) mapped = mine.send(static_cast<uint16_t>(OrderType::kGo), 0, {});
@@ -77,9 +78,9 @@ class Spawn {
     } else {
       arguments.exit_signal = SIGCHLD;
     }
-    if (holdings_->group.clone_descriptor() >= 0) {
+    if (group_.clone_descriptor() >= 0) {
       arguments.flags |= CLONE_INTO_CGROUP;
-      arguments.cgroup = static_cast<uint64_t>(holdings_->group.clone_descriptor());
+      arguments.cgroup = static_cast<uint64_t>(group_.clone_descriptor());
     }
     arguments.pidfd = reinterpret_cast<uint64_t>(&descriptor);
     (void)default_filter();  // made here once, and not in each child
@@ -114,6 +115,7 @@ class Spawn {
   const Operations& operations_;
   SliceHoldings* holdings_;
   const bool root_;
+  SliceGroup group_;
   std::vector<os::Fd> group_files_;
   std::vector<OpenSource> sources_;
 };
@@ -124,10 +126,8 @@ Result<SpawnedSlice> spawn_slice(const ParkingClass& parking, const Operations& 
                                  const model::SliceResources& resources, SpawnParent parent, SpawnMakers* makers,
                                  SliceHoldings* holdings) {
   Spawn spawn(parking, operations, holdings);
-  Status prepared = spawn.prepare(resources, makers);
-  Result<SpawnedSlice> made = prepared.ok() ? spawn.make(parent) : Result<SpawnedSlice>(std::move(prepared));
-  if (!made.ok() && holdings->group.exists()) (void)holdings->group.try_remove();
-  return made;
+  RUNINK_RETURN_IF_ERROR(spawn.prepare(resources, makers));
+  return spawn.make(parent);
 }
 
 }  // namespace runink::sandbox

@@ -29,7 +29,7 @@ struct SpawnedSlice {
 // What a slice holds on this host besides its processes: to be given back when the last of them has ended.
 struct SliceHoldings {
   IdRange ids;
-  SliceGroup group;
+  std::string group;  // its control group's name; empty without
 };
 
 struct SpawnMakers {
@@ -43,7 +43,7 @@ struct SpawnMakers {
 enum class SpawnParent { kThisProcess, kItsParent };
 
 // Operations are those of plan_parking; `resources` are written before anything runs in the group. This process has one
-// thread: process 1 is a copy of it. Nothing is left after an error.
+// thread: process 1 is a copy of it. After an error its control group may be left, for a moment.
 Result<SpawnedSlice> spawn_slice(const ParkingClass& parking, const Operations& operations,
                                  const model::SliceResources& resources, SpawnParent parent, SpawnMakers* makers,
                                  SliceHoldings* holdings);

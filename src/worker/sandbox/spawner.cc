@@ -7,19 +7,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <deque>
 #include <unordered_map>
 #include <vector>
 
 #include "platform/os/machine.h"
 #include "worker/sandbox/child.h"
+#include "worker/sandbox/dying_groups.h"
 #include "worker/wire/spec_codec.h"
 
 namespace runink::sandbox {
 
 enum class SpawnerMessage : uint16_t {
   kSpawn = 1,  // SpawnOrder
-  kRelease = 2,
+  kRelease = 2,     // its group's name, as text; empty without
   kLimitHerds = 3,  // std::vector<model::HerdLimit>
   kSpawned = 101,  // SpawnedSlice; descriptors: pidfd, init
   kFailed = 102,   // Status
@@ -60,52 +60,51 @@ void visit(Archive& archive, SpawnOrder& order) {
 
 namespace {
 
+constexpr size_t kMostDying = 32;  // groups that wait for a quiet moment
 constexpr int kRetryMillis = 20;
 constexpr int64_t kEndNanos = 10'000'000'000;
 
 class SpawnerProcess {
  public:
-  SpawnerProcess(wire::Channel channel, os::ProcessIdentity launcher)
-      : launcher_(std::move(channel)), makers_(std::move(launcher)) {}
+  SpawnerProcess(wire::Channel channel, os::ProcessIdentity launcher, bool replaces_another)
+      : launcher_(std::move(channel)), makers_(std::move(launcher)) {
+    if (!replaces_another || !makers_.groups.open().ok()) return;
+    before_ = makers_.groups.all_of_launcher();
+    give_up_before_ = os::monotonic_nanos() + kEndNanos;
+  }
 
   void run() {
     while (serve()) {
     }
     // The launcher is gone, and its slices go with it.
+    // Also groups of a spawner before this one, and of slices that were not told of.
     const int64_t deadline = os::monotonic_nanos() + kEndNanos;
-    for (auto& [slice, holdings] : held_) dying_.push_back(std::move(holdings.group));
-    held_.clear();
-    while (!dying_.empty() && os::monotonic_nanos() < deadline) {
-      std::erase_if(dying_, [](SliceGroup& group) { return group.try_remove(); });
-      if (!dying_.empty()) (void)::usleep(1000);
+    std::vector<std::string> left = makers_.groups.all_of_launcher();
+    while (!left.empty() && os::monotonic_nanos() < deadline) {
+      std::erase_if(left, [&](const std::string& name) { return makers_.groups.remove(name); });
+      if (!left.empty()) (void)::usleep(1000);
     }
     makers_.groups.remove_herds();
   }
 
  private:
-  // False once the launcher has gone. Groups are removed one at a time, while there is nothing else to do.
+  // False once the launcher has gone. Groups are removed while there is nothing else to do, and when there are many.
   bool serve() {
     for (;;) {
       auto message = launcher_.receive();
       if (!message.ok()) return false;
       if (!*message) break;
       obey(**message);
+      for (int i = 0; i < 2 && dying_.size() > kMostDying; ++i) dying_.remove_one(os::monotonic_nanos());
     }
     const auto events = static_cast<short>(POLLIN | (launcher_.wants_to_write() ? POLLOUT : 0));
     pollfd waiting = {launcher_.descriptor(), events, 0};
-    const int millis = dying_.empty() ? -1 : next_is_busy_ ? kRetryMillis : 0;
-    if (::poll(&waiting, 1, millis) < 0 && errno != EINTR) return false;
-    if (waiting.revents == 0) remove_a_group();
+    const int millis = dying_.millis_to_wait(os::monotonic_nanos());
+    const bool soon = !before_.empty() && (millis < 0 || millis > kRetryMillis);
+    if (::poll(&waiting, 1, soon ? kRetryMillis : millis) < 0 && errno != EINTR) return false;
+    if (waiting.revents == 0) dying_.remove_one(os::monotonic_nanos());
+    if (waiting.revents == 0) remove_before();
     return launcher_.flush().ok();
-  }
-
-  // The kernel takes a moment to empty one.
-  void remove_a_group() {
-    if (dying_.empty()) return;
-    SliceGroup group = std::move(dying_.front());
-    dying_.pop_front();
-    next_is_busy_ = !group.try_remove();
-    if (next_is_busy_) dying_.push_back(std::move(group));
   }
 
   void obey(const wire::Message& message) {
@@ -115,14 +114,16 @@ class SpawnerProcess {
       case SpawnerMessage::kLimitHerds:
         return limit_herds(message.body);
       case SpawnerMessage::kRelease:
-        if (const auto at = held_.find(message.subject); at != held_.end()) {
-          if (at->second.group.exists()) dying_.push_back(std::move(at->second.group));
-          held_.erase(at);
-        }
-        return;
+        return release(message);
       default:
         return;
     }
+  }
+
+  // Those that are still used after a while are released by their slices' ends.
+  void remove_before() {
+    std::erase_if(before_, [this](const std::string& name) { return makers_.groups.remove(name); });
+    if (os::monotonic_nanos() > give_up_before_) before_.clear();
   }
 
   void limit_herds(const std::string& body) {
@@ -132,12 +133,16 @@ class SpawnerProcess {
                          wire::encode_value(makers_.groups.limit_herds(*limits)));
   }
 
+  void release(const wire::Message& message) {
+    held_.erase(message.subject);
+    dying_.add(message.body);
+  }
+
   void spawn(const wire::Message& message) {
     SliceHoldings holdings;
     auto made = make(message.body, &holdings);
     if (!made.ok()) {
-      // What could not be removed at once is busy for a moment.
-      if (holdings.group.exists()) dying_.push_back(std::move(holdings.group));
+      dying_.add(std::move(holdings.group));
       (void)launcher_.send(static_cast<uint16_t>(SpawnerMessage::kFailed), message.subject,
                            wire::encode_value(made.status()));
       return;
@@ -163,8 +168,9 @@ class SpawnerProcess {
   wire::Channel launcher_;
   SpawnMakers makers_;  // before what they made
   std::unordered_map<uint64_t, SliceHoldings> held_;
-  std::deque<SliceGroup> dying_;
-  bool next_is_busy_ = false;
+  DyingGroups dying_{&makers_.groups};
+  std::vector<std::string> before_;  // groups of the spawner whose place this one takes: nobody may know of them
+  int64_t give_up_before_ = 0;
   std::string last_body_;
   SpawnOrder last_order_;  // what it says
 };
@@ -175,12 +181,13 @@ Status Spawner::start() {
   stop();
   auto [mine, its] = RUNINK_TRY(wire::Channel::make_pair());
   os::ProcessIdentity self = os::current_process();
+  const bool replaces_another = std::exchange(started_, true);
   const pid_t pid = ::fork();
   if (pid < 0) return from_errno(errno, "make the process that makes slices");
   if (pid == 0) {
     close_all_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, its.descriptor()});
     (void)::prctl(PR_SET_NAME, kSpawnerName);
-    SpawnerProcess(std::move(its), std::move(self)).run();
+    SpawnerProcess(std::move(its), std::move(self), replaces_another).run();
     ::_exit(0);
   }
   channel_ = std::move(mine);
@@ -208,8 +215,8 @@ Status Spawner::limit_herds(const std::vector<model::HerdLimit>& limits) {
   return channel_.send(static_cast<uint16_t>(SpawnerMessage::kLimitHerds), 0, wire::encode_value(limits));
 }
 
-Status Spawner::release(uint64_t slice) {
-  return channel_.send(static_cast<uint16_t>(SpawnerMessage::kRelease), slice, {});
+Status Spawner::release(uint64_t slice, const std::string& group) {
+  return channel_.send(static_cast<uint16_t>(SpawnerMessage::kRelease), slice, group);
 }
 
 Result<std::optional<Spawner::Answer>> Spawner::next() {

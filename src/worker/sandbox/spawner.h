@@ -25,7 +25,8 @@
 
 namespace runink::sandbox {
 
-// What it is called in lists of processes.
+// What they are called in lists of processes.
+inline constexpr const char* kLauncherName = "runi-launcher";
 inline constexpr const char* kSpawnerName = "runi-spawner";
 
 // The launcher's side. One thread at a time.
@@ -50,8 +51,8 @@ class Spawner {
   // What herds are limited to, all of them, from the next spawn() on; the answer is next()'s. In a herd whose limits do
   // not hold no slice is made.
   Status limit_herds(const std::vector<model::HerdLimit>& limits);
-  // No process of it is left: its users and its control group are free again.
-  Status release(uint64_t slice);
+  // No process of it is left: its users and its control group, by name, are free again.
+  Status release(uint64_t slice, const std::string& group);
 
   // nullopt: nothing now. kUnavailable: it has ended; start() it again.
   Result<std::optional<Answer>> next();
@@ -65,6 +66,7 @@ class Spawner {
  private:
   wire::Channel channel_;
   pid_t pid_ = -1;
+  bool started_ = false;  // one at least
 };
 
 }  // namespace runink::sandbox

@@ -17,6 +17,7 @@ enum class SyscallRule : uint8_t {
   kMknod,
   kMknodat,
   kPersonality,
+  kPrlimit,
   kPrctl,
   kSeccomp,
   kSocket,

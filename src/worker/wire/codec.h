@@ -27,7 +27,7 @@
 namespace runink::wire {
 
 inline constexpr size_t kMostText = 8u << 20;
-inline constexpr size_t kMostElements = 100'000;
+inline constexpr size_t kMostElements = 1'000'000;  // more than the kernel takes of arguments
 
 class Encoder {
  public:

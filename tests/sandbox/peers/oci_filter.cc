@@ -78,6 +78,10 @@ class Rules {
         return add_mknod(entry, 2);
       case SyscallRule::kPersonality:
         return add_values(entry, {0x0, 0x8, kLow});
+      case SyscallRule::kPrlimit:  // of itself, or only asked for
+        allow(name, {{0, kLow, 0}});
+        allow(name, {{2, ~uint64_t{0}, 0}});
+        return;
       case SyscallRule::kPrctl:
         return add_values(entry, prctl_options());
       case SyscallRule::kSeccomp:
