@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace runink::launcher {
 namespace {
 
@@ -72,6 +74,7 @@ void Pools::began(const PoolKey& key) { ++pools_[key].parking; }
 
 void Pools::ready(const PoolKey& key, uint64_t seat) {
   Pool& pool = pools_[key];
+  RUNINK_CHECK(pool.parking > 0);
   --pool.parking;
   pool.ready.push_back(seat);
   pool.failures = 0;
@@ -80,6 +83,7 @@ void Pools::ready(const PoolKey& key, uint64_t seat) {
 
 void Pools::failed(const PoolKey& key, Status why, int64_t now_nanos) {
   Pool& pool = pools_[key];
+  RUNINK_CHECK(pool.parking > 0);
   --pool.parking;
   pool.failed = std::move(why);
   pool.not_before_nanos = now_nanos + std::min(kLongestWaitNanos, kFirstWaitNanos << std::min(pool.failures, 10));

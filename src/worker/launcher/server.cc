@@ -770,6 +770,8 @@ class Server {
       if (!seat->ready) seat->slice->end();
       return;
     }
+    // Who asked for it has given up, or was told that it could not be had: it said this before it was killed.
+    if (!seat->for_pool) return seat->slice->kill();
     const bool engine = seat->key.kind == SliceKind::kEngine;
     if (!engine) return stands_ready(number, seat);
     if (Status begun = start_engine(number, seat); !begun.ok()) {
@@ -793,6 +795,7 @@ class Server {
 
   void program_started(uint64_t number, Seat* seat) {
     if (seat->launched) return started(*seat->launched, seat);
+    if (!seat->for_pool) return seat->slice->kill();  // as in parked()
     stands_ready(number, seat);
   }
 
