@@ -26,6 +26,7 @@
 #include "base/text.h"
 #include "platform/os/file.h"
 #include "platform/os/machine.h"
+#include "worker/launcher/mount_probe.h"
 #include "worker/launcher/pools.h"
 #include "worker/launcher/protocol.h"
 #include "worker/launcher/root_watch.h"
@@ -46,14 +47,14 @@ constexpr size_t kMostSlices = 20'000;
 constexpr int kMostMessagesAtOnce = 16;
 constexpr size_t kMostAnswers = 1000;  // that wait for the owner to take them
 // A start that came just now may be followed by another: pools wait that long, unless they are nearly empty.
-constexpr int64_t kQuietNanos = 1'000'000;
+constexpr int64_t kQuietNanos = 1'000'000, kLongStartNanos = 20'000'000;
 // Processors and memory can come and go. That is looked at in a quiet moment, and only then when a slice is started.
 constexpr int64_t kFactsNanos = 1'000'000'000, kOldestFactsNanos = 5'000'000'000;
 constexpr size_t kMostSpent = 64;  // slices that have ended, and are left for a quiet moment
 constexpr int64_t kEndNanos = 10'000'000'000;
 
 // What epoll tells: whose descriptor it was. Seats begin at kFirstSeat.
-enum : uint64_t { kOwner = 0, kListener = 1, kSpawner = 2, kRoot = 3, kStray = 4, kFirstSeat = 5 };
+enum : uint64_t { kOwner = 0, kListener = 1, kSpawner = 2, kRoot = 3, kStray = 4, kProbe = 5, kFirstSeat = 6 };
 
 // A slice, and what it is there for.
 struct Seat {
@@ -80,6 +81,14 @@ struct Launched {
   std::vector<int> signals;                 // that came before it was started
   int64_t limit_nanos = 0, kill_nanos = 0;  // monotonic; 0: none
   bool killed = false, timed_out = false;
+};
+
+// A launch that waits until what it mounts has answered.
+struct Probe {
+  uint64_t launched = 0;
+  MountProbe probe;
+  int64_t deadline = 0;
+  std::vector<os::Fd> descriptors;
 };
 
 std::string engine_key(const model::SliceSpec& spec) {
@@ -173,6 +182,8 @@ class Server {
         handle_spawner();
       } else if (whose == kStray) {
         reap_strays();
+      } else if (whose == kProbe) {
+        handle_probes();
       } else if (whose != kRoot) {
         handle_seat(whose);
       }
@@ -203,6 +214,9 @@ class Server {
       Seat& seat = seats_.at(number);
       seat.timer = 0;
       handle_seat_timer(number, &seat, now);
+    }
+    while (!probes_.empty() && probes_.front().deadline <= now) {
+      give_up_probe(probes_.front().launched, sandbox::not_ready_in_time());
     }
     if (owner_gone_nanos_ != 0 && now - owner_gone_nanos_ > options_.outlive_micros * 1000) stopping_ = true;
   }
@@ -237,7 +251,8 @@ class Server {
     int64_t next = INT64_MAX;
     if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
     if (owner_gone_nanos_ != 0) next = std::min(next, owner_gone_nanos_ + options_.outlive_micros * 1000);
-    const int64_t quiet = last_launch_nanos_ + kQuietNanos;
+    if (!probes_.empty()) next = std::min(next, probes_.front().deadline);
+    const int64_t quiet = quiet_from();
     // Where there is no room for it now, the end of what is being done wakes this process.
     if (!spent_.empty() && has_room()) next = std::min(next, quiet);
     if (pools_.urgent(now)) next = now;
@@ -371,7 +386,9 @@ class Server {
 
   void kill(uint64_t number) {
     const auto at = launched_.find(number);
-    if (at == launched_.end() || at->second.seat == 0) return;
+    if (at == launched_.end()) return;
+    if (at->second.record.state == SliceState::kStarting) at->second.killed = true;
+    if (at->second.seat == 0) return give_up_probe(number, cancelled("the slice was ended before its program ran"));
     at->second.killed = true;
     if (const auto& slice = seats_.at(at->second.seat).slice) slice->kill();
   }
@@ -392,11 +409,49 @@ class Server {
     launched.request = std::move(*request);
     launched.record.herd = launched.request.spec.herd;
     launched.record.label = launched.request.label;
-    Status begun = begin(number, &launched, std::move(message.descriptors));
+    ++starting_;
+    const std::vector<std::string> paths = paths_to_probe(launched.request.spec);
+    if (paths.empty()) return begin_or_refuse(number, std::move(message.descriptors));
+    auto probe = start_probe(paths);
+    if (!probe.ok()) return forget_refused(number, std::move(probe).status());
+    (void)watch(probe->pidfd.get(), kProbe);
+    probes_.push_back({number, std::move(*probe), os::monotonic_nanos() + sandbox::kStartLimitNanos,
+                       std::move(message.descriptors)});
+  }
+
+  void begin_or_refuse(uint64_t number, std::vector<os::Fd> descriptors) {
+    Launched& launched = launched_.at(number);
+    Status begun = begin(number, &launched, std::move(descriptors));
     if (begun.ok()) return;
     const uint64_t seat = launched.seat;
     forget_refused(number, std::move(begun));
     if (seat != 0) discard(seat);
+  }
+
+  // Those that have ended: what they looked at answers.
+  void handle_probes() {
+    std::vector<Probe> answered;
+    for (auto at = probes_.begin(); at != probes_.end();) {
+      if (::waitpid(at->probe.pid, nullptr, WNOHANG) == 0) {
+        ++at;
+        continue;
+      }
+      answered.push_back(std::move(*at));
+      at = probes_.erase(at);
+    }
+    for (Probe& one : answered) begin_or_refuse(one.launched, std::move(one.descriptors));
+  }
+
+  // Of a launch that is not waited for any longer. The process ends when the kernel lets it.
+  void give_up_probe(uint64_t number, Status why) {
+    const auto at = std::find_if(probes_.begin(), probes_.end(), [&](const Probe& one) { return one.launched == number; });
+    if (at == probes_.end()) return;
+    (void)sandbox::raw::send_signal(at->probe.pidfd.get(), SIGKILL);
+    epoll_event event = {.events = EPOLLIN, .data = {.u64 = kStray}};
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, at->probe.pidfd.get(), &event);
+    strays_.emplace_back(at->probe.pid, std::move(at->probe.pidfd));
+    probes_.erase(at);
+    forget_refused(number, std::move(why));
   }
 
   Status begin(uint64_t number, Launched* launched, std::vector<os::Fd> descriptors) {
@@ -512,6 +567,7 @@ class Server {
   void started(uint64_t number, Seat* seat) {
     Launched& launched = launched_.at(number);
     launched.record.state = SliceState::kRunning;
+    --starting_;
     launched.record.started.at_nanos = os::monotonic_nanos();
     Started& told = launched.record.started;
     told.pid = seat->slice->pid();
@@ -540,6 +596,7 @@ class Server {
     if (at->second.killed) why = cancelled("the slice was ended before its program ran");
     if (at->second.seat != 0) seats_.at(at->second.seat).launched.reset();
     model::wipe_secrets(&at->second.request.spec);
+    --starting_;
     launched_.erase(at);
     refuse(number, why);
   }
@@ -879,7 +936,11 @@ class Server {
   // What nobody waits for, making and taking away, has at most half of the processors.
   bool has_room() const { return ending_.size() + pools_.count_parking() < half_of_processors_; }
   bool is_quiet() const {
-    return idle_ && has_room() && os::monotonic_nanos() - last_launch_nanos_ >= kQuietNanos;
+    return idle_ && has_room() && os::monotonic_nanos() >= quiet_from();
+  }
+  // Not while a slice is being made for a launch, unless that takes long.
+  int64_t quiet_from() const {
+    return last_launch_nanos_ + (starting_ > 0 ? kLongStartNanos : kQuietNanos);
   }
 
   // One that is not needed any more, whatever it does.
@@ -975,6 +1036,7 @@ class Server {
       seat.slice->kill();
       seat.slice->end();
     }
+    for (const Probe& one : probes_) (void)sandbox::raw::send_signal(one.probe.pidfd.get(), SIGKILL);
     const int64_t deadline = os::monotonic_nanos() + kEndNanos;
     owner_.close();
     if (listener_.valid()) (void)os::remove_file(options_.listen_path);
@@ -1010,6 +1072,7 @@ class Server {
   int64_t owner_gone_nanos_ = 0;
   bool stopping_ = false, idle_ = false;
   int64_t last_launch_nanos_ = 0;
+  uint64_t starting_ = 0;  // launches whose program does not run yet
 
   std::map<std::string, Herd> herds_;  // that are limited
   int herd_orders_ = 0;                // to the spawner, that it has not answered
@@ -1024,6 +1087,7 @@ class Server {
   uint64_t next_seat_ = kFirstSeat;
   std::unordered_map<uint64_t, Launched> launched_;
   std::vector<std::pair<pid_t, os::Fd>> strays_;
+  std::deque<Probe> probes_;  // by deadline
   std::set<std::pair<int64_t, uint64_t>> timers_;
   std::set<uint64_t> ending_;  // that were spent, and have not gone yet
   std::deque<uint64_t> spent_;                          // seats whose slices have ended, and are to be taken away
