@@ -191,8 +191,8 @@ Result<os::Fd> RemoteOpenings::open_output(const plan::Operator& op) {
 Result<std::shared_ptr<connectors::HandedInputs>> RemoteOpenings::open_inputs(const plan::Operator& op) {
   Answered found = RUNINK_TRY(link_.ask({.what = Ask::kOpenInputs, .op = op.id}));
   os::Fd first = found.descriptors.empty() ? os::Fd() : std::move(found.descriptors[0]);
-  return std::shared_ptr<connectors::HandedInputs>(std::make_shared<RemoteInputs>(
-      link_, op.id, std::move(found.answer.names), found.answer.size, std::move(first)));
+  return std::shared_ptr<connectors::HandedInputs>(
+      std::make_shared<RemoteInputs>(link_, op.id, std::move(found.answer.names), found.answer.size, std::move(first)));
 }
 
 Status RemoteOpenings::source_failed(const plan::Operator& op, Status status) {

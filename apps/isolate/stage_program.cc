@@ -313,8 +313,8 @@ engine::ExecutionOptions execution_options(const slice::StageStart& start, const
 }
 
 // `end`: what is to be reported.
-Status run_stage(StageLink& link, ParkedThread& thread, const slice::StageStart& start,
-                 std::vector<os::Fd> descriptors, const StopFlag& stop, slice::StageEnd* end) {
+Status run_stage(StageLink& link, ParkedThread& thread, const slice::StageStart& start, std::vector<os::Fd> descriptors,
+                 const StopFlag& stop, slice::StageEnd* end) {
   plan::ScenarioPlan scenario;
   const plan::Part part = RUNINK_TRY(make_part(start, &scenario));
   RemoteOpenings openings(link, stop);

@@ -2,7 +2,6 @@
 // what was said of that slice, it runs once or not at all, and in the end nothing is left.
 #include <gmock/gmock.h>
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,15 +35,9 @@ class AgentLeaks : public AgentTest {
     if (IsSkipped()) return;
     if (const Status can = sandbox::can_follow(); !can.ok()) GTEST_SKIP() << can.to_string();
     if (const Status own = host_.enter(); !own.ok()) GTEST_SKIP() << own.to_string();
-    sigset_t children;
-    ::sigemptyset(&children);
-    ::sigaddset(&children, SIGCHLD);
-    ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, &children, &signals_before_), 0);
-    blocked_ = true;
   }
   void TearDown() override {
     AgentTest::TearDown();
-    if (blocked_) (void)::pthread_sigmask(SIG_SETMASK, &signals_before_, nullptr);
     host_.leave();
   }
 
@@ -107,8 +100,6 @@ class AgentLeaks : public AgentTest {
 
   sandbox::OwnHost host_;
   LeaksOf of_;
-  bool blocked_ = false;
-  sigset_t signals_before_{};
 };
 INSTANTIATE_TEST_SUITE_P(By, AgentLeaks, testing::Values(By::kRoot), by_name);
 

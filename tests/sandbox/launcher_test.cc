@@ -16,6 +16,7 @@
 #include <set>
 #include <thread>
 
+#include "leak_counters_in_test.h"
 #include "platform/os/file.h"
 #include "platform/os/process.h"
 #include "platform/os/temp.h"
@@ -295,7 +296,8 @@ TEST_F(LauncherTest, WhatCannotBeParkedIsSaid) {
 // A file system in a program that never answers.
 class Silent {
  public:
-  explicit Silent(const std::string& folder) : folder_(folder), device_(::open("/dev/fuse", O_RDWR | O_CLOEXEC), "fuse") {
+  explicit Silent(const std::string& folder)
+      : folder_(folder), device_(::open("/dev/fuse", O_RDWR | O_CLOEXEC), "fuse") {
     const std::string options = "rootmode=40000,user_id=0,group_id=0,allow_other,fd=" + std::to_string(device_.get());
     mounted_ = device_.valid() && ::mount("silent", folder.c_str(), "fuse", 0, options.c_str()) == 0;
   }
@@ -328,6 +330,31 @@ TEST_F(LauncherTest, AMountThatDoesNotAnswerStopsNobodyElse) {
   EXPECT_EQ(refused.kind, Kind::kRefused);
   EXPECT_EQ(refused.refused.code(), Code::kCancelled);
   EXPECT_EQ(run(5, {.spec = spec_of({"true"})}).end.code, 0);
+}
+
+// Were its mount taken for one that answers, the launcher would look at it, and stop.
+TEST_F(LauncherTest, AMountThatDoesNotAnswerIsWaitedForAlsoWithAnotherSpawner) {
+  if (::geteuid() != 0) GTEST_SKIP() << "an ordinary user's launcher is his own";
+  const std::string folder = folder_.path() + "/silent";
+  ASSERT_TRUE(os::make_directories(folder, 0755).ok());
+  const Silent silent(folder);
+  if (!silent.mounted()) GTEST_SKIP() << "this host has no FUSE";
+  model::SliceSpec waits = spec_of({"true"});
+  waits.mounts = {{folder, "/silent"}};
+  EXPECT_EQ(run(2, {.spec = spec_of({"true"})}).end.code, 0);
+  ASSERT_TRUE(launcher_.launch(3, {.spec = waits}, streams()).ok());
+  (void)counters();  // it has been taken
+  const pid_t spawner = sandbox::spawner_of(launcher_.pid());
+  ASSERT_GT(spawner, 0);
+  ASSERT_EQ(::kill(spawner, SIGKILL), 0);
+  while (sandbox::spawner_of(launcher_.pid()) == 0 || sandbox::spawner_of(launcher_.pid()) == spawner) {
+    (void)::usleep(1000);
+  }
+  EXPECT_EQ(run(4, {.spec = spec_of({"true"})}).end.code, 0);
+  ASSERT_TRUE(launcher_.kill(3).ok());
+  const LauncherEvent refused = next(3);
+  EXPECT_EQ(refused.kind, Kind::kRefused);
+  EXPECT_EQ(refused.refused.code(), Code::kCancelled);
 }
 
 // An engine is a program that runs and waits for its work on descriptor 3.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -278,12 +279,19 @@ Status OwnHost::enter() {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return from_errno(errno, "part from mounts");
   if (::mount("none", kRunFolder, "tmpfs", 0, "mode=0755") != 0) return from_errno(errno, "mount a run folder");
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return from_errno(errno, "be the one that orphans come to");
+  sigset_t children, before;
+  ::sigemptyset(&children);
+  ::sigaddset(&children, SIGCHLD);
+  if (::pthread_sigmask(SIG_BLOCK, &children, &before) != 0) return internal_error("block SIGCHLD");
+  signals_ = before;
   return {};
 }
 
 void OwnHost::leave() {
   if (!network_.valid()) return;
   (void)::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  if (signals_) (void)::pthread_sigmask(SIG_SETMASK, &*signals_, nullptr);
+  signals_.reset();
   (void)::setns(mounts_.get(), CLONE_NEWNS);
   (void)::setns(network_.get(), CLONE_NEWNET);
   mounts_.reset();

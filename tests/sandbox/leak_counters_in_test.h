@@ -1,9 +1,11 @@
 // What slices could leave on this host, by what others see of it and not by what the launcher says of itself.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,7 +18,7 @@ namespace runink::sandbox {
 // While it lives, this process stands on a host of its own, as far as slices are concerned: with mounts and a network
 // that nobody else has, an empty /run/runink, and as the one that processes come to whose parents have gone. So all
 // that is counted is this test's, whatever runs besides. Of the host it shares control groups: count_leaks knows them
-// by name. Root only, and one thread.
+// by name. SIGCHLD is blocked, for whoever waits for it. Root only, and one thread.
 class OwnHost {
  public:
   OwnHost() = default;
@@ -27,6 +29,7 @@ class OwnHost {
 
  private:
   os::Fd mounts_, network_;  // those of the host
+  std::optional<sigset_t> signals_;
 };
 
 // Each thing by a name that tells it from others of its kind.

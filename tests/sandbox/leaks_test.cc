@@ -5,7 +5,6 @@
 //   RUNINK_TEST_STEP=1         kills at every stop instead of a dozen of them
 #include <gmock/gmock.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,16 +54,10 @@ class LeaksTest : public testing::Test {
     herd_ = "leaks-" + std::to_string(::getpid());
     limits_ = open_cgroups("/runink").ok();
     if (const Status own = host_.enter(); !own.ok()) GTEST_SKIP() << own.to_string();
-    sigset_t children;
-    ::sigemptyset(&children);
-    ::sigaddset(&children, SIGCHLD);
-    ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, &children, &signals_before_), 0);
-    blocked_ = true;
   }
   void TearDown() override {
     lab_.reset();
     host_.leave();
-    if (blocked_) (void)::pthread_sigmask(SIG_SETMASK, &signals_before_, nullptr);
   }
 
   // Servers and an outside world for slices that reach it; false where this kernel cannot.
@@ -134,8 +127,7 @@ class LeaksTest : public testing::Test {
   os::TempFolder folder_;
   os::Fd nothing_;
   std::string herd_;
-  bool limits_ = false, blocked_ = false;
-  sigset_t signals_before_{};
+  bool limits_ = false;
   OwnHost host_;
   std::unique_ptr<network::Lab> lab_;
 };
@@ -191,6 +183,9 @@ class ManySlices : public LeaksTest {
     for (int i = 0; i < 600; ++i) {
       want_none(launcher);
       now = count_leaks(leaks_of());
+      // The launcher keeps the herd's own, unless another that starts meanwhile, of a test beside this one, takes it
+      // away, as it does with all that are empty.
+      std::erase_if(now.groups, [&](const std::string& group) { return group.ends_with("/" + herd_); });
       if (done(now)) break;
       (void)::usleep(50'000);
     }
@@ -209,9 +204,8 @@ TEST_F(ManySlices, LeaveNothing) {
   ASSERT_NO_FATAL_FAILURE(run_many(launcher.get(), 1, 60));
   const LeakCounters::Things launchers = {"runi-launcher", "runi-spawner"};
   const LeakCounters idle = settled(launcher.get(), [&](const LeakCounters& now) {
-    const bool herds = std::all_of(now.groups.begin(), now.groups.end(),
-                                   [&](const std::string& group) { return group.ends_with("/" + herd_); });
-    return now.processes == launchers && herds && now.locks.empty() && now.rules.empty() && now.links.empty();
+    return now.processes == launchers && now.groups.empty() && now.locks.empty() && now.rules.empty() &&
+           now.links.empty();
   });
   ASSERT_EQ(idle.processes, launchers) << difference(without_launcher, idle);
   ASSERT_NO_FATAL_FAILURE(run_many(launcher.get(), 1000, count));

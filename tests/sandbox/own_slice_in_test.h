@@ -20,8 +20,8 @@ class OwnSlice {
     const HostFacts facts = gather_host_facts(spec);
     const ParkingClass parking = class_of(spec, facts);
     const Operations operations = RUNINK_TRY(plan_parking(parking, facts));
-    SpawnedSlice spawned = RUNINK_TRY(spawn_slice(parking, operations, spec.resources, SpawnParent::kThisProcess,
-                                                  &spawn_makers_, &holdings_));
+    SpawnedSlice spawned = RUNINK_TRY(
+        spawn_slice(parking, operations, spec.resources, SpawnParent::kThisProcess, &spawn_makers_, &holdings_));
     slice_ = RUNINK_TRY(Slice::take(parking, std::make_shared<const Operations>(operations), spec.resources,
                                     std::move(spawned), &makers_));
     const SliceEvent event = next();

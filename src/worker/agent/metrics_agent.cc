@@ -108,7 +108,8 @@ void put_logs(Exposition& out, const LogStore::Counters& logs, const std::map<st
   out.counter("runink_agent_log_dropped_lines_total",
               "Lines dropped: the slice wrote too much (rate), the disk was too slow (queue), or full (disk).");
   put_dropped(out, logs.dropped, {{"reason", "rate"}}, {{"reason", "queue"}}, {{"reason", "disk"}});
-  out.counter("runink_agent_slice_log_dropped_lines_total", "Lines dropped of each slice that runs, for the same reasons.");
+  out.counter("runink_agent_slice_log_dropped_lines_total",
+              "Lines dropped of each slice that runs, for the same reasons.");
   for (const auto& [slice, dropped] : slices) {
     put_dropped(out, dropped, {{"slice", slice}, {"reason", "rate"}}, {{"slice", slice}, {"reason", "queue"}},
                 {{"slice", slice}, {"reason", "disk"}});

@@ -22,9 +22,9 @@ struct SliceSample {
   std::optional<sandbox::CgroupEvents> events;  // likewise
 };
 
-// Things that must not be left behind on this node by launchers that have ended (sandbox/leftovers.h); each counts those
-// that are. A process holds its slice's namespaces, mounts and range of ids: where there is none of it, there is none of
-// these.
+// Things that must not be left behind on this node by launchers that have ended (sandbox/leftovers.h); each counts
+// those that are. A process holds its slice's namespaces, mounts and range of ids: where there is none of it, there is
+// none of these.
 struct LeakCounts {
   uint64_t processes = 0, control_groups = 0, links = 0, network_rules = 0;
 };

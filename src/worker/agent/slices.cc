@@ -84,7 +84,11 @@ struct Slices::Slice {
 };
 
 Slices::Slices(net::EventLoop& loop, telemetry::Log& log, LogStore& logs, Options options)
-    : loop_(loop), log_(log), logs_(logs), options_(std::move(options)), parked_(options_.parked, options_.root, names_of(options_.herd_limits)) {}
+    : loop_(loop),
+      log_(log),
+      logs_(logs),
+      options_(std::move(options)),
+      parked_(options_.parked, options_.root, names_of(options_.herd_limits)) {}
 
 Result<std::unique_ptr<Slices>> Slices::open(net::EventLoop& loop, telemetry::Log& log, LogStore& logs,
                                              Options options) {
@@ -332,8 +336,8 @@ void Slices::on_launcher_started() {
 void Slices::on_herds(std::vector<sandbox::HerdState> states) {
   for (sandbox::HerdState& state : states) {
     if (!state.status.ok()) {
-      log_.error("agent.herd.refused", "the limits of a herd do not hold here, so its slices are refused: " +
-                                           state.status.to_string(),
+      log_.error("agent.herd.refused",
+                 "the limits of a herd do not hold here, so its slices are refused: " + state.status.to_string(),
                  {{"herd", state.herd}, {"help", state.status.hint()}});
     }
     herd_states_[state.herd] = std::move(state.status);

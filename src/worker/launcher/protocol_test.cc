@@ -109,8 +109,7 @@ TEST(Protocol, EverythingElseArrivesWhole) {
   EXPECT_EQ(encode(*decode_end(encode(end))), encode(end));
   const Started started{.path = StartPath::kRecycled, .pid = 17, .group = "a/b", .first_id = 9, .at_nanos = 5};
   EXPECT_EQ(encode(*decode_started(encode(started))), encode(started));
-  const SliceRecord record{
-      .state = SliceState::kEnded, .herd = "a", .label = "b", .started = started, .end = end};
+  const SliceRecord record{.state = SliceState::kEnded, .herd = "a", .label = "b", .started = started, .end = end};
   EXPECT_EQ(encode(*decode_record(encode(record))), encode(record));
   for (const Status& failed : {Status(), not_found("x")}) {
     const PoolState pool{.herd = "a", .kind = SliceKind::kEngine, .wanted = 2, .ready = 1, .failed = failed};
@@ -145,13 +144,13 @@ TEST(Protocol, LimitsOfHerdsArriveWhole) {
   for (size_t size = 0; size < body.size(); ++size) {
     EXPECT_EQ(decode_herd_limits(body.substr(0, size)).status().code(), Code::kDataLoss) << size;
   }
-  for (const model::HerdLimit& wrong :
-       {model::HerdLimit{.herd = "../etl", .resources = {.processes = 5}},
-        model::HerdLimit{.herd = "etl", .resources = {.processes = 1}}}) {
+  for (const model::HerdLimit& wrong : {model::HerdLimit{.herd = "../etl", .resources = {.processes = 5}},
+                                        model::HerdLimit{.herd = "etl", .resources = {.processes = 1}}}) {
     EXPECT_EQ(decode_herd_limits(encode(std::vector<model::HerdLimit>{wrong})).status().code(), Code::kDataLoss);
   }
   const std::vector<sandbox::HerdState> states = {
-      {.herd = "etl", .status = failed_precondition("no").with_kind("sandbox.limit").with_hint("do")}, {.herd = "web", .status = {}}};
+      {.herd = "etl", .status = failed_precondition("no").with_kind("sandbox.limit").with_hint("do")},
+      {.herd = "web", .status = {}}};
   const auto told = decode_herd_states(encode(states));
   ASSERT_TRUE(told.ok() && told->size() == 2);
   EXPECT_EQ(told->front().status.hint(), "do");

@@ -61,8 +61,8 @@ struct Seat {
   std::unique_ptr<sandbox::Slice> slice;  // none until its process 1 is made
   PoolKey key;
   std::shared_ptr<const sandbox::Operations> parking;
-  model::SliceResources resources;  // that it is limited to when it is made
-  int64_t spawn_deadline = 0;       // until then
+  model::SliceResources resources;   // that it is limited to when it is made
+  int64_t spawn_deadline = 0;        // until then
   bool for_pool = false;             // it is being made, or stands ready, for its pool
   bool ready = false;                // it stands ready
   std::optional<uint64_t> launched;  // the owner's number of the slice that has it
@@ -387,7 +387,6 @@ class Server {
   void kill(uint64_t number) {
     const auto at = launched_.find(number);
     if (at == launched_.end()) return;
-    if (at->second.record.state == SliceState::kStarting) at->second.killed = true;
     if (at->second.seat == 0) return give_up_probe(number, cancelled("the slice was ended before its program ran"));
     at->second.killed = true;
     if (const auto& slice = seats_.at(at->second.seat).slice) slice->kill();
@@ -415,8 +414,8 @@ class Server {
     auto probe = start_probe(paths);
     if (!probe.ok()) return forget_refused(number, std::move(probe).status());
     (void)watch(probe->pidfd.get(), kProbe);
-    probes_.push_back({number, std::move(*probe), os::monotonic_nanos() + sandbox::kStartLimitNanos,
-                       std::move(message.descriptors)});
+    probes_.push_back(
+        {number, std::move(*probe), os::monotonic_nanos() + sandbox::kStartLimitNanos, std::move(message.descriptors)});
   }
 
   void begin_or_refuse(uint64_t number, std::vector<os::Fd> descriptors) {
@@ -444,7 +443,8 @@ class Server {
 
   // Of a launch that is not waited for any longer. The process ends when the kernel lets it.
   void give_up_probe(uint64_t number, Status why) {
-    const auto at = std::find_if(probes_.begin(), probes_.end(), [&](const Probe& one) { return one.launched == number; });
+    const auto at =
+        std::find_if(probes_.begin(), probes_.end(), [&](const Probe& one) { return one.launched == number; });
     if (at == probes_.end()) return;
     (void)sandbox::raw::send_signal(at->probe.pidfd.get(), SIGKILL);
     epoll_event event = {.events = EPOLLIN, .data = {.u64 = kStray}};
@@ -491,9 +491,7 @@ class Server {
                                          const sandbox::Operations& start) {
     // Its limits are tried again.
     if (const auto at = herds_.find(request.spec.herd); at != herds_.end() && !at->second.holds) return std::nullopt;
-    return pools_.take(key, request.recycle, [&](uint64_t seat) {
-      return seats_.at(seat).slice->will_do_for(start);
-    });
+    return pools_.take(key, request.recycle, [&](uint64_t seat) { return seats_.at(seat).slice->will_do_for(start); });
   }
 
   // It stood ready: a parked command waits for its program, an engine runs and waits for its work.
@@ -664,6 +662,7 @@ class Server {
     for (const auto& [number, seat] : seats_) {
       if (seat.slice) known.insert(seat.slice->pid());
     }
+    for (const Probe& one : probes_) known.insert(one.probe.pid);
     for (const std::string_view word : split(trim(*children), ' ')) {
       const pid_t pid = std::atoi(std::string(word).c_str());
       if (pid <= 0 || known.contains(pid)) continue;
@@ -935,13 +934,9 @@ class Server {
 
   // What nobody waits for, making and taking away, has at most half of the processors.
   bool has_room() const { return ending_.size() + pools_.count_parking() < half_of_processors_; }
-  bool is_quiet() const {
-    return idle_ && has_room() && os::monotonic_nanos() >= quiet_from();
-  }
+  bool is_quiet() const { return idle_ && has_room() && os::monotonic_nanos() >= quiet_from(); }
   // Not while a slice is being made for a launch, unless that takes long.
-  int64_t quiet_from() const {
-    return last_launch_nanos_ + (starting_ > 0 ? kLongStartNanos : kQuietNanos);
-  }
+  int64_t quiet_from() const { return last_launch_nanos_ + (starting_ > 0 ? kLongStartNanos : kQuietNanos); }
 
   // One that is not needed any more, whatever it does.
   void discard(uint64_t number) {
@@ -1019,8 +1014,8 @@ class Server {
     pools_.began(*key);
     look_at_host(kFactsNanos);
     sandbox::look_at_mounts(key->parking.mounts, &facts_);
-    const auto seat = park(*key, key->kind == SliceKind::kCommand ? pools_.find(*key)->spec.resources
-                                                                   : model::SliceResources());
+    const auto seat =
+        park(*key, key->kind == SliceKind::kCommand ? pools_.find(*key)->spec.resources : model::SliceResources());
     if (!seat.ok()) {
       pools_.failed(*key, seat.status(), now);
       return tell_pool(*key);
@@ -1089,8 +1084,8 @@ class Server {
   std::vector<std::pair<pid_t, os::Fd>> strays_;
   std::deque<Probe> probes_;  // by deadline
   std::set<std::pair<int64_t, uint64_t>> timers_;
-  std::set<uint64_t> ending_;  // that were spent, and have not gone yet
-  std::deque<uint64_t> spent_;                          // seats whose slices have ended, and are to be taken away
+  std::set<uint64_t> ending_;   // that were spent, and have not gone yet
+  std::deque<uint64_t> spent_;  // seats whose slices have ended, and are to be taken away
   Counters counters_;
 };
 

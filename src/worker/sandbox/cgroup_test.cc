@@ -181,7 +181,8 @@ TEST(CgroupLimits, what_is_left_out_is_what_has_to_be_lifted) {
   before.memory_bytes = 1u << 30;
   before.processes = 10;
   before.cpu_set = {1};
-  before.io = {{.major = 8, .read_bytes_per_second = 5, .write_bytes_per_second = 6}, {.major = 9, .read_bytes_per_second = 7}};
+  before.io = {{.major = 8, .read_bytes_per_second = 5, .write_bytes_per_second = 6},
+               {.major = 9, .read_bytes_per_second = 7}};
   after.cpus = 1;
   after.cpu_set = {2};
   after.io = {{.major = 8, .read_bytes_per_second = 4}};
@@ -203,10 +204,11 @@ TEST(CgroupEvents, whose_limit_it_was_is_told) {
   herd.limits.processes = 9;
   const CgroupEvents hit{.out_of_memory_kills = 2, .refused_processes = 3};
   CgroupEvents events = hit;
-  EXPECT_THAT(describe_herd(herd, {}, &events),
-              ::testing::ElementsAre("out of memory of its herd: the kernel killed 2 process(es) when all slices of etl "
-                                     "reached 4096 bytes together",
-                                     "out of processes of its herd: 3 fork(s) were refused when all slices of etl had 9"));
+  EXPECT_THAT(
+      describe_herd(herd, {}, &events),
+      ::testing::ElementsAre("out of memory of its herd: the kernel killed 2 process(es) when all slices of etl "
+                             "reached 4096 bytes together",
+                             "out of processes of its herd: 3 fork(s) were refused when all slices of etl had 9"));
   EXPECT_TRUE(describe(events, {}).empty()) << "it is said once";
   // At limits of its own.
   CgroupLimits own;

@@ -111,7 +111,8 @@ class GroupV1 : public Cgroup {
       RUNINK_RETURN_IF_ERROR(lift_io(limit.read_bytes_per_second.has_value(), "blkio.throttle.read_bps_device"));
       RUNINK_RETURN_IF_ERROR(lift_io(limit.write_bytes_per_second.has_value(), "blkio.throttle.write_bps_device"));
       RUNINK_RETURN_IF_ERROR(lift_io(limit.read_operations_per_second.has_value(), "blkio.throttle.read_iops_device"));
-      RUNINK_RETURN_IF_ERROR(lift_io(limit.write_operations_per_second.has_value(), "blkio.throttle.write_iops_device"));
+      RUNINK_RETURN_IF_ERROR(
+          lift_io(limit.write_operations_per_second.has_value(), "blkio.throttle.write_iops_device"));
     }
     return {};
   }

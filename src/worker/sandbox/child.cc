@@ -3,17 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <poll.h>
-#include <signal.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -283,8 +283,8 @@ class Init {
     rusage usage;
     pid_t ended;
     while ((ended = ::wait4(-1, nullptr, __WALL | WNOHANG, &usage)) > 0) add_usage(usage, &usage_);
-    // Who has no children has no descendants: to say so is cheaper than to have the kernel look through all processes of
-    // the host.
+    // Who has no children has no descendants: to say so is cheaper than to have the kernel look through all processes
+    // of the host.
     if (ended == 0) {
       (void)::kill(-1, SIGKILL);
       while ((ended = ::wait4(-1, nullptr, __WALL, &usage)) > 0 || errno == EINTR) {

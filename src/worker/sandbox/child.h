@@ -68,7 +68,7 @@ struct ProgramState {
   wire::Channel launcher;
   std::string received;  // what `order` lies in
   ReceivedExecuteOrder order;
-  std::vector<int> streams;  // what the program gets as 0, 1, 2 and so on
+  std::vector<int> streams;                   // what the program gets as 0, 1, 2 and so on
   std::vector<char*> arguments, environment;  // as execve wants them
 
   // For an order of the usual size.
@@ -81,7 +81,7 @@ struct ProgramState {
     streams.reserve(kUsual);
     for (auto* pointers : {&arguments, &environment}) pointers->reserve(kUsual);
   }
-  int terminal = -1;                          // becomes 0, 1 and 2
+  int terminal = -1;           // becomes 0, 1 and 2
   int fence = -1;              // the Landlock rules, until they hold; above the program's descriptors
   int root = -1;               // O_PATH: the slice's, while rules are made
   int program = -1;            // O_PATH

@@ -6,9 +6,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mount.h>
@@ -113,8 +113,8 @@ bool is_pristine(const char* path) {
   // Files made in it would inherit its flags.
   int flags = 0;
   if (::ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) flags = 0;  // a file system without any
-  const bool pristine = flags == 0 && ::fstat(fd, &info) == 0 && ::stat("/", &root) == 0 && info.st_uid == root.st_uid &&
-                        info.st_gid == root.st_gid && (info.st_mode & 07777) == 01777 &&
+  const bool pristine = flags == 0 && ::fstat(fd, &info) == 0 && ::stat("/", &root) == 0 &&
+                        info.st_uid == root.st_uid && info.st_gid == root.st_gid && (info.st_mode & 07777) == 01777 &&
                         ::flistxattr(fd, nullptr, 0) <= 0 && ::futimens(fd, none) == 0;
   ::close(fd);
   return pristine;

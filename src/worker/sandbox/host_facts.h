@@ -37,8 +37,8 @@ struct HostFacts {
   std::vector<std::string> limited_herds;  // whose slices all have a control group; known to who limits them
 };
 
-// Whether this process is root, and in the host's own user namespace: root of another one has no more rights on the host
-// than whoever made that.
+// Whether this process is root, and in the host's own user namespace: root of another one has no more rights on the
+// host than whoever made that.
 bool is_host_root();
 
 // Host paths from which the default root is made.

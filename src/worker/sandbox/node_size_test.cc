@@ -66,7 +66,8 @@ TEST(NodeSize, WhatFitsIntoAHerdAndWhatDoesNot) {
                                                .io = {{.device = "/dev/sda", .read_bytes_per_second = 10}}}};
   EXPECT_TRUE(check_fits(herd.resources, herd).ok());
   EXPECT_TRUE(check_fits(model::SliceResources(), herd).ok());
-  const model::SliceResources other = {.cpu_weight = 10'000, .io = {{.device = "/dev/sdb", .read_bytes_per_second = 11}}};
+  const model::SliceResources other = {.cpu_weight = 10'000,
+                                       .io = {{.device = "/dev/sdb", .read_bytes_per_second = 11}}};
   EXPECT_TRUE(check_fits(other, herd).ok());
   struct {
     model::SliceResources resources;

@@ -19,8 +19,9 @@ inline constexpr int kAboveStreams = 256;
 
 enum class OrderType : uint16_t {
   // To process 1.
-  kGo = 1,      // the ids are mapped: begin
-  kPrepare = 2,  // once the other process has stepped aside: PrepareOrder; descriptors: the detached mounts, by Operation::source
+  kGo = 1,       // the ids are mapped: begin
+  kPrepare = 2,  // once the other process has stepped aside: PrepareOrder; descriptors: the detached mounts, by
+                 // Operation::source
   kSignal = 3,   // int32: to the program's process group
   kScrub = 4,    // the program has ended: make this a parked slice again
   // To the process that becomes the program.
@@ -29,9 +30,9 @@ enum class OrderType : uint16_t {
 
 enum class ReportType : uint16_t {
   // Of process 1.
-  kProgram = 101,   // descriptor: the socket to a process that will become the program
-  kEnded = 103,     // ProgramEnd: the program, and every other process of the slice but process 1
-  kUnclean = 104,   // text: what was left in the slice, which is to be destroyed
+  kProgram = 101,  // descriptor: the socket to a process that will become the program
+  kEnded = 103,    // ProgramEnd: the program, and every other process of the slice but process 1
+  kUnclean = 104,  // text: what was left in the slice, which is to be destroyed
   // Of the process that becomes the program. When it is executed, its end of the socket is closed.
   kReady = 105,  // it has nothing left to give up, and waits
   // Of both.
@@ -56,9 +57,9 @@ struct ProgramStepOf {
 template <typename Text>
 struct ExecuteOrderOf {
   std::vector<ProgramStepOf<Text>> steps;
-  std::vector<Text> candidates;          // Operations::program_candidates
-  std::vector<Text> argv, environment;   // NAME=VALUE
-  std::vector<uint8_t> stream_grants;    // of each descriptor: FenceGrant, as it is open
+  std::vector<Text> candidates;         // Operations::program_candidates
+  std::vector<Text> argv, environment;  // NAME=VALUE
+  std::vector<uint8_t> stream_grants;   // of each descriptor: FenceGrant, as it is open
 };
 using ExecuteOrder = ExecuteOrderOf<std::string>;
 using ProgramStep = ProgramStepOf<std::string_view>;

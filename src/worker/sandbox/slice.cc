@@ -124,9 +124,7 @@ Slice::~Slice() {
   }
 }
 
-bool Slice::will_do_for(const Operations& start) const {
-  return used_ == 0 || !has(start, Place::kInit);
-}
+bool Slice::will_do_for(const Operations& start) const { return used_ == 0 || !has(start, Place::kInit); }
 
 Status Slice::start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams) {
   RUNINK_CHECK(state_ == State::kParked);
@@ -144,7 +142,10 @@ Status Slice::start(const model::SliceSpec& spec, Operations start, const std::v
     trees.push_back(open.tree.get());
     sources.push_back(std::move(open));
   }
-  execute_ = {.steps = steps_of(start_.list), .candidates = {}, .argv = {}, .environment = {},
+  execute_ = {.steps = steps_of(start_.list),
+              .candidates = {},
+              .argv = {},
+              .environment = {},
               .stream_grants = std::move(stream_grants)};
   for (const std::string& candidate : start_.program_candidates) execute_.candidates.push_back(with_nul(candidate));
   for (const std::string& word : spec.argv) execute_.argv.push_back(with_nul(word));

@@ -129,9 +129,8 @@ std::vector<std::string> SliceGroups::all_groups() const {
 std::vector<std::string> SliceGroups::all_of_launcher() const {
   if (!backend_) return {};
   std::vector<std::string> out = all_groups();
-  std::erase_if(out, [&](const std::string& name) {
-    return !name.substr(name.find('/') + 1).starts_with(prefix_of(launcher_));
-  });
+  std::erase_if(
+      out, [&](const std::string& name) { return !name.substr(name.find('/') + 1).starts_with(prefix_of(launcher_)); });
   return out;
 }
 
@@ -193,8 +192,7 @@ void SliceGroups::know_herds(const std::vector<model::HerdLimit>& limits) {
 Result<SliceGroup> SliceGroups::make(const std::string& herd) {
   RUNINK_RETURN_IF_ERROR(open());
   // A launcher can have several processes that make groups, one after the other.
-  const std::string name =
-      fmt::format("{}/{}{}-{}", herd, prefix_of(launcher_), ::getpid(), count_++);
+  const std::string name = fmt::format("{}/{}{}-{}", herd, prefix_of(launcher_), ::getpid(), count_++);
   const auto limited = limited_.find(herd);
   SliceGroup out;
   for (int tries = 0; !out.group_; ++tries) {
@@ -213,7 +211,9 @@ Result<SliceGroup> SliceGroups::make(const std::string& herd) {
     if (limited == limited_.end() || limited->second.group->is_in_place()) break;
     (void)out.group_->remove(0);
     out.group_.reset();
-    if (tries == 20) return aborted("make a control group in the herd {}: others remove the herd's again and again", herd);
+    if (tries == 20) {
+      return aborted("make a control group in the herd {}: others remove the herd's again and again", herd);
+    }
   }
   if (std::find(herds_.begin(), herds_.end(), herd) == herds_.end()) herds_.push_back(herd);
   return out;

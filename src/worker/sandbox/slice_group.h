@@ -53,12 +53,11 @@ class SliceGroup {
   // Adds what the group knows of it to what is known otherwise.
   void add_usage(SliceUsage* usage) const;
 
-
  private:
   friend class SliceGroups;
 
   std::unique_ptr<Cgroup> group_;
-  std::shared_ptr<Cgroup> herd_;                    // where the herd is limited
+  std::shared_ptr<Cgroup> herd_;  // where the herd is limited
   HerdEvents herd_events_before_;
   std::optional<model::SliceResources> resources_;  // that it is limited to
   CgroupLimits limits_;
@@ -78,8 +77,8 @@ class SliceGroups {
   // Another process does that; adopt() is told for what its groups have to say of their herds.
   void know_herds(const std::vector<model::HerdLimit>& limits);
 
-  // Also removes groups that launchers left which were killed. What makes groups calls it by itself; a process that takes
-  // the place of another, and removes groups it has not made, has to.
+  // Also removes groups that launchers left which were killed. What makes groups calls it by itself; a process that
+  // takes the place of another, and removes groups it has not made, has to.
   Status open();
   Result<SliceGroup> make(const std::string& herd);
   // One that another process made, by name.

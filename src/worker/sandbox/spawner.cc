@@ -18,12 +18,12 @@
 namespace runink::sandbox {
 
 enum class SpawnerMessage : uint16_t {
-  kSpawn = 1,  // SpawnOrder
+  kSpawn = 1,       // SpawnOrder
   kRelease = 2,     // its group's name, as text; empty without
   kLimitHerds = 3,  // std::vector<model::HerdLimit>
-  kSpawned = 101,  // SpawnedSlice; descriptors: pidfd, init
-  kFailed = 102,   // Status
-  kHerds = 103,    // std::vector<HerdState>
+  kSpawned = 101,   // SpawnedSlice; descriptors: pidfd, init
+  kFailed = 102,    // Status
+  kHerds = 103,     // std::vector<HerdState>
 };
 
 struct SpawnOrder {

@@ -4,8 +4,9 @@
 //            ◄──── spawned ───────
 //
 // The launcher answers starts and ends within microseconds; what can wait for the kernel is done here: control groups
-// (making one waits for whoever moves a process on v1, which takes tens of milliseconds), mounts, namespaces. And process
-// 1 of a slice is a copy of a process that is small, and has never seen a specification or a secret.
+// (making one waits for whoever moves a process on v1, which takes tens of milliseconds), mounts, namespaces. And
+// process 1 of a slice is a copy of a process that is small, and has never seen a specification or a secret
+// (one that takes the place of another is a copy of the launcher as it is then).
 //
 // When its launcher is gone, it removes the control groups that are left, and ends.
 #pragma once
