@@ -1,6 +1,7 @@
 """`runi barn local`: interrupted the first time, it makes up its members the next; a member that was taken out does not keep
 the others from running; with --members others take the place of those that are gone.
 """
+import glob
 import json
 import os
 import shutil
@@ -47,10 +48,18 @@ class Local:
         with open(self.folder + ".said") as said:
             return said.read()
 
+    def logs(self):
+        """What the members said last; the folder is gone after a failure."""
+        last = []
+        for path in sorted(glob.glob(self.folder + "/*.log")):
+            with open(path) as log:
+                last += [f"{path}: {line}" for line in log.readlines()[-8:]]
+        return "\n" + "".join(last)
+
     def serves(self, members):
         wait_for(lambda: f"{members} members do not serve: {self.text()}",
                  lambda: f"{members} members serve" in self.text() or self.process.poll() is not None, seconds=90)
-        check(self.process.poll() is None, f"ended with {self.process.poll()}: {self.text()}")
+        check(self.process.poll() is None, f"ended with {self.process.poll()}: {self.text()}{self.logs()}")
 
 
 def members(folder):
