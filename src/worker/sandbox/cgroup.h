@@ -64,7 +64,7 @@ CgroupLimits left_out(const CgroupLimits& before, const CgroupLimits& after);
 // Refuses what no kernel could apply: zero memory, weights out of range, swap without memory, … (kInvalidArgument).
 Status validate(const CgroupLimits& limits);
 
-// Since the group was made; absent where its controllers do not say.
+// Since the group was made; absent where its controllers do not say, or where it was not asked for.
 struct CgroupUsage {
   double cpu_seconds = 0, user_seconds = 0, system_seconds = 0;
   std::optional<uint64_t> memory_bytes, memory_peak_bytes;
@@ -77,7 +77,7 @@ struct CgroupUsage {
 struct CgroupEvents {
   uint64_t out_of_memory_kills = 0;  // of processes in it (v2: and below), whichever group's limit it was
   uint64_t out_of_memory = 0;        // times that its own limit could not be held otherwise (v2)
-  bool filled = false;               // its memory has been at its own limit (v1, which does not count)
+  bool filled = false;               // what was_filled() says, for who asks: v1 does not count
   uint64_t memory_limit_hits = 0;  // reclaim at the limit: slow, but nothing was killed yet
   uint64_t memory_high_hits = 0;   // slowed at the high mark
   uint64_t throttled_periods = 0;  // of 100 ms, in which the processor quota was used up
@@ -139,8 +139,13 @@ class Cgroup {
   virtual Status freeze(int64_t timeout_micros) = 0;
   virtual Status thaw() = 0;
 
+  // All of it; and only what those that have ended used as well (time, peak of memory, input and output), which is read
+  // at the end of every slice: the kernel adds up all the rest for the sake of a few numbers.
   virtual Result<CgroupUsage> usage() const = 0;
+  virtual Result<CgroupUsage> consumed() const = 0;
   virtual Result<CgroupEvents> events() const = 0;
+  // Whether its memory has been at its own limit. False on v2, whose events count that.
+  virtual Result<bool> was_filled() const = 0;
   // Lets memory_peak_bytes begin anew from what is used now. False where this kernel cannot.
   virtual bool reset_peak() = 0;
   virtual Result<std::optional<Pressure>> pressure(PressureOf of) const = 0;  // absent on v1, or switched off

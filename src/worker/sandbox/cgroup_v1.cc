@@ -172,18 +172,26 @@ class GroupV1 : public Cgroup {
   Status thaw() override { return folder("freezer")->write("freezer.state", "THAWED"); }
 
   Result<CgroupUsage> usage() const override {
-    CgroupUsage usage;
-    if (const CgroupFolder* cpuacct = folder("cpuacct")) {
-      usage.cpu_seconds = RUNINK_TRY(cpuacct->read_number("cpuacct.usage")) / 1e9;
-      usage.user_seconds = RUNINK_TRY(cpuacct->read_number("cpuacct.usage_user")) / 1e9;
-      usage.system_seconds = RUNINK_TRY(cpuacct->read_number("cpuacct.usage_sys")) / 1e9;
-    }
+    CgroupUsage usage = RUNINK_TRY(consumed());
     if (const CgroupFolder* memory = folder("memory")) {
       usage.memory_bytes = RUNINK_TRY(memory->read_number("memory.usage_in_bytes"));
-      usage.memory_peak_bytes = RUNINK_TRY(memory->read_number("memory.max_usage_in_bytes"));
       std::map<std::string, uint64_t> table = RUNINK_TRY(memory->read_table("memory.stat"));
       usage.page_faults = table["total_pgfault"];
       usage.major_page_faults = table["total_pgmajfault"];
+    }
+    if (const CgroupFolder* pids = folder("pids")) usage.processes = RUNINK_TRY(pids->read_number("pids.current"));
+    return usage;
+  }
+
+  Result<CgroupUsage> consumed() const override {
+    CgroupUsage usage;
+    if (const CgroupFolder* cpuacct = folder("cpuacct")) {
+      usage.user_seconds = RUNINK_TRY(cpuacct->read_number("cpuacct.usage_user")) / 1e9;
+      usage.system_seconds = RUNINK_TRY(cpuacct->read_number("cpuacct.usage_sys")) / 1e9;
+      usage.cpu_seconds = usage.user_seconds + usage.system_seconds;
+    }
+    if (const CgroupFolder* memory = folder("memory")) {
+      usage.memory_peak_bytes = RUNINK_TRY(memory->read_number("memory.max_usage_in_bytes"));
     }
     if (const CgroupFolder* blkio = folder("blkio")) {
       // "253:0 Read 4096" for each device, then "Total 8192" for all.
@@ -191,7 +199,6 @@ class GroupV1 : public Cgroup {
       usage.io_read_bytes = sum_of(text, "Read");
       usage.io_write_bytes = sum_of(text, "Write");
     }
-    if (const CgroupFolder* pids = folder("pids")) usage.processes = RUNINK_TRY(pids->read_number("pids.current"));
     return usage;
   }
 
@@ -200,11 +207,6 @@ class GroupV1 : public Cgroup {
     if (const CgroupFolder* memory = folder("memory")) {
       events.out_of_memory_kills = RUNINK_TRY(memory->read_table("memory.oom_control"))["oom_kill"];
       events.memory_limit_hits = RUNINK_TRY(memory->read_number("memory.failcnt"));
-      // Newer kernels count no failures at the limit of memory with swap, which is reached first where there is to be
-      // none. Memory is charged in batches of some pages.
-      constexpr uint64_t kNearly = 1u << 20;
-      const uint64_t peak = RUNINK_TRY(memory->read_number("memory.max_usage_in_bytes"));
-      events.filled = peak + kNearly > RUNINK_TRY(memory->read_number("memory.limit_in_bytes"));
     }
     if (const CgroupFolder* cpu = folder("cpu")) {
       std::map<std::string, uint64_t> table = RUNINK_TRY(cpu->read_table("cpu.stat"));
@@ -215,6 +217,16 @@ class GroupV1 : public Cgroup {
       events.refused_processes = RUNINK_TRY(pids->read_table("pids.events"))["max"];
     }
     return events;
+  }
+
+  // Newer kernels count no failures at the limit of memory with swap, which is reached first where there is to be none.
+  // Memory is charged in batches of some pages.
+  Result<bool> was_filled() const override {
+    const CgroupFolder* memory = folder("memory");
+    if (memory == nullptr) return false;
+    constexpr uint64_t kNearly = 1u << 20;
+    const uint64_t peak = RUNINK_TRY(memory->read_number("memory.max_usage_in_bytes"));
+    return peak + kNearly > RUNINK_TRY(memory->read_number("memory.limit_in_bytes"));
   }
 
   bool reset_peak() override {

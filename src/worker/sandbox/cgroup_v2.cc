@@ -140,17 +140,25 @@ class GroupV2 : public Cgroup {
   Status thaw() override { return folder_.write("cgroup.freeze", "0"); }
 
   Result<CgroupUsage> usage() const override {
+    CgroupUsage usage = RUNINK_TRY(consumed());
+    if (carries(controllers_, "memory")) {
+      usage.memory_bytes = RUNINK_TRY(folder_.read_number("memory.current"));
+      std::map<std::string, uint64_t> memory = RUNINK_TRY(folder_.read_table("memory.stat"));
+      usage.page_faults = memory["pgfault"];
+      usage.major_page_faults = memory["pgmajfault"];
+    }
+    if (carries(controllers_, "pids")) usage.processes = RUNINK_TRY(folder_.read_number("pids.current"));
+    return usage;
+  }
+
+  Result<CgroupUsage> consumed() const override {
     CgroupUsage usage;
     std::map<std::string, uint64_t> cpu = RUNINK_TRY(folder_.read_table("cpu.stat"));
     usage.cpu_seconds = cpu["usage_usec"] / 1e6;
     usage.user_seconds = cpu["user_usec"] / 1e6;
     usage.system_seconds = cpu["system_usec"] / 1e6;
-    if (carries(controllers_, "memory")) {
-      usage.memory_bytes = RUNINK_TRY(folder_.read_number("memory.current"));
-      if (folder_.has("memory.peak")) usage.memory_peak_bytes = RUNINK_TRY(folder_.read_number("memory.peak"));  // 5.19
-      std::map<std::string, uint64_t> memory = RUNINK_TRY(folder_.read_table("memory.stat"));
-      usage.page_faults = memory["pgfault"];
-      usage.major_page_faults = memory["pgmajfault"];
+    if (carries(controllers_, "memory") && folder_.has("memory.peak")) {  // from Linux 5.19 on
+      usage.memory_peak_bytes = RUNINK_TRY(folder_.read_number("memory.peak"));
     }
     if (carries(controllers_, "io")) {
       // "253:0 rbytes=4096 wbytes=0 rios=1 …" for each device.
@@ -158,7 +166,6 @@ class GroupV2 : public Cgroup {
       usage.io_read_bytes = sum_of(text, "rbytes=");
       usage.io_write_bytes = sum_of(text, "wbytes=");
     }
-    if (carries(controllers_, "pids")) usage.processes = RUNINK_TRY(folder_.read_number("pids.current"));
     return usage;
   }
 
@@ -179,6 +186,8 @@ class GroupV2 : public Cgroup {
     if (carries(controllers_, "pids")) events.refused_processes = RUNINK_TRY(folder_.read_table("pids.events"))["max"];
     return events;
   }
+
+  Result<bool> was_filled() const override { return false; }
 
   Result<std::optional<Pressure>> pressure(PressureOf of) const override {
     const char* file = of == PressureOf::kCpu      ? "cpu.pressure"

@@ -65,26 +65,24 @@ bool can_be_executed(const ReceivedExecuteOrder& order, size_t streams) noexcept
          std::all_of(order.environment.begin(), order.environment.end(), ends);
 }
 
-// Pages of the stack and of the heap's usual places are faulted in before the order comes.
-void warm_memory() noexcept {
+// Pages of the stack are faulted in before the order comes.
+void warm_stack() noexcept {
   volatile char stack[12u << 10];
   for (size_t at = 0; at < sizeof stack; at += 4096) stack[at] = 0;
-  for (const size_t bytes : {24, 48, 64, 96, 128, 256, 512, 1024}) ::free(::memset(::malloc(bytes), 0, bytes));
 }
 
 // Waits for its order. What is allocated from here on delays the start: the heap's pages are copies of the spawner's,
 // and the first write to each is a fault.
 void receive_order(ProgramState* state) noexcept {
-  auto message = state->launcher.receive_within(-1);
-  if (!message.ok() || !*message) {
+  const auto received = state->launcher.receive_into(&state->received, wire::Channel::Wait::kInKernel);
+  if (!received.ok() || !*received) {
     state->stepped_aside = true;
     ::_exit(0);
   }
-  if ((*message)->type != static_cast<uint16_t>(OrderType::kExecute)) ::_exit(1);
-  state->received = std::move((*message)->body);
+  if (state->received.type != static_cast<uint16_t>(OrderType::kExecute)) ::_exit(1);
   // Of this process's table: process 1 must not close these numbers in its own.
-  for (os::Fd& fd : (*message)->descriptors) state->streams.push_back(fd.release());
-  wire::Decoder decoder(state->received);
+  for (os::Fd& fd : state->received.descriptors) state->streams.push_back(fd.release());
+  wire::Decoder decoder(state->received.body);
   decoder(state->order);
   if (!decoder.finish("an order to execute").ok() || !can_be_executed(state->order, state->streams.size())) ::_exit(1);
 }
@@ -102,8 +100,10 @@ void receive_order(ProgramState* state) noexcept {
                 Phase::kPark, state);
   }
   state->make_room();
-  warm_memory();
+  warm_stack();
   report(&state->launcher, ReportType::kReady);
+  // It has nothing to do but to wait.
+  if (::fcntl(state->launcher.descriptor(), F_SETFL, 0) != 0) ::_exit(1);
   receive_order(state);
   for (const ProgramStep& step : state->order.steps) must_become(step, Phase::kStart, state);
   ::_exit(1);  // not reached: the last operation executes the program, or fails
@@ -206,7 +206,6 @@ class Init {
   // What it was executed with may hold secrets, and its descriptors are not this process's.
   void forget_program() noexcept {
     ::close(program_state_.launcher.release().release());  // this process's own copy
-    ::explicit_bzero(program_state_.received.data(), program_state_.received.size());
     const bool stepped_aside = program_state_.stepped_aside;
     program_state_ = ProgramState();
     if (!stepped_aside) return;

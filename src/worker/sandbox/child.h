@@ -66,20 +66,25 @@ int hold_to_limits(const Operation& operation) noexcept;
 // Of the process that becomes the program, in memory that it shares with process 1. Descriptors are its own.
 struct ProgramState {
   wire::Channel launcher;
-  std::string received;  // what `order` lies in
+  wire::Message received;  // what `order` lies in; wiped when it goes
   ReceivedExecuteOrder order;
   std::vector<int> streams;                   // what the program gets as 0, 1, 2 and so on
   std::vector<char*> arguments, environment;  // as execve wants them
 
-  // For an order of the usual size.
+  // For an order of the usual size: reserved, and its pages faulted in.
   void make_room() {
-    constexpr size_t kUsual = 64;
-    received.reserve(4096);
-    order.steps.reserve(kUsual);
-    for (auto* texts : {&order.candidates, &order.argv, &order.environment}) texts->reserve(kUsual);
-    order.stream_grants.reserve(kUsual);
-    streams.reserve(kUsual);
-    for (auto* pointers : {&arguments, &environment}) pointers->reserve(kUsual);
+    constexpr size_t kUsualBytes = 4096, kUsual = 64, kUsualStreams = 8;
+    const auto reserve = [](auto* out, size_t count) {
+      out->resize(count);
+      out->clear();
+    };
+    reserve(&received.body, kUsualBytes);
+    reserve(&received.descriptors, kUsualStreams);
+    reserve(&order.steps, kUsual);
+    for (auto* texts : {&order.candidates, &order.argv, &order.environment}) reserve(texts, kUsual);
+    reserve(&order.stream_grants, kUsual);
+    reserve(&streams, kUsualStreams);
+    for (auto* pointers : {&arguments, &environment}) reserve(pointers, kUsual);
   }
   int terminal = -1;           // becomes 0, 1 and 2
   int fence = -1;              // the Landlock rules, until they hold; above the program's descriptors

@@ -22,6 +22,11 @@ std::string prefix_of(const os::ProcessIdentity& launcher) {
 
 int64_t micros(double seconds) { return static_cast<int64_t>(seconds * 1e6); }
 
+bool was_filled(const Cgroup& group) {
+  const auto filled = group.was_filled();
+  return filled.ok() && *filled;
+}
+
 template <typename Number>
 std::optional<Number> difference(const std::optional<Number>& now, const std::optional<Number>& before) {
   if (!now) return std::nullopt;
@@ -57,7 +62,7 @@ Status SliceGroup::is_limited_to(const model::SliceResources& resources) {
 
 Status SliceGroup::begin_counting() {
   if (!group_) return {};
-  usage_before_ = RUNINK_TRY(group_->usage());
+  usage_before_ = RUNINK_TRY(group_->consumed());
   events_before_ = RUNINK_TRY(group_->events());
   if (herd_) herd_events_before_.out_of_memory = RUNINK_TRY(herd_->events()).out_of_memory;
   return {};
@@ -77,8 +82,14 @@ std::vector<std::string> SliceGroup::limits_hit() const {
   std::vector<std::string> lines;
   if (herd_) {
     HerdEvents of_herd = herd_events_before_;
-    const auto now = herd_->events();
-    of_herd.out_of_memory = !now.ok() ? 0 : now->filled ? 1 : now->out_of_memory - herd_events_before_.out_of_memory;
+    of_herd.out_of_memory = 0;
+    if (events->out_of_memory_kills > 0) {
+      events->filled = was_filled(*group_);
+      if (const auto now = herd_->events(); now.ok()) {
+        const bool filled = was_filled(*herd_);
+        of_herd.out_of_memory = filled ? 1 : now->out_of_memory - herd_events_before_.out_of_memory;
+      }
+    }
     lines = describe_herd(of_herd, limits_, &*events);
   }
   for (std::string& line : describe(*events, limits_)) lines.push_back(std::move(line));
@@ -87,7 +98,7 @@ std::vector<std::string> SliceGroup::limits_hit() const {
 
 void SliceGroup::add_usage(SliceUsage* usage) const {
   if (!group_) return;
-  const auto now = group_->usage();
+  const auto now = group_->consumed();
   if (!now.ok()) return;
   usage->user_micros = micros(now->user_seconds - usage_before_.user_seconds);
   usage->system_micros = micros(now->system_seconds - usage_before_.system_seconds);

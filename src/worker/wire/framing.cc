@@ -82,18 +82,17 @@ Status read_body(const os::Fd& memory, size_t bytes, std::string* body) {
 Status gone() { return unavailable("the other end of the connection has gone"); }
 
 // The descriptors that came with a packet; all of them, so that none stays open unnoticed.
-std::vector<os::Fd> take_descriptors(msghdr* message) {
-  std::vector<os::Fd> out;
+void take_descriptors(msghdr* message, std::vector<os::Fd>* out) {
+  out->clear();
   for (cmsghdr* part = CMSG_FIRSTHDR(message); part != nullptr; part = CMSG_NXTHDR(message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; ++i) {
       int fd;
       ::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      out.emplace_back(fd, "received");
+      out->emplace_back(fd, "received");
     }
   }
-  return out;
 }
 
 Result<sockaddr_un> address_of(const std::string& path) {
@@ -231,6 +230,12 @@ Status Channel::flush() {
 }
 
 Result<std::optional<Message>> Channel::receive() {
+  Message message;
+  if (!RUNINK_TRY(receive_into(&message))) return std::optional<Message>();
+  return std::optional<Message>(std::move(message));
+}
+
+Result<bool> Channel::receive_into(Message* message, Wait wait) {
   if (!valid()) return gone();
   // One for all: who has thousands of channels touches the same memory for each.
   static thread_local std::vector<char> buffer(kHeaderBytes + kMostPacketBody);
@@ -241,16 +246,16 @@ Result<std::optional<Message>> Channel::receive() {
   received.msg_iovlen = 1;
   received.msg_control = control;
   received.msg_controllen = sizeof control;
+  const int flags = MSG_CMSG_CLOEXEC | (wait == Wait::kNot ? MSG_DONTWAIT : 0);
   ssize_t bytes;
-  while ((bytes = ::recvmsg(socket_.get(), &received, MSG_CMSG_CLOEXEC | MSG_DONTWAIT)) < 0 && errno == EINTR) {
+  while ((bytes = ::recvmsg(socket_.get(), &received, flags)) < 0 && errno == EINTR) {
   }
   if (bytes < 0) {
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return std::optional<Message>();
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
     if (errno == ECONNRESET || errno == ENOTCONN) return gone();
     return from_errno(errno, "receive a message");
   }
-  Message message;
-  message.descriptors = take_descriptors(&received);
+  take_descriptors(&received, &message->descriptors);
   if (bytes == 0) return gone();
   if ((received.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
     return data_loss("receive a message: it was cut, too large or with too many descriptors")
@@ -259,27 +264,27 @@ Result<std::optional<Message>> Channel::receive() {
   const std::string_view packet(buffer.data(), static_cast<size_t>(bytes));
   const std::optional<Header> header = decode_header(packet);
   if (!header || header->flags > kBodyInMemory || header->body_bytes > kMostBody ||
-      header->descriptors != message.descriptors.size()) {
+      header->descriptors != message->descriptors.size()) {
     return data_loss("receive a message: {} bytes that are no message", bytes);
   }
-  message.type = header->type;
-  message.subject = header->subject;
+  message->type = header->type;
+  message->subject = header->subject;
   if (header->flags == kBodyInMemory) {
-    if (packet.size() != kHeaderBytes || message.descriptors.empty()) {
+    if (packet.size() != kHeaderBytes || message->descriptors.empty()) {
       return data_loss("receive a message: its body is missing");
     }
-    RUNINK_RETURN_IF_ERROR(read_body(message.descriptors.back(), header->body_bytes, &message.body));
-    message.descriptors.pop_back();
-    return std::optional<Message>(std::move(message));
+    RUNINK_RETURN_IF_ERROR(read_body(message->descriptors.back(), header->body_bytes, &message->body));
+    message->descriptors.pop_back();
+    return true;
   }
   if (packet.size() != kHeaderBytes + header->body_bytes) {
     return data_loss("receive a message: a body of {} bytes instead of {}", packet.size() - kHeaderBytes,
                      header->body_bytes);
   }
-  message.body.assign(packet.substr(kHeaderBytes));
+  message->body.assign(packet.substr(kHeaderBytes));
   // It may have held a secret.
   ::explicit_bzero(buffer.data(), static_cast<size_t>(bytes));
-  return std::optional<Message>(std::move(message));
+  return true;
 }
 
 Result<std::optional<Message>> Channel::receive_within(int64_t timeout_micros) {

@@ -68,6 +68,11 @@ class Channel {
   // nullopt: nothing there now. kUnavailable: the peer has gone, and everything it sent was received. kDataLoss: see
   // above.
   Result<std::optional<Message>> receive();
+  // The same into `*message`, in memory that it has already where there is enough; false: nothing there now. On a
+  // socket that was made blocking since, and only there, Wait::kInKernel waits for it: one call of the kernel, where
+  // time counts.
+  enum class Wait { kNot, kInKernel };
+  Result<bool> receive_into(Message* message, Wait wait = Wait::kNot);
   // Waits at most timeout_micros (-1: for ever) for something to receive, and flushes meanwhile.
   Result<std::optional<Message>> receive_within(int64_t timeout_micros);
 
