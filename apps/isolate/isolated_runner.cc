@@ -111,11 +111,13 @@ class IsolatedRun final : public local::ScenarioRun {
   Status prepare() {
     RUNINK_RETURN_IF_ERROR(start());
     RUNINK_RETURN_IF_ERROR(wait([this] { return failed() || all(&Stage::begun); }));
-    return failed() ? end() : Status();
+    return all(&Stage::begun) ? Status() : end();  // one alone goes on, and may have failed later than that
   }
 
   Status run() override {
-    for (auto& stage : stages_) stage->go();
+    if (parts_.size() > 1) {
+      for (auto& stage : stages_) stage->go();
+    }
     RUNINK_RETURN_IF_ERROR(wait([this] { return failed() || all(&Stage::over); }));
     return end();
   }
@@ -138,6 +140,7 @@ class IsolatedRun final : public local::ScenarioRun {
       start.outputs = work_.outputs;
       start.part = static_cast<uint32_t>(i);
       start.parts = static_cast<uint32_t>(parts_.size());
+      start.goes_on = parts_.size() == 1;
       start.inlet = parts_[i].begins ? kStream : slice::StreamKind::kNone;
       start.outlet = parts_[i].hands_on ? kStream : slice::StreamKind::kNone;
       start.threads = work_.execution.threads;

@@ -39,6 +39,7 @@ Stage::Stage(Scene& scene, const std::vector<plan::Part>& parts, size_t number)
     : scene_(scene),
       part_(parts[number]),
       number_(number),
+      alone_(parts.size() == 1),
       name_(name_of(parts, number)),
       letters_(
           {.source = [this](uint32_t index, std::string_view name) -> Status {
@@ -68,7 +69,9 @@ Status Stage::start(const slice::StageStart& work, const std::vector<int>& descr
                               "start " + name_);
   words_ = std::make_unique<local::LastWords>(std::move(errors.read));
   channel_ = std::move(ours);
-  return channel_.send(static_cast<uint16_t>(StageMessage::kStart), 0, encode(work), descriptors);
+  RUNINK_RETURN_IF_ERROR(channel_.send(static_cast<uint16_t>(StageMessage::kStart), 0, encode(work), descriptors));
+  answer_unasked();
+  return channel_.send(static_cast<uint16_t>(StageMessage::kAnswersSent), 0, {});
 }
 
 void Stage::go() { (void)channel_.send(static_cast<uint16_t>(StageMessage::kGo), 0, {}); }
@@ -264,6 +267,30 @@ engine::ExecutionReport Stage::take_report() {
 }
 
 // ---- what it asks ---------------------------------------------------------------------------------------------------
+
+// What the stage will ask as soon as it has its plan. A sink is opened only where all sources of the scenario are, so
+// that nothing is made for a run that cannot begin; one that is no file waits for being asked, since to open it may
+// start a program.
+void Stage::answer_unasked() {
+  const auto each = [this](const auto& open) {
+    for (const plan::OperatorId id : part_.operators) open(part_.scenario.operators[id]);
+  };
+  bool all_open = alone_;
+  each([&](const plan::Operator& op) {
+    if (!std::holds_alternative<plan::Source>(op.parameters)) return;
+    const uint64_t number = slice::number_unasked(Ask::kOpenInputs, op.id);
+    Status failed = open_inputs(number, op);
+    all_open = all_open && failed.ok() && inputs_[op.id].next > 0;
+    if (!failed.ok()) answer(number, {.status = std::move(failed)});
+  });
+  if (!all_open) return;
+  each([this](const plan::Operator& op) {
+    const auto* sink = std::get_if<plan::Sink>(&op.parameters);
+    if (sink == nullptr || sink->rejected || !scene_.work.io.is_plain_target(op)) return;
+    const uint64_t number = slice::number_unasked(Ask::kOpenSink, op.id);
+    if (Status failed = open_sink(number, op); !failed.ok()) answer(number, {.status = std::move(failed)});
+  });
+}
 
 void Stage::answer(uint64_t question, StageAnswer answer, const std::vector<int>& descriptors) {
   Status sent = channel_.send(static_cast<uint16_t>(StageMessage::kAnswer), question, encode(answer), descriptors);

@@ -96,6 +96,7 @@ class Stage {
   Status take_letter(uint32_t op, engine::RejectedRecord record);
   Status take_samples(std::string_view body);
 
+  void answer_unasked();
   void answer(uint64_t question, slice::StageAnswer answer, const std::vector<int>& descriptors = {});
   Status take_question(const wire::Message& message);
   // Each answers, or says why not.
@@ -115,6 +116,7 @@ class Stage {
   Scene& scene_;
   const plan::Part& part_;
   const size_t number_;
+  const bool alone_;
   const std::string name_;  // for messages
   wire::Channel channel_;
   uint64_t slice_ = 0;

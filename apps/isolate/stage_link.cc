@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 
@@ -42,15 +43,30 @@ Result<wire::Message> StageLink::next() {
   }
 }
 
-void StageLink::listen() {
+void StageLink::listen(std::chrono::milliseconds every, std::function<void()> tell) {
   listening_ = true;
+  tell_every_ = every;
+  tell_ = std::move(tell);
   thread_.start([this] { read(); });
 }
 
+void StageLink::stop_telling() {
+  std::lock_guard lock(telling_);
+  tell_ = nullptr;
+}
+
 void StageLink::read() {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point due = Clock::now() + tell_every_;
   while (!ending_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now());
     pollfd waiting[2] = {{descriptor_, POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-    if (::poll(waiting, 2, -1) < 0 && errno != EINTR) ::_exit(kRunnerGone);
+    if (::poll(waiting, 2, std::max(0, static_cast<int>(left.count()))) < 0 && errno != EINTR) ::_exit(kRunnerGone);
+    if (Clock::now() >= due) {
+      due = Clock::now() + tell_every_;
+      std::lock_guard lock(telling_);
+      if (tell_) tell_();
+    }
     if (waiting[0].revents == 0) continue;
     for (;;) {
       Result<std::optional<wire::Message>> message = std::optional<wire::Message>();
@@ -69,8 +85,11 @@ void StageLink::take(wire::Message message) {
   std::lock_guard lock(mutex_);
   switch (static_cast<StageMessage>(message.type)) {
     case StageMessage::kAnswer: {
-      const auto found = questions_.find(message.subject);
-      if (found == questions_.end()) return;
+      auto found = questions_.find(message.subject);
+      if (found == questions_.end()) {
+        if (answers_sent_) return;
+        found = questions_.emplace(message.subject, Question()).first;
+      }
       found->second.answered = true;
       found->second.message = std::move(message);
       break;
@@ -80,6 +99,9 @@ void StageLink::take(wire::Message message) {
       break;
     case StageMessage::kGo:
       go_ = true;
+      break;
+    case StageMessage::kAnswersSent:
+      answers_sent_ = true;
       break;
     case StageMessage::kStepEnded: {
       auto end = slice::decode_step_end(message.body);
@@ -129,7 +151,14 @@ Status StageLink::send(StageMessage message, uint64_t subject, std::string_view 
   return {};
 }
 
-Result<Answered> StageLink::ask(slice::StageAsk ask, size_t descriptors) {
+std::optional<wire::Message> StageLink::answer_unasked(slice::Ask what, uint32_t op) {
+  std::unique_lock lock(mutex_);
+  wait(&lock, [this] { return answers_sent_; });
+  auto found = questions_.extract(slice::number_unasked(what, op));
+  return found.empty() ? std::nullopt : std::optional(std::move(found.mapped().message));
+}
+
+Result<wire::Message> StageLink::question(const slice::StageAsk& ask) {
   uint64_t number = 0;
   {
     std::lock_guard lock(mutex_);
@@ -141,15 +170,20 @@ Result<Answered> StageLink::ask(slice::StageAsk ask, size_t descriptors) {
   if (sent.ok()) wait(&lock, [&] { return questions_[number].answered; });
   wire::Message message = std::move(questions_[number].message);
   questions_.erase(number);
-  lock.unlock();
   RUNINK_RETURN_IF_ERROR(std::move(sent));
+  return message;
+}
+
+Result<Answered> StageLink::ask(const slice::StageAsk& ask, size_t descriptors) {
+  std::optional<wire::Message> message = answer_unasked(ask.what, ask.op);
+  if (!message) message = RUNINK_TRY(question(ask));
   Answered out;
-  out.answer = RUNINK_TRY(slice::decode_answer(message.body));
+  out.answer = RUNINK_TRY(slice::decode_answer(message->body));
   RUNINK_RETURN_IF_ERROR(std::move(out.answer.status));
-  if (message.descriptors.size() < descriptors) {
-    return data_loss("the runner's answer has {} descriptors instead of {}", message.descriptors.size(), descriptors);
+  if (message->descriptors.size() < descriptors) {
+    return data_loss("the runner's answer has {} descriptors instead of {}", message->descriptors.size(), descriptors);
   }
-  out.descriptors = std::move(message.descriptors);
+  out.descriptors = std::move(message->descriptors);
   return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -37,14 +38,16 @@ class StageLink {
 
   // The next message; waits. Before listen() only.
   Result<wire::Message> next();
-  void listen();
+  // Besides, the thread calls `tell` every so often, until stop_telling() has returned.
+  void listen(std::chrono::milliseconds every, std::function<void()> tell);
+  void stop_telling();
   // Waits for kGo, or for a request to stop (then false). Before listen() only.
   bool wait_for_go();
 
   // Waits until the runner has taken it.
   Status send(slice::StageMessage message, uint64_t subject, std::string_view body);
-  // Waits for the answer. The runner's refusal is the error; fewer descriptors than `descriptors` are kDataLoss.
-  Result<Answered> ask(slice::StageAsk ask, size_t descriptors = 0);
+  // Waits for the answer, which may have come unasked. The runner's refusal is the error; fewer descriptors than `descriptors` are kDataLoss.
+  Result<Answered> ask(const slice::StageAsk& ask, size_t descriptors = 0);
 
   // Of a step that the runner has started: readable once it has ended, and how.
   Result<int> step_end_descriptor(uint64_t step);
@@ -66,6 +69,8 @@ class StageLink {
   // `lock` is of mutex_; `done` is asked with it held.
   void wait(std::unique_lock<std::mutex>* lock, const std::function<bool()>& done);
   Result<Step*> step(uint64_t number);  // with mutex_ held
+  std::optional<wire::Message> answer_unasked(slice::Ask what, uint32_t op);
+  Result<wire::Message> question(const slice::StageAsk& ask);
 
   const int descriptor_;  // of the channel, for poll
   StopFlag* stop_;
@@ -76,10 +81,13 @@ class StageLink {
   std::map<uint64_t, Question> questions_;
   std::map<uint64_t, Step> steps_;
   uint64_t last_question_ = 0;
-  bool go_ = false;
+  bool go_ = false, answers_sent_ = false;
   std::atomic<bool> ending_{false};
   std::mutex reading_;  // before listen(): held by who reads
   std::atomic<bool> listening_{false};
+  std::chrono::milliseconds tell_every_{};
+  std::mutex telling_;  // held by who tells
+  std::function<void()> tell_;
   os::Fd wake_;  // ends the thread
   ParkedThread thread_;
 };

@@ -179,45 +179,28 @@ class StageLetters final : public engine::DeadLetterSink {
   slice::LetterWriter writer_;
 };
 
-// Tells the runner how far the stage is, from a thread of its own.
+// Tells the runner how far the stage is, while it lives.
 class Teller {
  public:
-  Teller(ParkedThread& thread, StageLink& link, StageLetters& letters, const engine::Progress& progress)
-      : thread_(thread), link_(link), letters_(letters), progress_(progress) {
-    thread_.start([this] { tell_again(); });
+  Teller(StageLink& link, StageLetters& letters, const engine::Progress& progress) : link_(link), progress_(progress) {
+    link_.listen(kTellEvery, [this, &letters] {
+      (void)letters.flush();
+      tell();
+    });
   }
   ~Teller() {
-    {
-      std::lock_guard lock(mutex_);
-      done_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
+    link_.stop_telling();
     tell();
   }
 
  private:
-  void tell_again() {
-    std::unique_lock lock(mutex_);
-    while (!changed_.wait_for(lock, kTellEvery, [this] { return done_; })) {
-      lock.unlock();
-      (void)letters_.flush();
-      tell();
-      lock.lock();
-    }
-  }
   void tell() {
     (void)link_.send(StageMessage::kProgress, 0,
                      encode(slice::StageProgress{progress_.records, progress_.rejected, progress_.bytes_read,
                                                  progress_.bytes_total}));
   }
-  ParkedThread& thread_;
   StageLink& link_;
-  StageLetters& letters_;
   const engine::Progress& progress_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool done_ = false;
 };
 
 Status send_samples(StageLink& link, engine::ExecutionReport& report) {
@@ -313,8 +296,8 @@ engine::ExecutionOptions execution_options(const slice::StageStart& start, const
 }
 
 // `end`: what is to be reported.
-Status run_stage(StageLink& link, ParkedThread& thread, const slice::StageStart& start, std::vector<os::Fd> descriptors,
-                 const StopFlag& stop, slice::StageEnd* end) {
+Status run_stage(StageLink& link, const slice::StageStart& start, std::vector<os::Fd> descriptors, const StopFlag& stop,
+                 slice::StageEnd* end) {
   plan::ScenarioPlan scenario;
   const plan::Part part = RUNINK_TRY(make_part(start, &scenario));
   RemoteOpenings openings(link, stop);
@@ -333,11 +316,10 @@ Status run_stage(StageLink& link, ParkedThread& thread, const slice::StageStart&
   Watched watched;
   RUNINK_RETURN_IF_ERROR(watched.begin(start, std::move(descriptors), execution->progress()));
   RUNINK_RETURN_IF_ERROR(link.send(StageMessage::kBegun, 0, {}));
-  if (!link.wait_for_go()) return cancelled("interrupted").with_kind("run.interrupted");
-  link.listen();
+  if (!start.goes_on && !link.wait_for_go()) return cancelled("interrupted").with_kind("run.interrupted");
   Status status;
   {
-    Teller teller(thread, link, letters, execution->progress());
+    Teller teller(link, letters, execution->progress());
     status = execution->run();
   }
   if (Status flushed = letters.flush(); status.ok()) status = std::move(flushed);
@@ -370,7 +352,6 @@ int serve_stage() {
   (void)::fcntl(slice::kStageDescriptor, F_SETFD, FD_CLOEXEC);
   StopFlag stop;
   StageLink link(os::Fd(slice::kStageDescriptor, "the runner"), &stop);
-  ParkedThread thread;
   warm_up();
   Status greeted = link.send(StageMessage::kReady, 0, encode(slice::StageReady{.version = local::kVersion}));
   if (!greeted.ok()) return failed(greeted);
@@ -384,7 +365,7 @@ int serve_stage() {
     return std::move(RUNINK_TRY(link.ask({.what = slice::Ask::kOpenSpill}, 1)).descriptors[0]);
   });
   slice::StageEnd end;
-  end.status = run_stage(link, thread, *start, std::move(message->descriptors), stop, &end);
+  end.status = run_stage(link, *start, std::move(message->descriptors), stop, &end);
   Status told = link.send(StageMessage::kEnded, 0, encode(end));
   return told.ok() ? 0 : failed(told);
 }

@@ -1,5 +1,8 @@
 #include "isolate/warm_up.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "client/local/local_io.h"
 #include "client/local/scenario_runner.h"
 #include "data/connectors/raw_input.h"
@@ -10,6 +13,7 @@
 namespace runink::isolate {
 namespace {
 
+// Of what most pipelines use.
 constexpr const char* kFeature = R"(Feature: Warm
   Scenario: Up
     @source("in.ndjson")
@@ -17,19 +21,23 @@ constexpr const char* kFeature = R"(Feature: Warm
     Given records arrive
     When records are checked against the contract
      And field "sum" is set to number * 2 + length(text)
+     And field "way" is set to code + "-" + other
      And records where sum > 0 are kept
     @sink("out.ndjson")
     Then valid records are written
 )";
 constexpr const char* kContract =
-    "contract Warm { int64 number [[required, range(0, 1000)]]; string text [[pattern(\"[a-z]+\")]]; timestamp at; "
-    "check few: number < 500; }\n";
+    "contract Warm { int64 number [[required, range(0, 1000)]]; int32 small [[required, range(-10, 10)]]; "
+    "float64 part; string text [[pattern(\"[a-z]+\")]]; string code [[required, pattern(\"[A-Z]{3}\")]]; "
+    "string other [[required]]; timestamp at; check few: number < 500; check differ: code != other; }\n";
 
 std::string records() {
   std::string out;
   for (int i = 0; i < 64; ++i) {
-    out += fmt::format("{{\"number\":{},\"text\":\"some{}\",\"at\":\"2026-01-31T12:00:00Z\"}}\n", i * 10,
-                       i % 2 == 0 ? "" : "1");
+    out += fmt::format(
+        "{{\"number\":{},\"small\":{},\"part\":{}.5,\"text\":\"some{}\",\"code\":\"ABC\",\"other\":\"DEF\","
+        "\"at\":\"2026-01-31T12:00:00Z\"}}\n",
+        i * 10, i % 10, i, i % 2 == 0 ? "" : "1");
   }
   return out;
 }
@@ -101,6 +109,17 @@ Status run_once() {
 
 }  // namespace
 
-void warm_up() { (void)run_once(); }
+// What comes next finds the heap grown and faulted in.
+void warm_heap() {
+  constexpr size_t kBytes = 1 << 20;
+  void* volatile memory = ::malloc(kBytes);
+  if (memory != nullptr) ::memset(memory, 0, kBytes);
+  ::free(memory);
+}
+
+void warm_up() {
+  (void)run_once();
+  warm_heap();
+}
 
 }  // namespace runink::isolate

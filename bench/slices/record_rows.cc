@@ -36,6 +36,7 @@ constexpr const char* kFeature = R"(Feature: First record
     @sink("out.ndjson")
     Then valid records are written
 )";
+constexpr uint32_t kSource = 0, kSink = 3;  // in its plan: the check and the field are between
 constexpr const char* kContract =
     "contract Flight { int32 delay [[required, range(-1440, 4320)]]; string origin [[required, "
     "pattern(\"[A-Z]{3}\")]]; "
@@ -81,6 +82,11 @@ class Stage {
     os::Pipe output = RUNINK_TRY(os::make_pipe("output"));
     const int64_t begin = now_nanos();
     RUNINK_RETURN_IF_ERROR(channel_.send(static_cast<uint16_t>(StageMessage::kStart), 0, work));
+    // As `runi run` does with what it knows that will be asked.
+    for (const auto& [what, op] : {std::pair(Ask::kOpenInputs, kSource), std::pair(Ask::kOpenSink, kSink)}) {
+      RUNINK_RETURN_IF_ERROR(answer(what, slice::number_unasked(what, op), input, output));
+    }
+    RUNINK_RETURN_IF_ERROR(channel_.send(static_cast<uint16_t>(StageMessage::kAnswersSent), 0, {}));
     for (;;) {
       pollfd waiting[2] = {{channel_.descriptor(), POLLIN, 0}, {output.read.get(), POLLIN, 0}};
       (void)::poll(waiting, 2, 10'000);
@@ -96,21 +102,21 @@ class Stage {
 
  private:
   Status answer(const wire::Message& message, const os::Fd& input, const os::Pipe& output) {
-    if (message.type == static_cast<uint16_t>(StageMessage::kBegun)) {
-      return channel_.send(static_cast<uint16_t>(StageMessage::kGo), 0, {});
-    }
     if (message.type == static_cast<uint16_t>(StageMessage::kEnded)) {
       return RUNINK_TRY(slice::decode_end(message.body)).status;
     }
     if (message.type != static_cast<uint16_t>(StageMessage::kAsk)) return {};
     const slice::StageAsk ask = RUNINK_TRY(slice::decode_ask(message.body));
+    return answer(ask.what, message.subject, input, output);
+  }
+  Status answer(Ask what, uint64_t question, const os::Fd& input, const os::Pipe& output) {
     slice::StageAnswer out;
     out.names = {"in.ndjson"};
     std::vector<int> descriptors;
-    if (ask.what == Ask::kOpenInputs) descriptors = {input.get()};
-    if (ask.what == Ask::kOpenSink) descriptors = {output.write.get()};
-    if (ask.what == Ask::kOpenSink) out.atomic = false;
-    return channel_.send(static_cast<uint16_t>(StageMessage::kAnswer), message.subject, encode(out), descriptors);
+    if (what == Ask::kOpenInputs) descriptors = {input.get()};
+    if (what == Ask::kOpenSink) descriptors = {output.write.get()};
+    if (what == Ask::kOpenSink) out.atomic = false;
+    return channel_.send(static_cast<uint16_t>(StageMessage::kAnswer), question, encode(out), descriptors);
   }
 
   pid_t pid_ = -1;
@@ -124,6 +130,7 @@ std::string make_work() {
   start.bundle.files = {{"flight.contract", kContract}};
   start.scenario = kScenario;
   start.memory_budget_bytes = 64 << 20;
+  start.goes_on = true;
   return encode(start);
 }
 

@@ -362,13 +362,14 @@ def a_full_disk_is_told():
 
 def mistakes_are_the_same():
     with project() as p:
-        for name, text in (("none", feature(p, "none", source="data/none.ndjson")), ("bad", feature(p, "bad", steps='@exec("no-such-program")\nAnd it fails'))):
+        for name, text in (("none", feature(p, "none", source="data/none.ndjson", sink="made/rows.ndjson")), ("bad", feature(p, "bad", steps='@exec("no-such-program")\nAnd it fails'))):
             p.write("data/rows.ndjson", rows(3))
             plain = p.runi("run", text, code=None)
             sliced = p.runi("run", text, "--isolate", code=None)
             check(plain.returncode == sliced.returncode, f"{name}: exit codes {plain.returncode} and {sliced.returncode}")
         none = p.runi("run", "features/none.dsl", "--isolate", code=None).stderr.decode()
         check("data/none.ndjson" in none and "features/none.dsl" in none, f"a missing file: {none}")
+        check(not p.exists("made"), "something was made for a run that could not begin")
         bad = p.runi("run", "features/bad.dsl", "--isolate", code=None).stderr.decode()
         check("no-such-program" in bad, f"a missing program: {bad}")
 
@@ -392,6 +393,8 @@ elif how == "size":
     send(103, b"x", size=1 << 30)
 elif how == "letters":
     send(103, b"\\xff" * 20000)
+elif how == "again":
+    ask(0, 0)
 elif how == "foreign":
     ask(1, 4000000)
 elif how == "step":
@@ -409,7 +412,7 @@ def a_stage_is_not_trusted():
     folder = tempfile.mkdtemp(prefix="runink-e2e-", dir="/tmp")
     try:
         runi = shutil.copy(RUNI, folder)
-        for how in ("garbage", "unknown", "lies", "size", "letters", "foreign", "step", "sink", "leaves"):
+        for how in ("garbage", "unknown", "lies", "size", "letters", "again", "foreign", "step", "sink", "leaves"):
             with open(os.path.join(folder, "runi-slice"), "w") as f:
                 f.write(EVIL % how)
             os.chmod(os.path.join(folder, "runi-slice"), 0o755)

@@ -39,10 +39,8 @@ class OwnSlice {
   SliceEvent next() {
     for (;;) {
       if (std::optional<SliceEvent> event = slice_->next_event()) return std::move(*event);
-      struct pollfd waiting[] = {{slice_->init_descriptor(), POLLIN, 0},
-                                 {slice_->program_descriptor(), POLLIN, 0},
-                                 {slice_->pid_descriptor(), POLLIN, 0}};
-      (void)::poll(waiting, 3, -1);
+      struct pollfd waiting[] = {{slice_->init_descriptor(), POLLIN, 0}, {slice_->pid_descriptor(), POLLIN, 0}};
+      (void)::poll(waiting, 2, -1);
     }
   }
 

@@ -358,6 +358,13 @@ connectors::WriterOptions LocalIo::writer_options(const plan::Sink& sink, const 
   return writer;
 }
 
+bool LocalIo::is_plain_target(const plan::Operator& op) const {
+  const auto locator = sink_locator(replaced_sink(op), options_.project_root);
+  if (!locator.ok() || locator->kind != connectors::LocatorKind::kPath) return false;
+  const auto there = os::file_info(locator->path);
+  return there.ok() ? there->regular() : there.status().code() == Code::kNotFound;
+}
+
 Result<OpenedSink> LocalIo::open_target(const plan::Operator& op, const columnar::SchemaPtr& input) {
   const plan::Sink sink = replaced_sink(op);
   Locator locator = RUNINK_TRY(sink_locator(sink, options_.project_root));

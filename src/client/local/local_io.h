@@ -86,6 +86,8 @@ class LocalIo final : public engine::IoFactory {
   Status source_failed(const plan::Operator& op, Status status) const;
   // `input`: of the rows that go in; only its names count. The sink is in sinks() from now on.
   Result<OpenedSink> open_target(const plan::Operator& op, const columnar::SchemaPtr& input);
+  // Whether that makes or changes nothing but a file.
+  bool is_plain_target(const plan::Operator& op) const;
   void count_sink_bytes(plan::OperatorId op, uint64_t bytes);
   StepOptions step_options(const plan::Operator& op);
   // The operator's records, read from where `source` says.

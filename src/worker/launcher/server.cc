@@ -67,7 +67,7 @@ struct Seat {
   bool ready = false;                // it stands ready
   std::optional<uint64_t> launched;  // the owner's number of the slice that has it
   os::Fd control;                    // of an engine: our end, until the owner gets it
-  int watched[3] = {-1, -1, -1};
+  int watched[2] = {-1, -1};
   int64_t timer = 0;
 };
 
@@ -155,7 +155,7 @@ class Server {
   void watch_seat(uint64_t number, Seat* seat) {
     if (!seat->slice) return set_timer(number, seat);
     const sandbox::Slice& slice = *seat->slice;
-    const int now[] = {slice.pid_descriptor(), slice.init_descriptor(), slice.program_descriptor()};
+    const int now[] = {slice.pid_descriptor(), slice.init_descriptor()};
     for (size_t i = 0; i < std::size(now); ++i) {
       if (seat->watched[i] == now[i]) continue;
       seat->watched[i] = now[i];

@@ -52,7 +52,10 @@ wire::Message must_receive(wire::Channel* from) noexcept {
 }
 
 void must_become(const ProgramStep& step, Phase phase, ProgramState* state) noexcept {
-  if (const int error = become_program(step, state); error != 0) fail(&state->launcher, phase, step.operation, error);
+  const int error = become_program(step, state);
+  if (error == 0) return;
+  state->outcome = ProgramState::Outcome::kFailed;
+  fail(state->launcher, phase, step.operation, error);
 }
 
 // Its texts end where the kernel looks for their end.
@@ -74,12 +77,13 @@ void warm_stack() noexcept {
 // Waits for its order. What is allocated from here on delays the start: the heap's pages are copies of the spawner's,
 // and the first write to each is a fault.
 void receive_order(ProgramState* state) noexcept {
-  const auto received = state->launcher.receive_into(&state->received, wire::Channel::Wait::kInKernel);
-  if (!received.ok() || !*received) {
-    state->stepped_aside = true;
+  const auto received = state->launcher->receive_into(&state->received, wire::Channel::Wait::kInKernel);
+  const auto is = [&](OrderType type) { return state->received.type == static_cast<uint16_t>(type); };
+  if (!received.ok() || !*received || is(OrderType::kStepAside)) {
+    state->outcome = ProgramState::Outcome::kSteppedAside;
     ::_exit(0);
   }
-  if (state->received.type != static_cast<uint16_t>(OrderType::kExecute)) ::_exit(1);
+  if (!is(OrderType::kExecute)) ::_exit(1);
   // Of this process's table: process 1 must not close these numbers in its own.
   for (os::Fd& fd : state->received.descriptors) state->streams.push_back(fd.release());
   wire::Decoder decoder(state->received.body);
@@ -101,10 +105,9 @@ void receive_order(ProgramState* state) noexcept {
   }
   state->make_room();
   warm_stack();
-  report(&state->launcher, ReportType::kReady);
-  // It has nothing to do but to wait.
-  if (::fcntl(state->launcher.descriptor(), F_SETFL, 0) != 0) ::_exit(1);
+  report(state->launcher, ReportType::kReady);
   receive_order(state);
+  state->outcome = ProgramState::Outcome::kOrdered;
   for (const ProgramStep& step : state->order.steps) must_become(step, Phase::kStart, state);
   ::_exit(1);  // not reached: the last operation executes the program, or fails
 }
@@ -147,6 +150,7 @@ class Init {
   [[noreturn]] void run() noexcept {
     expect(must_receive(&launcher_), OrderType::kGo);
     set_up_all(order_.operations->list, &launcher_, context_, &state_);
+    move_socket_above();
     // Trees and the files of the group have been used; what stays is the socket and the lock.
     close_all_but({launcher_.descriptor(), order_.ids_lock});
     (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -165,24 +169,24 @@ class Init {
     if (message.type != static_cast<uint16_t>(type)) ::_exit(1);
   }
 
-  void make_program() noexcept {
+  size_t number_of(Action action) const noexcept {
     const auto& list = order_.operations->list;
-    const auto start = static_cast<size_t>(
-        std::find_if(list.begin(), list.end(),
-                     [](const Operation& operation) { return operation.action == Action::kStartProgram; }) -
-        list.begin());
-    auto pair = wire::Channel::make_pair();
-    if (!pair.ok()) fail(&launcher_, Phase::kPark, start, EMFILE);
-    // Above what the program will get.
-    const int end = ::fcntl(pair->second.descriptor(), F_DUPFD_CLOEXEC, kAboveStreams);
-    if (end < 0 || !stack_.make()) fail(&launcher_, Phase::kPark, start, errno);
-    const int its = pair->first.descriptor();
-    report(&launcher_, ReportType::kProgram, {}, std::span(&its, 1));
-    pair->first.close();
-    pair->second.close();
-    program_state_ = ProgramState();
+    const auto at = std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.action == action; });
+    return static_cast<size_t>(at - list.begin());
+  }
+
+  // The process that becomes the program has it too, and waits at it: above what the program will get.
+  void move_socket_above() noexcept {
+    const int above = ::fcntl(launcher_.descriptor(), F_DUPFD_CLOEXEC, kAboveStreams);
+    if (above < 0) fail(&launcher_, Phase::kPark, number_of(Action::kStartProgram), errno);
+    launcher_ = wire::Channel(os::Fd(above, "launcher"));
+    if (::fcntl(above, F_SETFL, 0) != 0) ::_exit(1);
+  }
+
+  void make_program() noexcept {
+    if (!stack_.make()) fail(&launcher_, Phase::kPark, number_of(Action::kStartProgram), errno);
     program_state_.filtered = filtered_;
-    program_state_.launcher = wire::Channel(os::Fd(end, "launcher"));
+    program_state_.launcher = &launcher_;
     shares_memory_ = 1;
     program_ = ::clone(begin_program, stack_.top(), CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, this, nullptr, nullptr,
                        &shares_memory_);
@@ -192,23 +196,23 @@ class Init {
     while (program_ > 0 && __atomic_load_n(&shares_memory_, __ATOMIC_ACQUIRE) != 0) {
       ::syscall(SYS_futex, &shares_memory_, FUTEX_WAIT, 1, nullptr, nullptr, 0);
     }
-    const bool made = program_ > 0;
+    if (program_ < 0) fail(&launcher_, Phase::kPark, number_of(Action::kStartProgram), error);
     forget_program();
-    if (!made) fail(&launcher_, Phase::kPark, start, error);
   }
 
   static int begin_program(void* init) noexcept {
     auto* self = static_cast<Init*>(init);
-    close_all_but({self->program_state_.launcher.descriptor()});
+    close_all_but({self->launcher_.descriptor()});
     run_program(*self->order_.operations, &self->program_state_);
   }
 
   // What it was executed with may hold secrets, and its descriptors are not this process's.
   void forget_program() noexcept {
-    ::close(program_state_.launcher.release().release());  // this process's own copy
-    const bool stepped_aside = program_state_.stepped_aside;
+    using Outcome = ProgramState::Outcome;
+    const Outcome outcome = program_state_.outcome;
     program_state_ = ProgramState();
-    if (!stepped_aside) return;
+    if (outcome == Outcome::kOrdered) report(&launcher_, ReportType::kStarted);
+    if (outcome != Outcome::kSteppedAside) return;
     while (::waitpid(program_, nullptr, 0) < 0 && errno == EINTR) {
     }
     program_ = -1;

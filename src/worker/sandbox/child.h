@@ -65,7 +65,7 @@ int hold_to_limits(const Operation& operation) noexcept;
 
 // Of the process that becomes the program, in memory that it shares with process 1. Descriptors are its own.
 struct ProgramState {
-  wire::Channel launcher;
+  wire::Channel* launcher = nullptr;  // process 1's, of which this one has the descriptor too
   wire::Message received;  // what `order` lies in; wiped when it goes
   ReceivedExecuteOrder order;
   std::vector<int> streams;                   // what the program gets as 0, 1, 2 and so on
@@ -92,7 +92,7 @@ struct ProgramState {
   int program = -1;            // O_PATH
   const char* path = nullptr;  // in the slice
   bool filtered = false;       // process 1 has the filter for system calls already, and so has this one
-  bool stepped_aside = false;  // it was not executed, since process 1 has something to do first
+  enum class Outcome { kWaits, kSteppedAside, kFailed, kOrdered } outcome = Outcome::kWaits;  // as far as it came
 };
 // One operation of Place::kProgram (child_program.cc): 0 or errno.
 int become_program(const ProgramStep& step, ProgramState* state) noexcept;

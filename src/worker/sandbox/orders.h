@@ -1,5 +1,6 @@
-// What the launcher tells the processes of a slice, and what they report; over sockets between copies of one program
-// (worker/wire/framing.h). A report comes from inside the slice, and is read as from a stranger.
+// What the launcher tells the processes of a slice, and what they report; over one socket between copies of one program
+// (worker/wire/framing.h). Process 1 and the process that becomes the program share its end: while the one waits to be
+// told what to execute, the other stands still. A report comes from inside the slice, and is read as from a stranger.
 #pragma once
 
 #include <cstdint>
@@ -20,20 +21,20 @@ inline constexpr int kAboveStreams = 256;
 enum class OrderType : uint16_t {
   // To process 1.
   kGo = 1,       // the ids are mapped: begin
-  kPrepare = 2,  // once the other process has stepped aside: PrepareOrder; descriptors: the detached mounts, by
-                 // Operation::source
+  kPrepare = 2,  // after kStepAside: PrepareOrder; descriptors: the detached mounts, by Operation::source
   kSignal = 3,   // int32: to the program's process group
   kScrub = 4,    // the program has ended: make this a parked slice again
   // To the process that becomes the program.
-  kExecute = 5,  // ExecuteOrder; descriptors: the program's. The end of the socket instead: step aside
+  kExecute = 5,    // ExecuteOrder; descriptors: the program's
+  kStepAside = 6,  // process 1 has something to do before another such process is made
 };
 
 enum class ReportType : uint16_t {
   // Of process 1.
-  kProgram = 101,  // descriptor: the socket to a process that will become the program
+  kStarted = 102,  // the program was executed, or its process killed just before: then its end follows
   kEnded = 103,    // ProgramEnd: the program, and every other process of the slice but process 1
   kUnclean = 104,  // text: what was left in the slice, which is to be destroyed
-  // Of the process that becomes the program. When it is executed, its end of the socket is closed.
+  // Of the process that becomes the program.
   kReady = 105,  // it has nothing left to give up, and waits
   // Of both.
   kFailed = 106,  // StartFailure; it ends

@@ -162,7 +162,7 @@ Status Slice::start(const model::SliceSpec& spec, Operations start, const std::v
     streams_.emplace_back(copy, "stream");
   }
   // Process 1 stands still until the other has gone; then it makes a new one.
-  program_.close();
+  RUNINK_RETURN_IF_ERROR(send_order(&init_, OrderType::kStepAside));
   PrepareOrder order{.list = without_words(start_.list), .secrets = spec.secrets};
   std::string body = wire::encode_value(order);
   for (model::SliceSecret& secret : order.secrets) ::explicit_bzero(secret.bytes.data(), secret.bytes.size());
@@ -190,44 +190,31 @@ Status Slice::execute(const std::vector<int>& streams) {
   state_ = State::kStarting;
   const std::string body = wire::encode_value(execute_);
   execute_ = {};
-  return send_order(&program_, OrderType::kExecute, body, streams);
+  return send_order(&init_, OrderType::kExecute, body, streams);
 }
 
 std::optional<SliceEvent> Slice::next_event() {
-  if (next_) return std::exchange(next_, std::nullopt);
-  // The program's words come before what process 1 says of its end, and both before process 1's own.
-  for (wire::Channel* from : {&program_, &init_}) {
-    if (!from->valid()) continue;
-    if (auto event = take(from)) return event;
-  }
+  if (auto event = take()) return event;
   return look_for_end();
 }
 
-std::optional<SliceEvent> Slice::take(wire::Channel* from) {
-  for (;;) {
-    (void)from->flush();
-    auto received = from->receive();
-    if (received.ok()) {
-      if (!*received) return std::nullopt;
-      if (auto event = understand(std::move(**received))) return event;
-      if (!from->valid()) return std::nullopt;
-      continue;
+std::optional<SliceEvent> Slice::take() {
+  while (init_.valid()) {
+    (void)init_.flush();
+    auto received = init_.receive();
+    if (!received.ok()) {
+      init_.close();
+    } else if (!*received) {
+      break;
+    } else if (auto event = understand(std::move(**received))) {
+      return event;
     }
-    from->close();
-    if (from == &init_ || state_ != State::kStarting) return std::nullopt;
-    // Its end of the socket was closed by execve, or it was killed just before: then its end follows.
-    state_ = State::kRunning;
-    deadline_nanos_ = 0;
-    return SliceEvent{.kind = SliceEvent::Kind::kStarted};
   }
+  return std::nullopt;
 }
 
 std::optional<SliceEvent> Slice::understand(wire::Message message) {
   switch (static_cast<ReportType>(message.type)) {
-    case ReportType::kProgram:
-      if (!is_getting_ready() || message.descriptors.size() != 1) break;
-      program_ = wire::Channel(std::move(message.descriptors.front()));
-      return std::nullopt;
     case ReportType::kReady:
       if (!is_getting_ready()) break;
       if (state_ == State::kPreparing) {
@@ -243,6 +230,10 @@ std::optional<SliceEvent> Slice::understand(wire::Message message) {
       state_ = State::kParked;
       deadline_nanos_ = 0;
       return SliceEvent{.kind = SliceEvent::Kind::kParked};
+    case ReportType::kStarted:
+      if (state_ == State::kRefused) return std::nullopt;
+      if (state_ != State::kStarting) break;
+      return started();
     case ReportType::kFailed: {
       const auto failure = wire::decode_value<StartFailure>(message.body, "a failure");
       if (!failure.ok()) return refuse(failure.status());
@@ -253,12 +244,6 @@ std::optional<SliceEvent> Slice::understand(wire::Message message) {
     case ReportType::kEnded: {
       const auto ended = wire::decode_value<ProgramEnd>(message.body, "an end");
       if (!ended.ok() || state_ == State::kRefused) return std::nullopt;
-      if (state_ == State::kStarting || (is_getting_ready() && program_.valid())) {
-        // It was executed, or failed to be, before it ended, and has said so; but was looked at a moment too early.
-        std::optional<SliceEvent> before = take(&program_);
-        if (state_ == State::kRunning) next_ = finish(end_of(*ended));
-        if (before) return before;
-      }
       if (state_ != State::kRunning) return refuse(ended_early("a slice ended before its program ran"));
       return finish(end_of(*ended));
     }
@@ -269,6 +254,12 @@ std::optional<SliceEvent> Slice::understand(wire::Message message) {
       return SliceEvent{.kind = SliceEvent::Kind::kUnclean, .left = std::move(message.body)};
   }
   return refuse(internal_error("process 1 of a slice said something unexpected ({})", message.type));
+}
+
+SliceEvent Slice::started() {
+  state_ = State::kRunning;
+  deadline_nanos_ = 0;
+  return SliceEvent{.kind = SliceEvent::Kind::kStarted};
 }
 
 SliceEvent Slice::refuse(Status status) {
@@ -306,18 +297,20 @@ std::optional<SliceEvent> Slice::look_for_end() {
     reaped_ = true;
     network_.detach();  // not sooner: what its sockets said when they were closed had to get out
     pidfd_.reset();
-    init_.close();
-    program_.close();
     deadline_nanos_ = 0;
+    // What it said since it was listened to; then its socket ends.
+    if (auto event = take()) return event;
   }
   switch (state_) {
     case State::kRunning:
       // It was killed, or ran out of memory, before it could tell how its program did.
       return finish(SliceEnd{.signal = SIGKILL});
+    case State::kStarting:
+      // Nobody is left who could say whether the program ran: it may have.
+      return started();
     case State::kParking:
     case State::kParked:
     case State::kPreparing:
-    case State::kStarting:
       return refuse(ended_early("process 1 of a slice ended before its program ran"));
     default:
       state_ = State::kGone;
@@ -348,7 +341,6 @@ void Slice::kill() {
 }
 
 void Slice::end() {
-  program_.close();
   init_.close();
 }
 

@@ -78,7 +78,6 @@ class Slice {
   // To poll for input; -1: there is none (now).
   int pid_descriptor() const { return pidfd_.get(); }
   int init_descriptor() const { return init_.descriptor(); }
-  int program_descriptor() const { return program_.descriptor(); }
 
   // What its processes said; nullopt: nothing more for now.
   std::optional<SliceEvent> next_event();
@@ -111,8 +110,9 @@ class Slice {
 
   Status connect(const network::NetworkPlan& plan);
   Status execute(const std::vector<int>& streams);
-  std::optional<SliceEvent> take(wire::Channel* from);
+  std::optional<SliceEvent> take();
   std::optional<SliceEvent> understand(wire::Message message);
+  SliceEvent started();
   SliceEvent refuse(Status status);
   Status ended_early(const char* what) const;
   SliceEvent finish(SliceEnd end);
@@ -125,8 +125,7 @@ class Slice {
   const uint32_t first_id_;
   pid_t pid_ = -1;
   os::Fd pidfd_;
-  wire::Channel init_, program_;
-  std::optional<SliceEvent> next_;  // found out together with the one before it
+  wire::Channel init_;
   bool reaped_ = false;
 
   // Of the one slice that is started in it.

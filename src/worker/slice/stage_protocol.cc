@@ -169,9 +169,9 @@ static void visit(Archive& archive, StageReady& ready) {
 }
 template <typename Archive>
 static void visit(Archive& archive, StageStart& start) {
-  auto& [bundle, scenario, outputs, part, parts, inlet, outlet, metrics, logs, threads, memory_budget_bytes,
+  auto& [bundle, scenario, outputs, part, parts, inlet, outlet, metrics, logs, goes_on, threads, memory_budget_bytes,
          sample_rows, chunk_bytes, max_record_bytes, now_micros, key, reveal] = start;
-  archive(bundle, scenario, outputs, part, parts, inlet, outlet, metrics, logs, threads, memory_budget_bytes,
+  archive(bundle, scenario, outputs, part, parts, inlet, outlet, metrics, logs, goes_on, threads, memory_budget_bytes,
           sample_rows, chunk_bytes, max_record_bytes, now_micros, key, reveal);
 }
 template <typename Archive>

@@ -1,13 +1,14 @@
 // What is said between a stage that runs in a slice (runi-slice serve) and the process that runs the pipeline, the
 // runner. Messages of worker/wire/framing.h on descriptor 3 of the slice.
 //
-//   runner → stage   kStart, kGo after kBegun, kAnswer to each kAsk, kStop, kStepEnded
+//   runner → stage   kStart, kAnswer to what it will ask first, kAnswersSent, kGo after kBegun, kAnswer to each kAsk,
+//                    kStop, kStepEnded
 //   stage → runner   kReady when it waits for work, kBegun when all is open, kAsk, kLetters, kProgress, kSamples, and
-//   at
-//                    last kEnded (instead of kBegun where something could not be opened)
+//                    at last kEnded (instead of kBegun where something could not be opened)
 //
-// A stage opens nothing: it asks, by the number of an operator of its plan, and is handed descriptors. The runner does
-// not trust it: an answer is given only for what the plan has, and whatever arrives is decoded with bounds and checked
+// A stage opens nothing: it asks, by the number of an operator of its plan, and is handed descriptors. What a runner
+// knows that it will ask (to open a source, a sink) is answered unasked while the stage makes its plan, since a question
+// and its answer are two changes of processes, as much as a tenth of a first record. The runner does not trust the stage: an answer is given only for what the plan has, and whatever arrives is decoded with bounds and checked
 // against the plan. Everything here is a plain value.
 #pragma once
 
@@ -25,7 +26,7 @@
 
 namespace runink::slice {
 
-inline constexpr uint32_t kStageProtocol = 1;
+inline constexpr uint32_t kStageProtocol = 2;
 inline constexpr int kStageDescriptor = 3;
 
 enum class StageMessage : uint16_t {
@@ -33,7 +34,8 @@ enum class StageMessage : uint16_t {
   kAnswer = 2,     // StageAnswer; the message's subject is that of the question
   kStop = 3,       // end soon: the run was interrupted
   kStepEnded = 4,  // StepEnd; the message's subject is the step's number
-  kGo = 5,         // all stages have begun
+  kGo = 5,         // all stages have begun, where there are several
+  kAnswersSent = 6,  // no more answers come unasked
 
   kReady = 101,     // StageReady
   kAsk = 102,       // StageAsk; the message's subject numbers the question
@@ -65,6 +67,7 @@ struct StageStart {
   StreamKind inlet = StreamKind::kNone, outlet = StreamKind::kNone;
   bool metrics = false;  // a listening socket comes along: who connects is given metrics (metrics_endpoint.h)
   bool logs = false;     // a descriptor comes along for lines of JSON (platform/telemetry/log.h)
+  bool goes_on = false;  // there is no other stage that it would have to wait for: kGo does not come
 
   uint32_t threads = 1;
   uint64_t memory_budget_bytes = 0, sample_rows = 0, chunk_bytes = 0, max_record_bytes = 0;
@@ -96,6 +99,11 @@ struct StageAsk {
   uint64_t number = 0;
   Status failure;
 };
+
+// The number of an answer that comes unasked: above those of all questions.
+constexpr uint64_t number_unasked(Ask what, uint32_t op) {
+  return uint64_t{1} << 63 | uint64_t{static_cast<uint8_t>(what)} << 32 | op;
+}
 
 struct StageAnswer {
   Status status;
