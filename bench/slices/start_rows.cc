@@ -13,6 +13,7 @@ namespace runink::bench {
 namespace {
 
 constexpr uint32_t kParked = 72;  // so many that after the starts of a row no refilling is urgent
+constexpr uint32_t kFew = 8;      // so few that refilling goes on beside the starts, as it must when they never pause
 constexpr int64_t kInterval = 5'000'000;
 
 struct Kind {
@@ -119,6 +120,7 @@ class StartBench {
     const bool limits = setting_.limits();
     if (setting_.wanted("slices.start.parked")) {
       RUNINK_RETURN_IF_ERROR(add_launcher("parked", setting_.spec("bench", limits), {.parked = kParked}));
+      RUNINK_RETURN_IF_ERROR(add_launcher("parked, few", setting_.spec("bench", limits), {.parked = kFew}));
       RUNINK_RETURN_IF_ERROR(
           add_launcher("parked, one mount", setting_.spec("bench", limits, true), {.parked = kParked}));
     }
@@ -180,6 +182,7 @@ class StartBench {
 
   void print(const char* arrival) {
     print_first("slices.start.parked", "parked", arrival, 1 / 1.5, 0.5);
+    print_first("slices.start.parked", "parked, few", arrival, 0, 0);
     print_first("slices.start.parked", "parked, one mount", arrival, 0, 0);
     print_whole("slices.start.parked", "parked", "bwrap", arrival, 8);
     print_whole("slices.start.parked", "parked", "runc", arrival, 40);

@@ -192,13 +192,14 @@ Result<Start> LauncherStarter::once() {
   }
 }
 
-// Until the launcher has as many ready as will be taken.
+// Until the launcher has as many ready as will be taken, and nothing left to do about those that were.
 Status LauncherStarter::prepare(int starts) {
   const uint64_t wanted = std::min(use_.parked, static_cast<uint32_t>(starts));
   const int64_t deadline = now_nanos() + kLongMicros * 1000;
   for (;;) {
     const launcher::LauncherState state = RUNINK_TRY(client_.list(kLongMicros));
-    if (state.counters.ready >= wanted && state.counters.running == 0) return {};
+    const launcher::Counters& now = state.counters;
+    if (now.ready >= wanted && now.running == 0 && now.leaving == 0) return {};
     if (now_nanos() > deadline) return deadline_exceeded("{} of {} slices stand ready", state.counters.ready, wanted);
     auto event = RUNINK_TRY(client_.next_event(10'000));
     if (event && event->kind == launcher::LauncherEvent::Kind::kPool)

@@ -1,6 +1,7 @@
 #include "worker/launcher/pools.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/check.h"
 
@@ -118,6 +119,14 @@ void Pools::want_none(const std::function<bool(const PoolKey&)>& outdated) {
   for (auto& [key, pool] : pools_) {
     if (outdated(key)) pool.wanted = 0;
   }
+}
+
+double Pools::least_ready() const {
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& [key, pool] : pools_) {
+    if (pool.wanted > 0) least = std::min(least, static_cast<double>(pool.ready.size()));
+  }
+  return least;
 }
 
 const Pools::Pool* Pools::find(const PoolKey& key) const {

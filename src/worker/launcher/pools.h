@@ -73,6 +73,8 @@ class Pools {
   // No slice is of such a class any more: nothing is to stand ready for it.
   void want_none(const std::function<bool(const PoolKey&)>& outdated);
 
+  // How many stand ready, where the fewest do of those where some are to; infinite where none are.
+  double least_ready() const;
   const Pool* find(const PoolKey& key) const;
   uint64_t count_ready() const;
   uint64_t count_parking() const;

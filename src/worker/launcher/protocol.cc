@@ -64,8 +64,9 @@ void visit(Archive& archive, PoolState& state) {
 
 template <typename Archive>
 void visit(Archive& archive, Counters& counters) {
-  auto& [cold, parked, recycled, refused, ended, scrubbed, scrub_failed, parked_died, running, ready] = counters;
-  archive(cold, parked, recycled, refused, ended, scrubbed, scrub_failed, parked_died, running, ready);
+  auto& [cold, parked, recycled, refused, ended, scrubbed, scrub_failed, parked_died, running, ready, leaving] =
+      counters;
+  archive(cold, parked, recycled, refused, ended, scrubbed, scrub_failed, parked_died, running, ready, leaving);
 }
 
 namespace {

@@ -128,6 +128,7 @@ struct Counters {
   uint64_t scrub_failed = 0;        // sets that were destroyed for what a slice had left in them
   uint64_t parked_died = 0;         // parked slices that ended by themselves
   uint64_t running = 0, ready = 0;  // now
+  uint64_t leaving = 0;             // that have ended, and whose namespaces are still to be taken apart
 };
 
 std::string encode(const LaunchRequest& request);

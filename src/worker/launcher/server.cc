@@ -46,8 +46,11 @@ using sandbox::SliceEvent;
 constexpr size_t kMostSlices = 20'000;
 constexpr int kMostMessagesAtOnce = 16;
 constexpr size_t kMostAnswers = 1000;  // that wait for the owner to take them
-// A start that came just now may be followed by another: pools wait that long, unless they are nearly empty.
-constexpr int64_t kQuietNanos = 1'000'000, kLongStartNanos = 20'000'000;
+// A start that came just now may be followed by another: what can wait does so for a moment. Where pools last for a
+// while as it goes, it waits until twice the time has passed that usually lies between two starts: so that at a steady
+// pace they meet nothing but each other.
+constexpr int64_t kLeastQuietNanos = 1'000'000, kMostQuietNanos = 20'000'000, kLongStartNanos = 20'000'000;
+constexpr int64_t kAWhileNanos = 100'000'000;  // longer than a slice takes to be made, on a host with control groups v1
 // Processors and memory can come and go. That is looked at in a quiet moment, and only then when a slice is started.
 constexpr int64_t kFactsNanos = 1'000'000'000, kOldestFactsNanos = 5'000'000'000;
 constexpr size_t kMostSpent = 64;  // slices that have ended, and are left for a quiet moment
@@ -371,6 +374,7 @@ class Server {
     }
     counters_.running = launched_.size();
     counters_.ready = pools_.count_ready();
+    counters_.leaving = spent_.size() + ending_.size();
     tell(MessageType::kListEnd, 0, encode(counters_));
   }
 
@@ -395,7 +399,7 @@ class Server {
   // ── Starting ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   void launch(wire::Message message) {
-    last_launch_nanos_ = os::monotonic_nanos();
+    note_launch();
     const uint64_t number = message.subject;
     auto request = decode_launch(message.body);
     ::explicit_bzero(message.body.data(), message.body.size());
@@ -936,7 +940,19 @@ class Server {
   bool has_room() const { return ending_.size() + pools_.count_parking() < half_of_processors_; }
   bool is_quiet() const { return idle_ && has_room() && os::monotonic_nanos() >= quiet_from(); }
   // Not while a slice is being made for a launch, unless that takes long.
-  int64_t quiet_from() const { return last_launch_nanos_ + (starting_ > 0 ? kLongStartNanos : kQuietNanos); }
+  int64_t quiet_from() const {
+    const auto shortest_gap = static_cast<double>(std::min(last_gap_nanos_, usual_gap_nanos_));
+    const bool waits = pools_.least_ready() * shortest_gap >= kAWhileNanos;
+    const int64_t pause =
+        waits ? std::clamp(2 * usual_gap_nanos_, kLeastQuietNanos, kMostQuietNanos) : kLeastQuietNanos;
+    return last_launch_nanos_ + (starting_ > 0 ? kLongStartNanos : pause);
+  }
+  void note_launch() {
+    const int64_t now = os::monotonic_nanos();
+    last_gap_nanos_ = std::min(now - last_launch_nanos_, kMostQuietNanos);
+    usual_gap_nanos_ += (last_gap_nanos_ - usual_gap_nanos_) / 8;
+    last_launch_nanos_ = now;
+  }
 
   // One that is not needed any more, whatever it does.
   void discard(uint64_t number) {
@@ -1066,7 +1082,7 @@ class Server {
   uint32_t owner_events_ = 0;  // that are watched for
   int64_t owner_gone_nanos_ = 0;
   bool stopping_ = false, idle_ = false;
-  int64_t last_launch_nanos_ = 0;
+  int64_t last_launch_nanos_ = 0, last_gap_nanos_ = 0, usual_gap_nanos_ = 0;
   uint64_t starting_ = 0;  // launches whose program does not run yet
 
   std::map<std::string, Herd> herds_;  // that are limited

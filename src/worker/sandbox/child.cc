@@ -159,7 +159,8 @@ class Init {
     ::sigaddset(&children, SIGCHLD);
     signals_ = os::Fd(::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK), "signals");
     if (!signals_.valid()) ::_exit(1);
-    scrubber_.remember_limits();
+    const size_t user = number_of(Action::kBecomeUser);
+    if (order_.operations->list[user].number == ::geteuid()) scrubber_.remember_limits();
     make_program();
     serve();
   }

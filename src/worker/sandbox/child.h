@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -109,8 +110,9 @@ class Scrubber {
   // Empties what is small, and says what else is left; "" when the slice is as it was parked. All processes but this
   // one have ended.
   std::string scrub() noexcept;
-  // How process 1 is limited, which every process of the slice inherits: looked at before the first program runs.
-  void remember_limits() noexcept { limits_ = Limits(); }
+  // How process 1 is limited, which every process of the slice inherits: looked at before the first program runs. Only
+  // one of its own user could change that.
+  void remember_limits() noexcept { limits_.emplace(); }
 
  private:
   struct Limits {
@@ -119,7 +121,7 @@ class Scrubber {
     uint64_t values[2 * kCount];
     bool operator==(const Limits&) const = default;
   };
-  Limits limits_;
+  std::optional<Limits> limits_;
   os::Fd sockets_, queues_, links_;  // opened when first needed
 };
 

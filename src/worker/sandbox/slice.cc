@@ -289,7 +289,8 @@ SliceEvent Slice::finish(SliceEnd end) {
 
 // Process 1 ends last: the kernel kills and reaps all others of its namespace before its own end is told.
 std::optional<SliceEvent> Slice::look_for_end() {
-  if (state_ == State::kGone || pid_ <= 0) return std::nullopt;
+  // As long as its socket has not ended, it lives, or has said something that was not heard yet.
+  if (state_ == State::kGone || pid_ <= 0 || init_.valid()) return std::nullopt;
   if (!reaped_) {
     int status = 0;
     const pid_t waited = ::waitpid(pid_, &status, WNOHANG | __WALL);
@@ -298,8 +299,6 @@ std::optional<SliceEvent> Slice::look_for_end() {
     network_.detach();  // not sooner: what its sockets said when they were closed had to get out
     pidfd_.reset();
     deadline_nanos_ = 0;
-    // What it said since it was listened to; then its socket ends.
-    if (auto event = take()) return event;
   }
   switch (state_) {
     case State::kRunning:
