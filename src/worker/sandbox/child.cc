@@ -188,6 +188,7 @@ class Init {
     if (!stack_.make()) fail(&launcher_, Phase::kPark, number_of(Action::kStartProgram), errno);
     program_state_.filtered = filtered_;
     program_state_.launcher = &launcher_;
+    program_state_.places = places_;
     shares_memory_ = 1;
     program_ = ::clone(begin_program, stack_.top(), CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, this, nullptr, nullptr,
                        &shares_memory_);
@@ -203,7 +204,9 @@ class Init {
 
   static int begin_program(void* init) noexcept {
     auto* self = static_cast<Init*>(init);
-    close_all_but({self->launcher_.descriptor()});
+    std::vector<int> kept = {self->launcher_.descriptor()};
+    for (const FencePlace& one : self->places_) kept.push_back(one.place);
+    close_all_but(std::move(kept));
     run_program(*self->order_.operations, &self->program_state_);
   }
 
@@ -224,9 +227,8 @@ class Init {
       pollfd waiting[] = {{launcher_.descriptor(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
       if (::poll(waiting, 2, -1) < 0 && errno != EINTR) ::_exit(1);
       if (waiting[1].revents != 0) {
-        signalfd_siginfo info;
-        while (::read(signals_.get(), &info, sizeof info) > 0) {
-        }
+        signalfd_siginfo info;  // one at most, since they are all of one kind
+        (void)!::read(signals_.get(), &info, sizeof info);
         reap();
       }
       for (;;) {
@@ -310,6 +312,7 @@ class Init {
     // It mounts nothing any more, since only a slice that was never used gets something of its own. With the filter for
     // itself it has it for all programs to come, who save a tenth of a millisecond each.
     if (!filtered_) filtered_ = install_filter(default_filter()) == 0;
+    if (places_.empty()) places_ = open_fence_places(*order_.operations);
     make_program();
   }
 
@@ -321,6 +324,7 @@ class Init {
   os::Fd signals_;
   pid_t program_ = -1;
   bool filtered_ = false;
+  std::vector<FencePlace> places_;
   int shares_memory_ = 0;
   ProgramState program_state_;
   ProgramStack stack_;

@@ -7,6 +7,7 @@
 // exceptions, no output.
 #pragma once
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -64,6 +65,14 @@ int set_up(const ChildContext& context, const Operation& operation, SetupState* 
 // Those of process 1 that hold for all of the slice (child_limits.cc).
 int hold_to_limits(const Operation& operation) noexcept;
 
+// Where every program of a slice may do something: opened once, by process 1, for a slice that is used again.
+struct FencePlace {
+  int place = -1;  // O_PATH; above the program's descriptors
+  uint64_t access = 0;
+};
+// Those of the parking operations, in their order; empty where that cannot be done (child_fence.cc).
+std::vector<FencePlace> open_fence_places(const Operations& parking) noexcept;
+
 // Of the process that becomes the program, in memory that it shares with process 1. Descriptors are its own.
 struct ProgramState {
   wire::Channel* launcher = nullptr;  // process 1's, of which this one has the descriptor too
@@ -90,6 +99,7 @@ struct ProgramState {
   int terminal = -1;           // becomes 0, 1 and 2
   int fence = -1;              // the Landlock rules, until they hold; above the program's descriptors
   int root = -1;               // O_PATH: the slice's, while rules are made
+  std::span<const FencePlace> places;  // instead, where they are open; the next one first
   int program = -1;            // O_PATH
   const char* path = nullptr;  // in the slice
   bool filtered = false;       // process 1 has the filter for system calls already, and so has this one
@@ -103,6 +113,25 @@ int put_up_fence(const ProgramStep& step, ProgramState* state) noexcept;
 // Attaches the detached mount `tree` to the slice's root for a moment, and what lies at `part` in it at `path` for good
 // (child_part.cc). 0 or errno.
 int attach_part(int root, int tree, const char* part, const char* path) noexcept;
+
+// A folder that is read again and again, and stays open. With a descriptor of its own, since reading moves the place
+// in it.
+class ScrubbedFolder {
+ public:
+  ScrubbedFolder() = default;
+  ~ScrubbedFolder();
+  ScrubbedFolder(const ScrubbedFolder&) = delete;
+  ScrubbedFolder& operator=(const ScrubbedFolder&) = delete;
+
+  // At its first entry; opens it the first time.
+  void begin(int at, const char* name) noexcept;
+  bool is_open() const noexcept { return stream_ != nullptr; }
+  int descriptor() const noexcept { return ::dirfd(stream_); }
+  const char* next() noexcept;  // null: no more
+
+ private:
+  DIR* stream_ = nullptr;
+};
 
 // What process 1 looks through before the slice is used again (child_scrub.cc).
 class Scrubber {
@@ -122,7 +151,8 @@ class Scrubber {
     bool operator==(const Limits&) const = default;
   };
   std::optional<Limits> limits_;
-  os::Fd sockets_, queues_, links_;  // opened when first needed
+  os::Fd sockets_, queues_, links_;  // opened when first needed, as these are
+  ScrubbedFolder queue_names_, temporary_, shared_;
 };
 
 }  // namespace runink::sandbox

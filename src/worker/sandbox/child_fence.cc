@@ -21,25 +21,39 @@ PathGrant path_grant(uint64_t grant) noexcept {
           .device = (grant & kGrantDevice) != 0};
 }
 
-int allow(int fence, int place, uint64_t grant, int abi) noexcept {
-  struct stat info = {};
-  if (::fstat(place, &info) != 0) return errno;
-  return allow_path(fence, place, access_bits(path_grant(grant), S_ISDIR(info.st_mode), abi));
+// Takes over `fd`. -1 and errno on failure, also where it was -1.
+int move_above(int fd) noexcept {
+  if (fd < 0) return -1;
+  const int above = ::fcntl(fd, F_DUPFD_CLOEXEC, kAboveStreams);
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  return above;
 }
 
-// From the root, wherever the working folder is by now.
+int open_root() noexcept { return move_above(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
+
+// From the root, wherever the working folder is by now. 0 or errno.
+int find_place(int root, const char* path, uint64_t grant, int abi, FencePlace* out) noexcept {
+  out->place = raw::openat2(root, *path == '\0' ? "." : path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+  struct stat info = {};
+  if (out->place < 0 || ::fstat(out->place, &info) != 0) return errno;
+  out->access = access_bits(path_grant(grant), S_ISDIR(info.st_mode), abi);
+  return 0;
+}
+
 int allow_below(const ProgramStep& step, int abi, ProgramState* state) noexcept {
-  if (state->root < 0) {
-    const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0) return errno;
-    state->root = ::fcntl(root, F_DUPFD_CLOEXEC, kAboveStreams);
-    ::close(root);
-    if (state->root < 0) return errno;
+  if (!state->places.empty()) {
+    const FencePlace& open = state->places.front();
+    state->places = state->places.subspan(1);
+    return allow_path(state->fence, open.place, open.access);
   }
-  const char* path = step.path.data()[0] == '\0' ? "." : step.path.data();
-  const int place = raw::openat2(state->root, path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-  const int error = place < 0 ? errno : allow(state->fence, place, step.number, abi);
-  if (place >= 0) ::close(place);
+  if (state->root < 0) state->root = open_root();
+  if (state->root < 0) return errno;
+  FencePlace found;
+  int error = find_place(state->root, step.path.data(), step.number, abi, &found);
+  if (error == 0) error = allow_path(state->fence, found.place, found.access);
+  if (found.place >= 0) ::close(found.place);
   return error;
 }
 
@@ -52,16 +66,32 @@ int allow_stream(int fence, int stream, uint64_t grant, int abi) noexcept {
 
 }  // namespace
 
+std::vector<FencePlace> open_fence_places(const Operations& parking) noexcept {
+  const int abi = landlock_abi();
+  std::vector<FencePlace> out;
+  const os::Fd root(open_root(), "/");
+  bool all = root.valid();
+  for (const Operation& operation : parking.list) {
+    if (!all || operation.action != Action::kAllowPath) continue;
+    FencePlace& found = out.emplace_back();
+    all = find_place(root.get(), operation.path.c_str(), operation.number, abi, &found) == 0;
+    all = all && (found.place = move_above(found.place)) >= 0;
+  }
+  if (all) return out;
+  for (const FencePlace& found : out) {
+    if (found.place >= 0) ::close(found.place);
+  }
+  return {};
+}
+
 int put_up_fence(const ProgramStep& step, ProgramState* state) noexcept {
   static const int abi = landlock_abi();
   switch (step.action) {
     case Action::kMakeFence: {
       const int made = make_ruleset(abi, false);
       if (made < 0) return -made;
-      state->fence = ::fcntl(made, F_DUPFD_CLOEXEC, kAboveStreams);
-      const int error = state->fence < 0 ? errno : 0;
-      ::close(made);
-      return error;
+      state->fence = move_above(made);
+      return state->fence < 0 ? errno : 0;
     }
     case Action::kAllowPath:
       return allow_below(step, abi, state);

@@ -63,41 +63,16 @@ int open_queues() noexcept {
   return mount;
 }
 
-// An open folder's entries. Own descriptor, since reading moves the place in it.
-class Folder {
- public:
-  Folder(int at, const char* name) {
-    const int fd = ::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    stream_ = fd < 0 ? nullptr : ::fdopendir(fd);
-  }
-  ~Folder() {
-    if (stream_ != nullptr) ::closedir(stream_);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  bool open() const { return stream_ != nullptr; }
-  int descriptor() const { return ::dirfd(stream_); }
-  const char* next() {
-    while (const dirent* entry = ::readdir(stream_)) {
-      if (::strcmp(entry->d_name, ".") != 0 && ::strcmp(entry->d_name, "..") != 0) return entry->d_name;
-    }
-    return nullptr;
-  }
-
- private:
-  DIR* stream_;
-};
-
 // False where there is more than is worth it, or something that cannot be removed.
-bool empty_folder(int at, const char* name, int depth, int* removed) {
-  Folder folder(at, name);
-  if (!folder.open() || depth > kMostDepth) return false;
-  while (const char* entry = folder.next()) {
+bool empty_folder(ScrubbedFolder* folder, int depth, int* removed) {
+  if (!folder->is_open() || depth > kMostDepth) return false;
+  while (const char* entry = folder->next()) {
     if (++*removed > kMostEntries) return false;
-    if (::unlinkat(folder.descriptor(), entry, 0) == 0) continue;
-    if (errno != EISDIR || !empty_folder(folder.descriptor(), entry, depth + 1, removed) ||
-        ::unlinkat(folder.descriptor(), entry, AT_REMOVEDIR) != 0) {
+    if (::unlinkat(folder->descriptor(), entry, 0) == 0) continue;
+    if (errno != EISDIR) return false;
+    ScrubbedFolder below;
+    below.begin(folder->descriptor(), entry);
+    if (!empty_folder(&below, depth + 1, removed) || ::unlinkat(folder->descriptor(), entry, AT_REMOVEDIR) != 0) {
       return false;
     }
   }
@@ -105,19 +80,15 @@ bool empty_folder(int at, const char* name, int depth, int* removed) {
 }
 
 // As it was mounted: empty, of who made the slice's root, open to all, and nothing hangs on it.
-bool is_pristine(const char* path) {
-  const int fd = ::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return false;
+bool is_pristine(int fd) {
   struct stat info = {}, root = {};
   const timespec none[2] = {};
   // Files made in it would inherit its flags.
   int flags = 0;
   if (::ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) flags = 0;  // a file system without any
-  const bool pristine = flags == 0 && ::fstat(fd, &info) == 0 && ::stat("/", &root) == 0 &&
+  return flags == 0 && ::fstat(fd, &info) == 0 && ::stat("/", &root) == 0 &&
                         info.st_uid == root.st_uid && info.st_gid == root.st_gid && (info.st_mode & 07777) == 01777 &&
                         ::flistxattr(fd, nullptr, 0) <= 0 && ::futimens(fd, none) == 0;
-  ::close(fd);
-  return pristine;
 }
 
 // Sockets of this network namespace, also those that nobody has open any more: "sockets: used 0", "TCP: inuse 0 orphan
@@ -163,6 +134,23 @@ std::string left_sockets(int file) {
 
 }  // namespace
 
+ScrubbedFolder::~ScrubbedFolder() {
+  if (stream_ != nullptr) ::closedir(stream_);
+}
+
+void ScrubbedFolder::begin(int at, const char* name) noexcept {
+  if (stream_ != nullptr) return ::rewinddir(stream_);
+  const int fd = ::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  stream_ = fd < 0 ? nullptr : ::fdopendir(fd);
+}
+
+const char* ScrubbedFolder::next() noexcept {
+  while (const dirent* entry = ::readdir(stream_)) {
+    if (::strcmp(entry->d_name, ".") != 0 && ::strcmp(entry->d_name, "..") != 0) return entry->d_name;
+  }
+  return nullptr;
+}
+
 Scrubber::Limits::Limits() noexcept {
   for (size_t i = 0; i < kCount; ++i) {
     struct rlimit limit = {};
@@ -176,7 +164,9 @@ std::string Scrubber::scrub() noexcept {
   if (std::string left = left_ipc(); !left.empty()) return left;
   if (!queues_.valid()) queues_ = os::Fd(open_queues(), "message queues");
   if (!queues_.valid()) return "message queues that cannot be counted";
-  if (Folder queues(queues_.get(), "."); !queues.open() || queues.next() != nullptr) return "message queues";
+  if (queue_names_.begin(queues_.get(), "."); !queue_names_.is_open() || queue_names_.next() != nullptr) {
+    return "message queues";
+  }
   if (!sockets_.valid()) {
     sockets_ = os::Fd(::open("/proc/self/net/sockstat", O_RDONLY | O_CLOEXEC), "/proc/self/net/sockstat");
   }
@@ -184,10 +174,11 @@ std::string Scrubber::scrub() noexcept {
   if (!links_.valid()) links_ = os::Fd(::open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC), "/proc/self/net/dev");
   if (was_loopback_used(links_.get())) return "traffic of its loopback, which is counted";
   if (limits_ && *limits_ != Limits()) return "changed limits of process 1";
-  for (const char* path : {"/tmp", "/dev/shm"}) {
+  for (const auto& [path, folder] : {std::pair("/tmp", &temporary_), std::pair("/dev/shm", &shared_)}) {
     int removed = 0;
-    if (!empty_folder(AT_FDCWD, path, 0, &removed)) return std::string("files in ") + path;
-    if (!is_pristine(path)) return std::string("a changed folder ") + path;
+    folder->begin(AT_FDCWD, path);
+    if (!empty_folder(folder, 0, &removed)) return std::string("files in ") + path;
+    if (!is_pristine(folder->descriptor())) return std::string("a changed folder ") + path;
   }
   return {};
 }
