@@ -518,7 +518,8 @@ class Server {
     if (launched->request.kind == SliceKind::kEngine) {
       its = RUNINK_TRY(make_control(seat, &streams));
     }
-    Status begun = seat->slice->start(launched->request.spec, std::move(*launched->start), streams);
+    Status begun = seat->slice->start(launched->request.spec, std::move(*launched->start), streams,
+                                      is_to_be_used_again(launched->request));
     model::wipe_secrets(&launched->request.spec);
     launched->start.reset();
     launched->streams.clear();
@@ -892,6 +893,10 @@ class Server {
     }
   }
 
+  static bool is_to_be_used_again(const LaunchRequest& request) {
+    return request.recycle && request.kind == SliceKind::kCommand;
+  }
+
   void ended(uint64_t number, Seat* seat, sandbox::SliceEnd end) {
     if (!seat->launched) {  // an engine that stood ready
       leave_pool(number, seat, internal_error("a parked engine ended by itself"));
@@ -900,7 +905,7 @@ class Server {
     }
     const uint64_t owners = *seat->launched;
     Launched& launched = launched_.at(owners);
-    const bool recycle = launched.request.recycle && !launched.killed && launched.request.kind == SliceKind::kCommand;
+    const bool recycle = is_to_be_used_again(launched.request) && !launched.killed;
     end.timed_out = launched.timed_out;
     ++counters_.ended;
     tell(MessageType::kEnded, owners, encode(end));

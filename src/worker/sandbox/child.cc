@@ -214,6 +214,7 @@ class Init {
   void forget_program() noexcept {
     using Outcome = ProgramState::Outcome;
     const Outcome outcome = program_state_.outcome;
+    scrub_at_end_ = outcome == Outcome::kOrdered && program_state_.order.scrub;
     program_state_ = ProgramState();
     if (outcome == Outcome::kOrdered) report(&launcher_, ReportType::kStarted);
     if (outcome != Outcome::kSteppedAside) return;
@@ -300,6 +301,7 @@ class Init {
     program_ = -1;
     report(&launcher_, ReportType::kEnded, wire::encode_value(ProgramEnd{program_status, usage_}));
     usage_ = {};
+    if (scrub_at_end_) scrub();
   }
 
   void scrub() noexcept {
@@ -323,7 +325,7 @@ class Init {
   wire::Channel launcher_;
   os::Fd signals_;
   pid_t program_ = -1;
-  bool filtered_ = false;
+  bool filtered_ = false, scrub_at_end_ = false;
   std::vector<FencePlace> places_;
   int shares_memory_ = 0;
   ProgramState program_state_;

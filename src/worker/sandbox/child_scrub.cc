@@ -80,15 +80,14 @@ bool empty_folder(ScrubbedFolder* folder, int depth, int* removed) {
 }
 
 // As it was mounted: empty, of who made the slice's root, open to all, and nothing hangs on it.
-bool is_pristine(int fd) {
-  struct stat info = {}, root = {};
+bool is_pristine(int fd, const struct stat& root) {
+  struct stat info = {};
   const timespec none[2] = {};
   // Files made in it would inherit its flags.
   int flags = 0;
   if (::ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) flags = 0;  // a file system without any
-  return flags == 0 && ::fstat(fd, &info) == 0 && ::stat("/", &root) == 0 &&
-                        info.st_uid == root.st_uid && info.st_gid == root.st_gid && (info.st_mode & 07777) == 01777 &&
-                        ::flistxattr(fd, nullptr, 0) <= 0 && ::futimens(fd, none) == 0;
+  return flags == 0 && ::fstat(fd, &info) == 0 && info.st_uid == root.st_uid && info.st_gid == root.st_gid &&
+         (info.st_mode & 07777) == 01777 && ::flistxattr(fd, nullptr, 0) <= 0 && ::futimens(fd, none) == 0;
 }
 
 // Sockets of this network namespace, also those that nobody has open any more: "sockets: used 0", "TCP: inuse 0 orphan
@@ -174,11 +173,13 @@ std::string Scrubber::scrub() noexcept {
   if (!links_.valid()) links_ = os::Fd(::open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC), "/proc/self/net/dev");
   if (was_loopback_used(links_.get())) return "traffic of its loopback, which is counted";
   if (limits_ && *limits_ != Limits()) return "changed limits of process 1";
+  struct stat root = {};
+  if (::stat("/", &root) != 0) return "a root that cannot be looked at";
   for (const auto& [path, folder] : {std::pair("/tmp", &temporary_), std::pair("/dev/shm", &shared_)}) {
     int removed = 0;
     folder->begin(AT_FDCWD, path);
     if (!empty_folder(folder, 0, &removed)) return std::string("files in ") + path;
-    if (!is_pristine(folder->descriptor())) return std::string("a changed folder ") + path;
+    if (!is_pristine(folder->descriptor(), root)) return std::string("a changed folder ") + path;
   }
   return {};
 }

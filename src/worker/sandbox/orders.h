@@ -23,7 +23,7 @@ enum class OrderType : uint16_t {
   kGo = 1,       // the ids are mapped: begin
   kPrepare = 2,  // after kStepAside: PrepareOrder; descriptors: the detached mounts, by Operation::source
   kSignal = 3,   // int32: to the program's process group
-  kScrub = 4,    // the program has ended: make this a parked slice again
+  kScrub = 4,    // the program has ended: make this a parked slice again; if its order did not say so (scrub)
   // To the process that becomes the program.
   kExecute = 5,    // ExecuteOrder; descriptors: the program's
   kStepAside = 6,  // process 1 has something to do before another such process is made
@@ -61,6 +61,7 @@ struct ExecuteOrderOf {
   std::vector<Text> candidates;         // Operations::program_candidates
   std::vector<Text> argv, environment;  // NAME=VALUE
   std::vector<uint8_t> stream_grants;   // of each descriptor: FenceGrant, as it is open
+  bool scrub = false;                   // when it has ended, process 1 makes the slice a parked one again
 };
 using ExecuteOrder = ExecuteOrderOf<std::string>;
 using ProgramStep = ProgramStepOf<std::string_view>;
@@ -101,8 +102,8 @@ void visit(Archive& archive, ProgramStepOf<Text>& step) {
 
 template <typename Archive, typename Text>
 void visit(Archive& archive, ExecuteOrderOf<Text>& order) {
-  auto& [steps, candidates, argv, environment, stream_grants] = order;
-  archive(steps, candidates, argv, environment, stream_grants);
+  auto& [steps, candidates, argv, environment, stream_grants, scrub] = order;
+  archive(steps, candidates, argv, environment, stream_grants, scrub);
 }
 
 template <typename Archive>

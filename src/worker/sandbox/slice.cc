@@ -126,7 +126,7 @@ Slice::~Slice() {
 
 bool Slice::will_do_for(const Operations& start) const { return used_ == 0 || !has(start, Place::kInit); }
 
-Status Slice::start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams) {
+Status Slice::start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams, bool again) {
   RUNINK_CHECK(state_ == State::kParked);
   start_ = std::move(start);
   words_ = {.program = spec.argv[0], .working_directory = spec.working_directory, .user = spec.user};
@@ -154,6 +154,7 @@ Status Slice::start(const model::SliceSpec& spec, Operations start, const std::v
   }
   deadline_nanos_ = os::monotonic_nanos() + kStartLimitNanos;
   individual_ = has(start_, Place::kInit);
+  execute_.scrub = scrubs_itself_ = again && group().empty() && !individual_ && !start_.network;
   if (!individual_) return execute(streams);
 
   for (const int stream : streams) {
@@ -216,6 +217,7 @@ std::optional<SliceEvent> Slice::take() {
 std::optional<SliceEvent> Slice::understand(wire::Message message) {
   switch (static_cast<ReportType>(message.type)) {
     case ReportType::kReady:
+      if (state_ == State::kEnded && scrubs_itself_) return std::nullopt;  // it is not wanted again, after all
       if (!is_getting_ready()) break;
       if (state_ == State::kPreparing) {
         std::vector<int> streams;
@@ -248,6 +250,7 @@ std::optional<SliceEvent> Slice::understand(wire::Message message) {
       return finish(end_of(*ended));
     }
     case ReportType::kUnclean:
+      if (state_ == State::kEnded && scrubs_itself_) return std::nullopt;
       if (state_ != State::kScrubbing) break;
       state_ = State::kRefused;
       deadline_nanos_ = 0;
@@ -350,7 +353,7 @@ bool Slice::may_be_scrubbed() {
 void Slice::scrub() {
   state_ = State::kScrubbing;
   deadline_nanos_ = os::monotonic_nanos() + kStartLimitNanos;
-  (void)send_order(&init_, OrderType::kScrub);
+  if (!scrubs_itself_) (void)send_order(&init_, OrderType::kScrub);
 }
 
 }  // namespace runink::sandbox

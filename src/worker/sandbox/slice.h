@@ -84,8 +84,9 @@ class Slice {
 
   // Of a parked slice of the specification's class: applies its limits, hands it what it is to see, and has its program
   // executed with these descriptors as 0, 1, 2, 3 and so on, which stay the caller's. An error leaves a slice that is
-  // to be destroyed. `start` are the operations of plan_start.
-  Status start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams);
+  // to be destroyed. `start` are the operations of plan_start. `again`: it is to be scrubbed when it has ended, as far
+  // as can be said now; that begins then by itself where nothing is to be read of a control group before.
+  Status start(const model::SliceSpec& spec, Operations start, const std::vector<int>& streams, bool again = false);
   // The limits of a specification alone: of one that is parked, so that its start finds them there, or whose program is
   // running and gets its work only then.
   Status limit(const model::SliceSpec& spec);
@@ -144,6 +145,7 @@ class Slice {
     return state_ == State::kParking || state_ == State::kScrubbing || state_ == State::kPreparing;
   }
   bool individual_ = false;  // something was added to it that cannot be taken away
+  bool scrubs_itself_ = false;
   uint32_t used_ = 0;
 };
 
