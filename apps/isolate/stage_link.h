@@ -46,7 +46,8 @@ class StageLink {
 
   // Waits until the runner has taken it.
   Status send(slice::StageMessage message, uint64_t subject, std::string_view body);
-  // Waits for the answer, which may have come unasked. The runner's refusal is the error; fewer descriptors than `descriptors` are kDataLoss.
+  // Waits for the answer, which may have come unasked. The runner's refusal is the error; fewer descriptors than
+  // `descriptors` are kDataLoss.
   Result<Answered> ask(const slice::StageAsk& ask, size_t descriptors = 0);
 
   // Of a step that the runner has started: readable once it has ended, and how.
@@ -69,6 +70,7 @@ class StageLink {
   // `lock` is of mutex_; `done` is asked with it held.
   void wait(std::unique_lock<std::mutex>* lock, const std::function<bool()>& done);
   Result<Step*> step(uint64_t number);  // with mutex_ held
+  // Waits until all such answers are there; nullopt: to this there is none.
   std::optional<wire::Message> answer_unasked(slice::Ask what, uint32_t op);
   Result<wire::Message> question(const slice::StageAsk& ask);
 

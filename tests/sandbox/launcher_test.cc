@@ -314,16 +314,27 @@ class Silent {
   bool mounted_ = false;
 };
 
-TEST_F(LauncherTest, AMountThatDoesNotAnswerStopsNobodyElse) {
-  if (::geteuid() != 0) GTEST_SKIP() << "an ordinary user's launcher is his own";
-  const std::string folder = folder_.path() + "/silent";
-  ASSERT_TRUE(os::make_directories(folder, 0755).ok());
-  const Silent silent(folder);
-  if (!silent.mounted()) GTEST_SKIP() << "this host has no FUSE";
-  model::SliceSpec waits = spec_of({"true"});
-  waits.mounts = {{folder, "/silent"}};
-  ASSERT_TRUE(launcher_.launch(2, {.spec = waits}, streams()).ok());
-  ASSERT_TRUE(launcher_.launch(3, {.spec = waits}, streams()).ok());
+class MountThatDoesNotAnswer : public LauncherTest {
+ protected:
+  void SetUp() override {
+    LauncherTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    if (::geteuid() != 0) GTEST_SKIP() << "an ordinary user's launcher is his own";
+    const std::string folder = folder_.path() + "/silent";
+    ASSERT_TRUE(os::make_directories(folder, 0755).ok());
+    silent_.emplace(folder);
+    if (!silent_->mounted()) GTEST_SKIP() << "this host has no FUSE";
+    waits_ = spec_of({"true"});
+    waits_.mounts = {{folder, "/silent"}};
+  }
+
+  std::optional<Silent> silent_;
+  model::SliceSpec waits_;
+};
+
+TEST_F(MountThatDoesNotAnswer, StopsNobodyElse) {
+  ASSERT_TRUE(launcher_.launch(2, {.spec = waits_}, streams()).ok());
+  ASSERT_TRUE(launcher_.launch(3, {.spec = waits_}, streams()).ok());
   EXPECT_EQ(run(4, {.spec = spec_of({"true"})}).end.code, 0);
   ASSERT_TRUE(launcher_.kill(2).ok());
   const LauncherEvent refused = next(2);
@@ -333,16 +344,9 @@ TEST_F(LauncherTest, AMountThatDoesNotAnswerStopsNobodyElse) {
 }
 
 // Were its mount taken for one that answers, the launcher would look at it, and stop.
-TEST_F(LauncherTest, AMountThatDoesNotAnswerIsWaitedForAlsoWithAnotherSpawner) {
-  if (::geteuid() != 0) GTEST_SKIP() << "an ordinary user's launcher is his own";
-  const std::string folder = folder_.path() + "/silent";
-  ASSERT_TRUE(os::make_directories(folder, 0755).ok());
-  const Silent silent(folder);
-  if (!silent.mounted()) GTEST_SKIP() << "this host has no FUSE";
-  model::SliceSpec waits = spec_of({"true"});
-  waits.mounts = {{folder, "/silent"}};
+TEST_F(MountThatDoesNotAnswer, IsWaitedForAlsoWithAnotherSpawner) {
   EXPECT_EQ(run(2, {.spec = spec_of({"true"})}).end.code, 0);
-  ASSERT_TRUE(launcher_.launch(3, {.spec = waits}, streams()).ok());
+  ASSERT_TRUE(launcher_.launch(3, {.spec = waits_}, streams()).ok());
   (void)counters();  // it has been taken
   const pid_t spawner = sandbox::spawner_of(launcher_.pid());
   ASSERT_GT(spawner, 0);

@@ -44,6 +44,20 @@ TEST(Pools, TheEmptiestIsFilledFirst) {
   EXPECT_EQ(pools.next_missing(0)->parking.herd, "b");
 }
 
+TEST(Pools, WhatIsNotWantedRunsOutOfNothing) {
+  Pools pools(2);
+  EXPECT_GT(pools.least_ready(), 1e9);
+  (void)pools.want(key("a"), {}, 4);
+  EXPECT_EQ(pools.least_ready(), 0);
+  (void)pools.want(key("b"), {}, 4);
+  add_ready(&pools, key("a"), 10);
+  add_ready(&pools, key("a"), 11);
+  add_ready(&pools, key("b"), 12);
+  EXPECT_EQ(pools.least_ready(), 1);
+  (void)pools.want(key("b"), {}, 0);
+  EXPECT_EQ(pools.least_ready(), 2);
+}
+
 TEST(Pools, OneThatWillNotDoStays) {
   Pools pools(2);
   (void)pools.want(key("a"), {}, 2);

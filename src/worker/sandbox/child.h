@@ -76,7 +76,7 @@ std::vector<FencePlace> open_fence_places(const Operations& parking) noexcept;
 // Of the process that becomes the program, in memory that it shares with process 1. Descriptors are its own.
 struct ProgramState {
   wire::Channel* launcher = nullptr;  // process 1's, of which this one has the descriptor too
-  wire::Message received;  // what `order` lies in; wiped when it goes
+  wire::Message received;             // what `order` lies in; wiped when it goes
   ReceivedExecuteOrder order;
   std::vector<int> streams;                   // what the program gets as 0, 1, 2 and so on
   std::vector<char*> arguments, environment;  // as execve wants them

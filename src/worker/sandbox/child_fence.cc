@@ -35,7 +35,8 @@ int open_root() noexcept { return move_above(::open("/", O_PATH | O_DIRECTORY | 
 
 // From the root, wherever the working folder is by now. 0 or errno.
 int find_place(int root, const char* path, uint64_t grant, int abi, FencePlace* out) noexcept {
-  out->place = raw::openat2(root, *path == '\0' ? "." : path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+  out->place =
+      raw::openat2(root, *path == '\0' ? "." : path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
   struct stat info = {};
   if (out->place < 0 || ::fstat(out->place, &info) != 0) return errno;
   out->access = access_bits(path_grant(grant), S_ISDIR(info.st_mode), abi);

@@ -342,9 +342,7 @@ void Slice::kill() {
   if (pid_ > 0 && !reaped_) (void)raw::send_signal(pidfd_.get(), SIGKILL);
 }
 
-void Slice::end() {
-  init_.close();
-}
+void Slice::end() { init_.close(); }
 
 bool Slice::may_be_scrubbed() {
   return state_ == State::kEnded && !reaped_ && !individual_ && !start_.network && group_.can_begin_anew();

@@ -7,8 +7,9 @@
 //                    at last kEnded (instead of kBegun where something could not be opened)
 //
 // A stage opens nothing: it asks, by the number of an operator of its plan, and is handed descriptors. What a runner
-// knows that it will ask (to open a source, a sink) is answered unasked while the stage makes its plan, since a question
-// and its answer are two changes of processes, as much as a tenth of a first record. The runner does not trust the stage: an answer is given only for what the plan has, and whatever arrives is decoded with bounds and checked
+// knows that it will ask (to open a source, a sink) is answered unasked while the stage makes its plan, since a
+// question and its answer are two changes of processes, as much as a tenth of a first record. The runner does not trust
+// the stage: an answer is given only for what the plan has, and whatever arrives is decoded with bounds and checked
 // against the plan. Everything here is a plain value.
 #pragma once
 
@@ -30,11 +31,11 @@ inline constexpr uint32_t kStageProtocol = 2;
 inline constexpr int kStageDescriptor = 3;
 
 enum class StageMessage : uint16_t {
-  kStart = 1,      // StageStart; descriptors: of its inlet, of its outlet, for metrics, for logs
-  kAnswer = 2,     // StageAnswer; the message's subject is that of the question
-  kStop = 3,       // end soon: the run was interrupted
-  kStepEnded = 4,  // StepEnd; the message's subject is the step's number
-  kGo = 5,         // all stages have begun, where there are several
+  kStart = 1,        // StageStart; descriptors: of its inlet, of its outlet, for metrics, for logs
+  kAnswer = 2,       // StageAnswer; the message's subject is that of the question
+  kStop = 3,         // end soon: the run was interrupted
+  kStepEnded = 4,    // StepEnd; the message's subject is the step's number
+  kGo = 5,           // all stages have begun, where there are several
   kAnswersSent = 6,  // no more answers come unasked
 
   kReady = 101,     // StageReady
